@@ -1,4 +1,10 @@
+//! pg_manifold: see README.md and docs/.
+
+pub mod row;
+
 use pgrx::prelude::*;
 pgrx::pg_module_magic!();
 #[pg_extern]
-fn hello() -> i32 { 1 }
+fn hello() -> i32 {
+    1
+}
