@@ -78,10 +78,17 @@ CREATE TABLE manifold.pause (
 );
 COMMENT ON TABLE manifold.pause IS 'Consumers that an admin has paused for an org';
 
-SELECT pg_catalog.pg_extension_config_dump(o, '')
-FROM unnest(ARRAY['manifold.org', 'manifold.org_org_id_seq', 'manifold.entity', 'manifold.source',
-  'manifold.source_source_id_seq', 'manifold.mapping', 'manifold.mapping_mapping_id_seq',
-  'manifold.pause']::regclass[]) AS o;
+DO $$
+DECLARE
+  definitions regclass;
+BEGIN
+  FOREACH definitions IN ARRAY ARRAY['manifold.org', 'manifold.org_org_id_seq', 'manifold.entity',
+    'manifold.source', 'manifold.source_source_id_seq', 'manifold.mapping',
+    'manifold.mapping_mapping_id_seq', 'manifold.pause']
+  LOOP
+    PERFORM pg_catalog.pg_extension_config_dump(definitions, '');
+  END LOOP;
+END $$;
 
 -- ---------------------------------------------------------------- capture
 

@@ -7,6 +7,18 @@ mod unbound {
     unsafe extern "C-unwind" {
         /// `commands/sequence.h`
         pub fn nextval_internal(relid: pg_sys::Oid, check_permissions: bool) -> i64;
+        /// `tcop/utility.h`; unguarded, so that its errors stay whole
+        #[allow(non_snake_case)]
+        pub fn standard_ProcessUtility(
+            statement: *mut pg_sys::PlannedStmt,
+            query: *const std::ffi::c_char,
+            read_only_tree: bool,
+            context: pg_sys::ProcessUtilityContext::Type,
+            params: pg_sys::ParamListInfo,
+            environment: *mut pg_sys::QueryEnvironment,
+            destination: *mut pg_sys::DestReceiver,
+            completion: *mut pg_sys::QueryCompletion,
+        );
         /// `tcop/tcopprot.h`; unguarded, as a signal handler has to be
         pub fn die(signal: std::ffi::c_int);
         /// `postmaster/interrupt.h`; likewise
@@ -17,6 +29,22 @@ mod unbound {
         /// `utils/xml.h`: XMLBINARY_BASE64 = 0, XMLBINARY_HEX = 1
         pub static xmlbinary: std::ffi::c_int;
     }
+}
+
+type ProcessUtility = unsafe extern "C-unwind" fn(
+    *mut pg_sys::PlannedStmt,
+    *const std::ffi::c_char,
+    bool,
+    pg_sys::ProcessUtilityContext::Type,
+    pg_sys::ParamListInfo,
+    *mut pg_sys::QueryEnvironment,
+    *mut pg_sys::DestReceiver,
+    *mut pg_sys::QueryCompletion,
+);
+
+/// What runs a utility statement where no other extension does.
+pub fn standard_process_utility() -> ProcessUtility {
+    unbound::standard_ProcessUtility
 }
 
 /// Signals of a background worker: SIGHUP notes that the configuration is to be read again, SIGTERM

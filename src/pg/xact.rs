@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::shared::{self, Kind, Presence};
+use super::shared::{self, Database, Kind, Presence};
 
 #[derive(Clone, Copy, Default)]
 struct Flags {
@@ -22,6 +22,7 @@ struct Flags {
 thread_local! {
     static FLAGS: Cell<Flags> = const { Cell::new(Flags { captured: false, defined: false, installed: false }) };
     static ABORTS: Cell<u64> = const { Cell::new(0) };
+    static HELD: Cell<Option<&'static Database>> = const { Cell::new(None) };
 }
 
 pub fn register() {
@@ -47,6 +48,26 @@ pub fn installed() {
     FLAGS.set(Flags { installed: true, ..FLAGS.get() });
 }
 
+/// Keeps our workers out of a database until this transaction ends.
+pub fn hold(database: &'static Database) {
+    let_go();
+    HELD.set(Some(database));
+    database.holds.fetch_add(1, Ordering::AcqRel);
+    for kind in Kind::ALL {
+        database.wake(kind);
+    }
+}
+
+fn let_go() {
+    if let Some(database) = HELD.take() {
+        // The launcher may have given the slot to another database meanwhile, with no holds.
+        let _ = database
+            .holds
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |holds| holds.checked_sub(1));
+        shared::wake_launcher();
+    }
+}
+
 /// Goes up whenever something is rolled back (or prepared, which ends it for this session): what a
 /// session remembers of its own uncommitted work is void then.
 pub fn aborts() -> u64 {
@@ -57,8 +78,12 @@ pub fn aborts() -> u64 {
 unsafe extern "C-unwind" fn at_end(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
     use pg_sys::XactEvent::*;
     match event {
-        XACT_EVENT_COMMIT | XACT_EVENT_PARALLEL_COMMIT => wake(FLAGS.take()),
+        XACT_EVENT_COMMIT | XACT_EVENT_PARALLEL_COMMIT => {
+            let_go();
+            wake(FLAGS.take());
+        }
         XACT_EVENT_ABORT | XACT_EVENT_PARALLEL_ABORT | XACT_EVENT_PREPARE => {
+            let_go();
             FLAGS.take();
             ABORTS.set(ABORTS.get() + 1);
         }

@@ -2,12 +2,10 @@
 //! workers leave it when such a statement begins, and stay out until it has ended; the statement
 //! itself waits up to five seconds for others to leave (`CountOtherDBBackends`).
 
-use std::sync::atomic::Ordering;
-
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::pg::shared::{self, Database, Kind};
+use crate::pg::{compat, shared, xact};
 
 static mut PREVIOUS: pg_sys::ProcessUtility_hook_type = None;
 
@@ -19,31 +17,9 @@ pub fn install() {
     }
 }
 
-/// Keeps our workers out of a database for as long as it lives, an ERROR included.
-struct Hold(&'static Database);
-
-impl Hold {
-    fn take(database: &'static Database) -> Hold {
-        database.holds.fetch_add(1, Ordering::AcqRel);
-        for kind in Kind::ALL {
-            database.wake(kind);
-        }
-        Hold(database)
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        // The launcher may have given the slot to another database meanwhile, with no holds.
-        let _ = self
-            .0
-            .holds
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |holds| holds.checked_sub(1));
-        shared::wake_launcher();
-    }
-}
-
-#[pg_guard]
+/// Runs around every utility statement of every session. It has nothing to drop and no guard, so
+/// that an ERROR of the statement passes through it as it is: a guard would strip it of its context,
+/// its constraint and its position.
 #[allow(clippy::too_many_arguments)]
 unsafe extern "C-unwind" fn process_utility(
     statement: *mut pg_sys::PlannedStmt,
@@ -57,36 +33,43 @@ unsafe extern "C-unwind" fn process_utility(
 ) {
     // SAFETY: called by the server with a valid statement; what came before us is called in turn.
     unsafe {
-        let name = emptied_database((*statement).utilityStmt);
-        let _hold = name.and_then(|name| {
-            let oid = pg_sys::get_database_oid(name, true);
-            shared::database(oid).filter(|_| oid != pg_sys::InvalidOid).map(Hold::take)
-        });
-        match PREVIOUS {
-            // An ERROR comes back through the guard, so that the hold is let go.
-            Some(previous) => pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                previous(
-                    statement,
-                    query,
-                    read_only_tree,
-                    context,
-                    params,
-                    environment,
-                    destination,
-                    completion,
-                );
-            }),
-            None => pg_sys::standard_ProcessUtility(
-                statement,
-                query,
-                read_only_tree,
-                context,
-                params,
-                environment,
-                destination,
-                completion,
-            ),
+        if concerns_databases((*statement).utilityStmt) {
+            hold_for((*statement).utilityStmt);
         }
+        let next = PREVIOUS.unwrap_or(compat::standard_process_utility());
+        next(
+            statement,
+            query,
+            read_only_tree,
+            context,
+            params,
+            environment,
+            destination,
+            completion,
+        );
+    }
+}
+
+unsafe fn concerns_databases(node: *const pg_sys::Node) -> bool {
+    use pg_sys::NodeTag::*;
+    // SAFETY: a valid node.
+    let tag = unsafe { (*node).type_ };
+    matches!(tag, T_DropdbStmt | T_RenameStmt | T_AlterDatabaseStmt | T_CreatedbStmt)
+}
+
+/// Has our workers leave the database that a statement needs for itself, until the transaction
+/// ends, however it ends (such statements are transactions of their own).
+#[pg_guard]
+unsafe extern "C-unwind" fn hold_for(node: *mut pg_sys::Node) {
+    // SAFETY: a valid node; catalog look-ups in a transaction.
+    let database = unsafe {
+        emptied_database(node).and_then(|name| {
+            let oid = pg_sys::get_database_oid(name, true);
+            shared::database(oid).filter(|_| oid != pg_sys::InvalidOid)
+        })
+    };
+    if let Some(database) = database {
+        xact::hold(database);
     }
 }
 
