@@ -9,6 +9,7 @@ pub mod api;
 pub mod capture;
 pub mod catalog;
 pub mod error;
+pub mod kafka;
 pub mod log;
 pub mod pg;
 pub mod row;
