@@ -12,6 +12,7 @@ pub mod error;
 pub mod kafka;
 pub mod log;
 pub mod pg;
+pub mod publish;
 pub mod row;
 pub mod settings;
 pub mod worker;

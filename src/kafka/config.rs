@@ -42,28 +42,13 @@ const DEFAULTS: &[(&str, &str)] = &[
 
 /// Options that are not the admin's to set, and why.
 const OURS: &[(&str, &str)] = &[
-    (
-        "bootstrap.servers",
-        "the brokers are given by the broker list",
-    ),
-    (
-        "metadata.broker.list",
-        "the brokers are given by the broker list",
-    ),
-    (
-        "delivery.report.only.error",
-        "positions move only with the broker's acknowledgement",
-    ),
+    ("bootstrap.servers", "the brokers are given by the broker list"),
+    ("metadata.broker.list", "the brokers are given by the broker list"),
+    ("delivery.report.only.error", "positions move only with the broker's acknowledgement"),
     ("enabled_events", "it is set by the extension"),
     ("log.queue", "it is set by the extension"),
-    (
-        "internal.termination.signal",
-        "signals belong to the Postgres server",
-    ),
-    (
-        "transactional.id",
-        "this producer sends without transactions",
-    ),
+    ("internal.termination.signal", "signals belong to the Postgres server"),
+    ("transactional.id", "this producer sends without transactions"),
     ("queuing.strategy", "messages of a key must stay in order"),
 ];
 
@@ -108,10 +93,7 @@ impl Config {
 
         let mut conf = new_conf()?;
         let mut options = vec![("bootstrap.servers".to_owned(), brokers.clone())];
-        let defaults = DEFAULTS
-            .iter()
-            .map(|(n, v)| (*n, *v))
-            .chain([compression(&conf)]);
+        let defaults = DEFAULTS.iter().map(|(n, v)| (*n, *v)).chain([compression(&conf)]);
         options.extend(defaults.map(|(n, v)| (n.to_owned(), v.to_owned())));
         if let Some(protocol) = protocol {
             options.push(("security.protocol".to_owned(), protocol.to_owned()));
@@ -124,13 +106,7 @@ impl Config {
             if let Some((_, why)) = OURS.iter().find(|(name, _)| *name == option.name) {
                 return Err(not_allowed(&option.name, why));
             }
-            set(
-                &mut conf,
-                &option.name,
-                &option.value,
-                &option.place,
-                before,
-            )?;
+            set(&mut conf, &option.name, &option.value, &option.place, before)?;
             check_guarantees(&conf, &option.name)?;
             before = Some(option);
         }
@@ -138,11 +114,7 @@ impl Config {
         options.retain(|(name, _)| !written.iter().any(|w| w.name == *name));
         options.extend(written.into_iter().map(|w| (w.name, w.value)));
         let files = stamps(&options);
-        Ok(Config {
-            brokers,
-            options,
-            files,
-        })
+        Ok(Config { brokers, options, files })
     }
 
     /// The brokers as librdkafka takes them: `host:port`, with commas.
@@ -153,11 +125,7 @@ impl Config {
     /// The options in the order in which they are set, secret values hidden.
     pub fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
         self.options.iter().map(|(name, value)| {
-            let value = if is_secret(name) {
-                "(hidden)"
-            } else {
-                value.as_str()
-            };
+            let value = if is_secret(name) { "(hidden)" } else { value.as_str() };
             (name.as_str(), value)
         })
     }
@@ -198,16 +166,11 @@ impl fmt::Debug for Config {
 }
 
 fn new_conf() -> Result<Conf, Error> {
-    Conf::new().ok_or_else(|| Error::NotStarted {
-        reason: "out of memory".to_owned(),
-    })
+    Conf::new().ok_or_else(|| Error::NotStarted { reason: "out of memory".to_owned() })
 }
 
 fn not_allowed(option: &str, reason: &str) -> Error {
-    Error::OptionNotAllowed {
-        option: option.to_owned(),
-        reason: reason.to_owned(),
-    }
+    Error::OptionNotAllowed { option: option.to_owned(), reason: reason.to_owned() }
 }
 
 /// lz4 costs the least per byte saved; a build without it has zstd, or nothing.
@@ -225,17 +188,12 @@ fn set(
     place: &str,
     before: Option<&Written>,
 ) -> Result<(), Error> {
-    let bad = |reason: String| Error::BadValue {
-        option: name.to_owned(),
-        reason,
-    };
+    let bad = |reason: String| Error::BadValue { option: name.to_owned(), reason };
     match conf.set(name, value) {
         Ok(()) => {}
         Err(Refusal::Unknown) => return Err(unknown(conf, name, place, before)),
         Err(Refusal::Invalid(_)) if is_secret(name) => {
-            return Err(bad(
-                "librdkafka refuses it (the value is not shown)".to_owned()
-            ));
+            return Err(bad("librdkafka refuses it (the value is not shown)".to_owned()));
         }
         Err(Refusal::Invalid(text)) => return Err(bad(text)),
     }
@@ -246,9 +204,7 @@ fn set(
         && value.parse() != Ok(taken)
         && !value.starts_with("0x")
     {
-        return Err(bad(format!(
-            "\"{value}\" is not a whole number in its range"
-        )));
+        return Err(bad(format!("\"{value}\" is not a whole number in its range")));
     }
     Ok(())
 }
@@ -257,30 +213,17 @@ fn set(
 /// a semicolon, and is not shown.
 fn unknown(conf: &Conf, name: &str, place: &str, before: Option<&Written>) -> Error {
     if let Some(before) = before.filter(|b| b.place == place && is_secret(&b.name)) {
-        let reason = format!(
-            "what follows \"{}\" is no option; quote its value",
-            before.name
-        );
-        return Error::BadSyntax {
-            place: place.to_owned(),
-            reason,
-        };
+        let reason = format!("what follows \"{}\" is no option; quote its value", before.name);
+        return Error::BadSyntax { place: place.to_owned(), reason };
     }
     let known = conf.names();
-    let known = known
-        .iter()
-        .map(String::as_str)
-        .chain(ALIASES.iter().copied());
+    let known = known.iter().map(String::as_str).chain(ALIASES.iter().copied());
     let nearest = known
         .map(|candidate| (distance(candidate, name), candidate))
         .min()
         .filter(|(distance, _)| *distance <= 1 + name.len() / 6)
         .map(|(_, candidate)| candidate.to_owned());
-    Error::UnknownOption {
-        option: name.to_owned(),
-        place: place.to_owned(),
-        nearest,
-    }
+    Error::UnknownOption { option: name.to_owned(), place: place.to_owned(), nearest }
 }
 
 /// Refuses what would let a position move without proof or the messages of a key change places.
@@ -294,16 +237,10 @@ fn check_guarantees(conf: &Conf, option: &str) -> Result<(), Error> {
         ));
     }
     if !is("request.required.acks", "-1") {
-        return Err(not_allowed(
-            option,
-            "only acks=all proves that a message is safe",
-        ));
+        return Err(not_allowed(option, "only acks=all proves that a message is safe"));
     }
     if is("partitioner", "random") {
-        return Err(not_allowed(
-            option,
-            "messages of a key must stay in one partition",
-        ));
+        return Err(not_allowed(option, "messages of a key must stay in one partition"));
     }
     Ok(())
 }
@@ -328,9 +265,7 @@ fn stamps(options: &[(String, String)]) -> Vec<(String, Option<(SystemTime, u64)
     });
     paths
         .map(|(_, path)| {
-            let stamp = fs::metadata(path)
-                .ok()
-                .and_then(|m| Some((m.modified().ok()?, m.len())));
+            let stamp = fs::metadata(path).ok().and_then(|m| Some((m.modified().ok()?, m.len())));
             (path.clone(), stamp)
         })
         .collect()
@@ -346,16 +281,7 @@ fn is_secret(name: &str) -> bool {
         "sasl.kerberos.service.name",
     ];
     let name = name.to_ascii_lowercase();
-    let telling = [
-        "password",
-        "passphrase",
-        "secret",
-        "token",
-        ".key",
-        "_key",
-        ".pem",
-        "sasl",
-    ];
+    let telling = ["password", "passphrase", "secret", "token", ".key", "_key", ".pem", "sasl"];
     !PUBLIC.contains(&name.as_str()) && telling.iter().any(|word| name.contains(word))
 }
 
@@ -375,9 +301,7 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, x) in a.bytes().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
         for (j, y) in b.bytes().enumerate() {
-            let best = (diagonal + usize::from(x != y))
-                .min(row[j] + 1)
-                .min(row[j + 1] + 1);
+            let best = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
             diagonal = std::mem::replace(&mut row[j + 1], best);
         }
     }

@@ -106,14 +106,7 @@ impl Producer {
         let Some(client) = &mut self.client else {
             return Err(SendError::Fatal(closed()));
         };
-        let message = Message {
-            topic,
-            key,
-            value,
-            headers,
-            timestamp_ms,
-            token,
-        };
+        let message = Message { topic, key, value, headers, timestamp_ms, token };
         match client.produce(&message) {
             Ok(()) => {
                 self.pending += 1;
@@ -133,10 +126,7 @@ impl Producer {
             return SendError::Fatal(self.fail());
         }
         let error = match Error::of_message(code, topic, code.description()) {
-            Error::TooLarge { topic, .. } => Error::TooLarge {
-                topic,
-                size: Some(size),
-            },
+            Error::TooLarge { topic, .. } => Error::TooLarge { topic, size: Some(size) },
             error => error,
         };
         let topic = topic.to_owned();
@@ -176,33 +166,17 @@ impl Producer {
             Happening::Delivered { token } => {
                 self.pending = self.pending.saturating_sub(1);
                 self.proof();
-                deliver(Delivery {
-                    token,
-                    result: Ok(()),
-                });
+                deliver(Delivery { token, result: Ok(()) });
             }
-            Happening::Failed {
-                token,
-                code,
-                topic,
-                reason,
-                possibly_written,
-            } => {
+            Happening::Failed { token, code, topic, reason, possibly_written } => {
                 self.pending = self.pending.saturating_sub(1);
                 if code.is_from_broker() {
                     self.proof();
                 }
                 let failure = self.failure(code, topic, reason, possibly_written);
-                deliver(Delivery {
-                    token,
-                    result: Err(failure),
-                });
+                deliver(Delivery { token, result: Err(failure) });
             }
-            Happening::Error {
-                code,
-                reason,
-                fatal: false,
-            } => self.error(code, reason),
+            Happening::Error { code, reason, fatal: false } => self.error(code, reason),
             // More of them follow as a consequence; the first says why.
             Happening::Error { code, reason, .. } if self.fatal.is_none() => {
                 let reason = self.config.redact(reason);
@@ -211,18 +185,10 @@ impl Producer {
                 self.journal.add(EventKind::Error(error));
             }
             Happening::Error { .. } => {}
-            Happening::Log {
-                level,
-                facility,
-                text,
-            } => {
+            Happening::Log { level, facility, text } => {
                 let text = self.config.redact(clean(text));
                 let facility = facility.to_owned();
-                self.journal.add(EventKind::Log {
-                    level,
-                    facility,
-                    text,
-                });
+                self.journal.add(EventKind::Log { level, facility, text });
             }
         }
     }
@@ -302,10 +268,7 @@ impl Producer {
     fn fail(&mut self) -> Error {
         let found = self.client.as_ref().and_then(Client::fatal);
         let (code, reason) = found.unwrap_or((Code::LOCAL_FATAL, String::new()));
-        let error = Error::Fatal {
-            code,
-            reason: self.config.redact(&reason),
-        };
+        let error = Error::Fatal { code, reason: self.config.redact(&reason) };
         self.fatal = Some(error.clone());
         error
     }
@@ -346,10 +309,7 @@ impl Producer {
             if left.is_zero() {
                 // A late report would be taken for one of a message that is sent again.
                 let reason = "the messages under way could not be called back".to_owned();
-                self.fatal = Some(Error::Fatal {
-                    code: Code::LOCAL_TIMED_OUT,
-                    reason,
-                });
+                self.fatal = Some(Error::Fatal { code: Code::LOCAL_TIMED_OUT, reason });
                 return false;
             }
             self.serve(left.min(Duration::from_millis(20)), drop);
@@ -401,8 +361,5 @@ impl Producer {
 }
 
 fn closed() -> Error {
-    Error::Fatal {
-        code: Code::LOCAL_FATAL,
-        reason: "it has been closed".to_owned(),
-    }
+    Error::Fatal { code: Code::LOCAL_FATAL, reason: "it has been closed".to_owned() }
 }

@@ -28,14 +28,7 @@ fn start(brokers: &str, options: &str) -> Producer {
 }
 
 fn send(producer: &mut Producer, topic: &str, token: u64) -> Result<(), SendError> {
-    producer.send(
-        topic,
-        Some(b"key"),
-        Some(&token.to_be_bytes()),
-        &[],
-        0,
-        token,
-    )
+    producer.send(topic, Some(b"key"), Some(&token.to_be_bytes()), &[], 0, token)
 }
 
 /// Polls until the condition holds.
@@ -47,30 +40,20 @@ fn until(
 ) {
     let deadline = Instant::now() + PATIENCE;
     while !done(producer, deliveries) {
-        assert!(
-            Instant::now() < deadline,
-            "{what}: {producer:?} {:?}",
-            producer.events()
-        );
+        assert!(Instant::now() < deadline, "{what}: {producer:?} {:?}", producer.events());
         producer.poll(Duration::from_millis(20), deliveries);
     }
 }
 
 fn delivered(producer: &mut Producer) -> Vec<Delivery> {
     let mut deliveries = Vec::new();
-    until(producer, &mut deliveries, "all delivered", |p, _| {
-        p.in_flight() == 0
-    });
+    until(producer, &mut deliveries, "all delivered", |p, _| p.in_flight() == 0);
     deliveries
 }
 
 fn tokens(deliveries: &[Delivery]) -> Vec<u64> {
     let ok = |d: &Delivery| assert!(d.result.is_ok(), "{d:?}");
-    deliveries
-        .iter()
-        .inspect(|d| ok(d))
-        .map(|d| d.token)
-        .collect()
+    deliveries.iter().inspect(|d| ok(d)).map(|d| d.token).collect()
 }
 
 /// Reads a one-partition topic from its beginning.
@@ -86,18 +69,12 @@ fn consume<T>(
         .create()
         .expect("a consumer");
     let mut partitions = TopicPartitionList::new();
-    partitions
-        .add_partition_offset(topic, 0, Offset::Beginning)
-        .expect("an offset");
+    partitions.add_partition_offset(topic, 0, Offset::Beginning).expect("an offset");
     consumer.assign(&partitions).expect("assigned");
     let deadline = Instant::now() + PATIENCE;
     let mut found = Vec::new();
     while found.len() < count {
-        assert!(
-            Instant::now() < deadline,
-            "{} of {count} messages",
-            found.len()
-        );
+        assert!(Instant::now() < deadline, "{} of {count} messages", found.len());
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
             found.push(read(&message));
         }
@@ -123,8 +100,7 @@ impl<M: Message> Reading for M {
     fn headers(&self) -> Vec<(String, Vec<u8>)> {
         let headers = Message::headers(self);
         let all = headers.into_iter().flat_map(|h| h.iter());
-        all.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec()))
-            .collect()
+        all.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect()
     }
     fn timestamp(&self) -> Option<i64> {
         Message::timestamp(self).to_millis()
@@ -137,43 +113,17 @@ fn messages_arrive_as_they_were_sent() {
     cluster.create_topic("t", 1, 1).expect("a topic");
     let mut producer = producer(&cluster, "");
     let headers: &[(&str, &[u8])] = &[("event", b"7:1"), ("org", b"acme"), ("empty", b"")];
-    producer
-        .send(
-            "t",
-            Some(b"k"),
-            Some(b"v"),
-            headers,
-            1_700_000_000_123,
-            u64::MAX,
-        )
-        .expect("sent");
-    producer
-        .send("t", Some(b"k"), None, &[], 1, 0)
-        .expect("a tombstone");
-    producer
-        .send("t", None, Some(b""), &[], 1, 1)
-        .expect("no key, empty value");
+    producer.send("t", Some(b"k"), Some(b"v"), headers, 1_700_000_000_123, u64::MAX).expect("sent");
+    producer.send("t", Some(b"k"), None, &[], 1, 0).expect("a tombstone");
+    producer.send("t", None, Some(b""), &[], 1, 1).expect("no key, empty value");
     assert_eq!(producer.in_flight(), 3);
     assert_eq!(tokens(&delivered(&mut producer)), [u64::MAX, 0, 1]);
     assert!(matches!(producer.health(), Health::Up { .. }));
 
-    let found = consume(&cluster, "t", 3, |m| {
-        (m.key(), m.value(), m.headers(), m.timestamp())
-    });
-    let owned = headers
-        .iter()
-        .map(|(n, v)| ((*n).to_owned(), v.to_vec()))
-        .collect();
+    let found = consume(&cluster, "t", 3, |m| (m.key(), m.value(), m.headers(), m.timestamp()));
+    let owned = headers.iter().map(|(n, v)| ((*n).to_owned(), v.to_vec())).collect();
     let key = Some(b"k".to_vec());
-    assert_eq!(
-        found[0],
-        (
-            key.clone(),
-            Some(b"v".to_vec()),
-            owned,
-            Some(1_700_000_000_123)
-        )
-    );
+    assert_eq!(found[0], (key.clone(), Some(b"v".to_vec()), owned, Some(1_700_000_000_123)));
     assert_eq!(found[1], (key, None, vec![], Some(1)));
     assert_eq!(found[2], (None, Some(vec![]), vec![], Some(1)));
 }
@@ -181,11 +131,7 @@ fn messages_arrive_as_they_were_sent() {
 #[test]
 fn the_descriptor_wakes_and_falls_asleep() {
     let readable = |producer: &Producer, timeout: i32| {
-        let mut fd = libc::pollfd {
-            fd: producer.wake_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
+        let mut fd = libc::pollfd { fd: producer.wake_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one valid pollfd.
         unsafe { libc::poll(&mut fd, 1, timeout) == 1 }
     };
@@ -195,10 +141,7 @@ fn the_descriptor_wakes_and_falls_asleep() {
     for token in 0..50 {
         send(&mut producer, "t", token).expect("sent");
         while producer.in_flight() > 0 {
-            assert!(
-                readable(&producer, 10_000),
-                "nothing wakes for message {token}"
-            );
+            assert!(readable(&producer, 10_000), "nothing wakes for message {token}");
             producer.poll(Duration::ZERO, &mut deliveries);
         }
     }
@@ -226,12 +169,7 @@ fn retries_lose_nothing_and_keep_the_order() {
     }
     assert_eq!(tokens(&delivered(&mut producer)), all);
     let found = consume(&cluster, "t", all.len(), |m| m.value().unwrap_or_default());
-    assert_eq!(
-        found,
-        all.iter()
-            .map(|t| t.to_be_bytes().to_vec())
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(found, all.iter().map(|t| t.to_be_bytes().to_vec()).collect::<Vec<_>>());
 }
 
 #[test]
@@ -262,12 +200,7 @@ fn an_outage_shows_and_heals_by_itself() {
     let mut deliveries = Vec::new();
     let is_up = |p: &Producer, _: &[Delivery]| matches!(p.health(), Health::Up { .. });
     let is_down = |p: &Producer, _: &[Delivery]| matches!(p.health(), Health::Down { .. });
-    until(
-        &mut producer,
-        &mut deliveries,
-        "up without any message",
-        is_up,
-    );
+    until(&mut producer, &mut deliveries, "up without any message", is_up);
 
     for round in 0..2 {
         cluster.broker_down(1).expect("broker stopped");
@@ -275,11 +208,7 @@ fn an_outage_shows_and_heals_by_itself() {
             send(&mut producer, "t", round).expect("sent into the outage");
         }
         until(&mut producer, &mut deliveries, "down", is_down);
-        let Health::Down {
-            reason: Error::Unreachable { .. },
-            ..
-        } = producer.health()
-        else {
+        let Health::Down { reason: Error::Unreachable { .. }, .. } = producer.health() else {
             panic!("{:?}", producer.health());
         };
         let told = |e: &ClientEvent| matches!(e.kind, EventKind::Error(Error::Unreachable { .. }));
@@ -289,15 +218,8 @@ fn an_outage_shows_and_heals_by_itself() {
         cluster.broker_up(1).expect("broker started");
         // The second time nothing is on the way: only the probe can find out.
         until(&mut producer, &mut deliveries, "up again", is_up);
-        until(&mut producer, &mut deliveries, "delivered", |p, _| {
-            p.in_flight() == 0
-        });
-        assert!(
-            producer
-                .events()
-                .iter()
-                .any(|e| e.kind == EventKind::Recovered)
-        );
+        until(&mut producer, &mut deliveries, "delivered", |p, _| p.in_flight() == 0);
+        assert!(producer.events().iter().any(|e| e.kind == EventKind::Recovered));
     }
     assert_eq!(tokens(&deliveries), [0]);
 }
@@ -313,20 +235,13 @@ fn no_broker_and_no_name_are_told_apart() {
         Health::Down { reason, .. } => reason.clone(),
         other => panic!("{other:?}"),
     };
-    assert!(
-        matches!(reason(&refused), Error::Unreachable { .. }),
-        "{:?}",
-        reason(&refused)
-    );
+    assert!(matches!(reason(&refused), Error::Unreachable { .. }), "{:?}", reason(&refused));
 
     let mut nowhere = start("no-such-host.invalid:9092", "");
     until(&mut nowhere, &mut deliveries, "down", is_down);
     let error = reason(&nowhere);
     assert!(matches!(error, Error::NameNotResolved { .. }), "{error:?}");
-    assert!(
-        error.to_string().contains("no-such-host.invalid"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
 }
 
 #[test]
@@ -335,17 +250,9 @@ fn a_message_too_large_is_refused_and_its_neighbours_go_on() {
     let mut producer = producer(&cluster, "message.max.bytes=1000");
     let value = [b'x'; 2000];
     match producer.send("t", Some(b"key"), Some(&value), &[], 0, 1) {
-        Err(SendError::Refused {
-            topic,
-            size: 2003,
-            error,
-        }) => {
+        Err(SendError::Refused { topic, size: 2003, error }) => {
             assert_eq!(topic, "t");
-            assert!(
-                error
-                    .hint()
-                    .is_some_and(|h| h.contains("message.max.bytes"))
-            );
+            assert!(error.hint().is_some_and(|h| h.contains("message.max.bytes")));
         }
         other => panic!("{other:?}"),
     }
@@ -357,10 +264,7 @@ fn a_message_too_large_is_refused_and_its_neighbours_go_on() {
     send(&mut producer, "t", 2).expect("sent");
     let deliveries = delivered(&mut producer);
     let failure = deliveries[0].result.as_ref().expect_err("too large");
-    assert_eq!(
-        (failure.topic.as_str(), failure.code.name()),
-        ("t", "MSG_SIZE_TOO_LARGE")
-    );
+    assert_eq!((failure.topic.as_str(), failure.code.name()), ("t", "MSG_SIZE_TOO_LARGE"));
     assert!(!failure.retriable && !failure.fatal && !failure.possibly_written);
 
     send(&mut producer, "t", 3).expect("sent");
@@ -381,26 +285,16 @@ fn a_topic_that_is_missing_holds_up_no_other_and_heals() {
             (Ok(()), 2) => {}
             (Err(failure), 1) => {
                 assert!(failure.retriable && !failure.fatal, "{failure:?}");
-                assert_eq!(
-                    failure.error,
-                    Error::UnknownTopic {
-                        topic: "missing".to_owned()
-                    }
-                );
+                assert_eq!(failure.error, Error::UnknownTopic { topic: "missing".to_owned() });
             }
             other => panic!("{other:?}"),
         }
     }
     assert_eq!(deliveries.len(), 2);
     let again = send(&mut producer, "missing", 3);
-    assert!(
-        matches!(again, Err(SendError::TopicUnavailable { .. })),
-        "{again:?}"
-    );
+    assert!(matches!(again, Err(SendError::TopicUnavailable { .. })), "{again:?}");
 
-    cluster
-        .topic_error("missing", RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR)
-        .expect("set");
+    cluster.topic_error("missing", RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).expect("set");
     let mut deliveries = Vec::new();
     let deadline = Instant::now() + PATIENCE;
     while send(&mut producer, "missing", 4).is_err() {
@@ -416,10 +310,7 @@ fn a_name_that_no_topic_can_have_is_refused() {
     let mut producer = producer(&cluster, "");
     for name in ["", "a b", "a/b", "..", "nul\0", &"x".repeat(250)] {
         match send(&mut producer, name, 1) {
-            Err(SendError::Refused {
-                error: Error::BadTopic { .. },
-                ..
-            }) => {}
+            Err(SendError::Refused { error: Error::BadTopic { .. }, .. }) => {}
             other => panic!("{name:?}: {other:?}"),
         }
     }
@@ -442,10 +333,7 @@ fn a_purge_forgets_everything_under_way() {
     for token in 0..10 {
         send(&mut producer, "t", token).expect("sent");
     }
-    assert_eq!(
-        tokens(&delivered(&mut producer)),
-        (0..10).collect::<Vec<_>>()
-    );
+    assert_eq!(tokens(&delivered(&mut producer)), (0..10).collect::<Vec<_>>());
 }
 
 #[test]
@@ -479,16 +367,9 @@ fn closing_is_quick_whatever_the_brokers_do() {
         }
         let started = Instant::now();
         assert!(producer.close(Duration::from_secs(5)), "{producer:?}");
-        assert!(
-            started.elapsed() < Duration::from_secs(3),
-            "{:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
         assert!(producer.close(Duration::ZERO), "a second time is harmless");
-        assert!(matches!(
-            send(&mut producer, "t", 1),
-            Err(SendError::Fatal(_))
-        ));
+        assert!(matches!(send(&mut producer, "t", 1), Err(SendError::Fatal(_))));
         producer.poll(Duration::ZERO, &mut Vec::new());
     }
 }
@@ -528,18 +409,9 @@ fn the_librarys_threads_block_all_signals() {
             continue;
         }
         threads += 1;
-        let line = status
-            .lines()
-            .find(|l| l.starts_with("SigBlk:"))
-            .expect("a mask");
+        let line = status.lines().find(|l| l.starts_with("SigBlk:")).expect("a mask");
         let mask = u64::from_str_radix(line["SigBlk:".len()..].trim(), 16).expect("hexadecimal");
-        for signal in [
-            libc::SIGTERM,
-            libc::SIGHUP,
-            libc::SIGUSR1,
-            libc::SIGINT,
-            libc::SIGALRM,
-        ] {
+        for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGINT, libc::SIGALRM] {
             assert_ne!(mask & (1 << (signal - 1)), 0, "signal {signal}: {status}");
         }
     }

@@ -1,0 +1,12 @@
+//! Changes as Debezium events: names of topics, keys, and the JSON envelope that consumers of
+//! Debezium and Kafka Connect's sinks read. Pure: what becomes of a [`Message`] is the sink's.
+
+pub mod encode;
+pub mod envelope;
+mod hstore;
+pub mod json;
+pub mod key;
+pub mod topic;
+
+pub use envelope::{EncodeError, Error, Message, Options, Plan, Scratch, Source};
+pub use key::Key;
