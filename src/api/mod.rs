@@ -4,7 +4,7 @@ pub mod consumer;
 //pub mod entity;
 //pub mod mapping;
 pub mod org;
-//pub mod peek;
+pub mod peek;
 pub mod source;
 
 use crate::error::{Error, Result};

@@ -6,4 +6,4 @@ pub mod keeper;
 pub mod launcher;
 pub mod lifecycle;
 //pub mod normalizer;
-//pub mod publisher;
+pub mod publisher;
