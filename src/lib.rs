@@ -1,6 +1,7 @@
 //! pg_manifold: see README.md and docs/.
 
 pub mod log;
+pub mod normalize;
 pub mod row;
 
 use pgrx::prelude::*;
