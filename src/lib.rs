@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod error;
 pub mod kafka;
 pub mod log;
+pub mod normalize;
 pub mod pg;
 pub mod publish;
 pub mod row;

@@ -53,7 +53,7 @@ impl Value<'_> {
     /// arrays; dates and timestamps as ISO 8601 (`2024-12-17T08:57:57`, with zone `…+00:00`), json
     /// embedded, and everything else, NaN and infinities included, as the text of
     /// [`Value::display`].
-    pub fn to_json(&self, out: &mut Vec<u8>) {
+    pub fn to_json(&self, out: &mut impl Out) {
         match self {
             Value::Null => out.put("null"),
             Value::Bool(value) => out.put(if *value { "true" } else { "false" }),
@@ -91,7 +91,7 @@ impl Value<'_> {
     }
 }
 
-fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+fn quoted<O: Out>(out: &mut O, write: impl FnOnce(&mut O)) {
     out.put("\"");
     write(out);
     out.put("\"");
