@@ -22,7 +22,7 @@ use super::nearest::did_you_mean;
 
 /// What a canonical table has besides its fields: key, unmapped columns, bookkeeping. The
 /// bookkeeping column for the source is `source_id`, because `source` is a field of the lead.
-pub const RESERVED: &[&str] = &["org", "sfid", "extras", "source_id", "event_id", "normalized_at"];
+pub const RESERVED: &[&str] = &["org", "sfid", "extras", "source_table", "event_id", "normalized_at"];
 
 /// Columns that every table of the server has already.
 const SYSTEM: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
@@ -62,6 +62,12 @@ impl Entity {
             Ok(json) => Entity::from_json(name, &json),
             Err(error) => Err(vec![MappingError::new("", error.to_string())]),
         })
+    }
+
+    /// The definition, as JSON, of the built-in entity of this name.
+    pub fn built_in_definition(name: &str) -> Option<Value> {
+        let (_, definition) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name)?;
+        serde_json::from_str(definition).ok()
     }
 
     /// The names of the built-in entities.

@@ -11,6 +11,8 @@
 //! Beside it: how fast rows may go ([`throttle`]) and how the rows that break a batch are found
 //! ([`bisect`]). Nothing here knows the server, the log or a broker.
 
+pub mod apply;
+pub mod batch;
 pub mod bisect;
 pub mod cell;
 mod chain;
@@ -18,12 +20,14 @@ pub mod compile;
 mod convert;
 mod decimal;
 pub mod entity;
+pub mod feed;
 pub mod field_type;
 mod json;
 pub mod mapping;
 mod nearest;
 pub mod outcome;
 pub mod plan;
+pub mod quarantine;
 pub mod rules;
 mod source;
 pub mod template;

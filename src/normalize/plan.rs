@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::cell::Cell;
 use super::chain::Chain;
 use super::entity::Field;
 use super::json;
@@ -100,6 +101,22 @@ impl Plan {
         }
         extras.end(out);
         Ok(())
+    }
+
+    /// The key of a row, without normalizing it: what a deleted row needs.
+    ///
+    /// # Errors
+    /// As [`run`](Plan::run).
+    pub fn key(
+        &self,
+        slots: &[Option<&[u8]>],
+        server: &dyn Server,
+    ) -> Result<Option<String>, Malformed> {
+        let Some(at) = self.key.and_then(|key| self.used.get(key)) else { return Ok(None) };
+        let Some(slot) = slots.get(at.position).copied().flatten() else { return Ok(None) };
+        let value = at.kind.decode(&at.column, slot, server)?;
+        let key = Cell::of(&value).text().into_owned();
+        Ok((!key.trim().is_empty()).then_some(key))
     }
 
     /// Normalizes a row whose values are decoded already, one for every column of the layout.
