@@ -1,13 +1,16 @@
 //! From what the admin wrote (broker list, options, options file) to options that librdkafka takes.
 
+use super::defaults::{DEFAULTS, OURS, nearest};
 use super::error::Error;
 use super::native::{Conf, Refusal};
 use super::options::{self, Source, Written};
+use super::secrets::{is_secret, redact};
 use std::fmt;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::SystemTime;
 
+<<<<<<< HEAD
 /// What we set unless the admin sets it. In this order, before the admin's options, so that theirs
 /// win under any alias of the name.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -64,6 +67,8 @@ const ALIASES: &[&str] = &[
     "sasl.mechanism",
 ];
 
+=======
+>>>>>>> kafka
 /// A checked configuration of a producer. `Debug` shows no secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
@@ -216,6 +221,7 @@ fn unknown(conf: &Conf, name: &str, place: &str, before: Option<&Written>) -> Er
         let reason = format!("what follows \"{}\" is no option; quote its value", before.name);
         return Error::BadSyntax { place: place.to_owned(), reason };
     }
+<<<<<<< HEAD
     let known = conf.names();
     let known = known.iter().map(String::as_str).chain(ALIASES.iter().copied());
     let nearest = known
@@ -224,6 +230,14 @@ fn unknown(conf: &Conf, name: &str, place: &str, before: Option<&Written>) -> Er
         .filter(|(distance, _)| *distance <= 1 + name.len() / 6)
         .map(|(_, candidate)| candidate.to_owned());
     Error::UnknownOption { option: name.to_owned(), place: place.to_owned(), nearest }
+=======
+    let nearest = nearest(conf, name);
+    Error::UnknownOption {
+        option: name.to_owned(),
+        place: place.to_owned(),
+        nearest,
+    }
+>>>>>>> kafka
 }
 
 /// Refuses what would let a position move without proof or the messages of a key change places.
@@ -271,6 +285,7 @@ fn stamps(options: &[(String, String)]) -> Vec<(String, Option<(SystemTime, u64)
         .collect()
 }
 
+<<<<<<< HEAD
 /// Whether the value of an option must not be seen.
 fn is_secret(name: &str) -> bool {
     const PUBLIC: &[&str] = &[
@@ -308,6 +323,8 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+=======
+>>>>>>> kafka
 #[cfg(test)]
 #[path = "config_tests.rs"]
 mod tests;

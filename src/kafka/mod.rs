@@ -12,13 +12,17 @@
 mod brokers;
 mod code;
 mod config;
+mod defaults;
 mod delivery;
 mod error;
 mod events;
 mod health;
+mod hint;
+mod listener;
 mod native;
 mod options;
 mod producer;
+mod secrets;
 
 pub use code::Code;
 pub use config::Config;

@@ -2,16 +2,16 @@
 
 use super::code::Code;
 use super::config::Config;
-use super::delivery::{Delivery, DeliveryError, SendError};
+use super::delivery::{Delivery, SendError};
 use super::error::Error;
-use super::events::{ClientEvent, EventKind, Journal, clean};
-use super::health::{Change, Health, Tracker};
-use super::native::{Client, Happening, Message};
+use super::events::ClientEvent;
+use super::health::Health;
+use super::listener::Listener;
+use super::native::{Client, Message};
 use std::fmt;
 use std::io::Read;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long `Drop` may take.
@@ -24,16 +24,10 @@ const DROP_LIMIT: Duration = Duration::from_secs(1);
 pub struct Producer {
     /// `None` once closed.
     client: Option<Client>,
-    config: Config,
+    listener: Listener,
     wake_read: UnixStream,
     /// The library's end, kept open as long as the library may write to it.
     _wake_write: UnixStream,
-    /// Messages sent and not yet reported.
-    pending: usize,
-    tracker: Tracker,
-    journal: Journal,
-    fatal: Option<Error>,
-    last_failure: Option<Arc<DeliveryError>>,
 }
 
 impl Producer {
@@ -55,20 +49,15 @@ impl Producer {
         client.wake_on(wake_write.as_raw_fd());
         Ok(Producer {
             client: Some(client),
-            config: config.clone(),
+            listener: Listener::new(config.clone()),
             wake_read,
             _wake_write: wake_write,
-            pending: 0,
-            tracker: Tracker::new(),
-            journal: Journal::default(),
-            fatal: None,
-            last_failure: None,
         })
     }
 
     /// The configuration that it was made with.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.listener.config
     }
 
     /// A descriptor that is readable when there is something to poll; to wait for, not to read.
@@ -100,7 +89,7 @@ impl Producer {
         timestamp_ms: i64,
         token: u64,
     ) -> Result<(), SendError> {
-        if let Some(error) = &self.fatal {
+        if let Some(error) = &self.listener.fatal {
             return Err(SendError::Fatal(error.clone()));
         }
         let Some(client) = &mut self.client else {
@@ -109,7 +98,7 @@ impl Producer {
         let message = Message { topic, key, value, headers, timestamp_ms, token };
         match client.produce(&message) {
             Ok(()) => {
-                self.pending += 1;
+                self.listener.pending += 1;
                 Ok(())
             }
             Err(Code::LOCAL_QUEUE_FULL) => Err(SendError::QueueFull),
@@ -123,7 +112,9 @@ impl Producer {
     #[cold]
     fn not_sent(&mut self, code: Code, topic: &str, size: usize) -> SendError {
         if code == Code::LOCAL_FATAL {
-            return SendError::Fatal(self.fail());
+            let found = self.client.as_ref().and_then(Client::fatal);
+            let (code, reason) = found.unwrap_or((code, String::new()));
+            return SendError::Fatal(self.listener.fail(code, &reason));
         }
         let error = match Error::of_message(code, topic, code.description()) {
             Error::TooLarge { topic, .. } => Error::TooLarge { topic, size: Some(size) },
@@ -151,13 +142,13 @@ impl Producer {
     fn serve(&mut self, timeout: Duration, mut deliver: impl FnMut(Delivery)) {
         // Before the queue is read, or a wake-up for what arrives meanwhile would be lost.
         self.drain_wake();
-        let Some(client) = self.client.take() else {
-            return;
-        };
+        let Some(client) = &self.client else { return };
+        let listener = &mut self.listener;
         let mut timeout = timeout;
-        while client.serve(timeout, |happening| self.take(happening, &mut deliver)) {
+        while client.serve(timeout, |happening| listener.take(happening, &mut deliver)) {
             timeout = Duration::ZERO;
         }
+<<<<<<< HEAD
         self.client = Some(client);
     }
 
@@ -252,18 +243,24 @@ impl Producer {
             Some(Change::Recovered) => self.journal.add(EventKind::Recovered),
             Some(Change::Fell(reason)) => self.journal.add(EventKind::Error(reason)),
         }
+=======
+>>>>>>> kafka
     }
 
     fn watch(&mut self) {
         let now = Instant::now();
         if let Some(client) = &self.client
-            && self.tracker.probe_due(now)
+            && self.listener.tracker.probe_due(now)
         {
-            let change = self.tracker.probed(client.probe(), self.pending > 0, now);
-            self.tell(change);
+            let change =
+                self.listener
+                    .tracker
+                    .probed(client.probe(), self.listener.pending > 0, now);
+            self.listener.tell(change);
         }
     }
 
+<<<<<<< HEAD
     /// Notes the library's fatal error.
     fn fail(&mut self) -> Error {
         let found = self.client.as_ref().and_then(Client::fatal);
@@ -273,24 +270,26 @@ impl Producer {
         error
     }
 
+=======
+>>>>>>> kafka
     /// What happened to the connection since the last call, each thing once.
     pub fn events(&mut self) -> Vec<ClientEvent> {
-        self.journal.take()
+        self.listener.journal.take()
     }
 
     /// Whether brokers answer, as far as the last `poll` knows.
     pub fn health(&self) -> &Health {
-        self.tracker.health()
+        self.listener.tracker.health()
     }
 
     /// The error after which nothing can be sent, if there was one.
     pub fn fatal(&self) -> Option<&Error> {
-        self.fatal.as_ref()
+        self.listener.fatal.as_ref()
     }
 
     /// How many messages were taken and not yet reported by `poll`.
     pub fn in_flight(&self) -> usize {
-        self.pending
+        self.listener.pending
     }
 
     /// Drops all messages, queued and in flight, without deliveries, so that the caller can start
@@ -304,12 +303,17 @@ impl Producer {
         if let Some(client) = &self.client {
             client.purge();
         }
-        while self.pending > 0 && self.client.is_some() {
+        while self.listener.pending > 0 && self.client.is_some() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 // A late report would be taken for one of a message that is sent again.
+<<<<<<< HEAD
                 let reason = "the messages under way could not be called back".to_owned();
                 self.fatal = Some(Error::Fatal { code: Code::LOCAL_TIMED_OUT, reason });
+=======
+                let reason = "the messages under way could not be called back";
+                self.listener.fail(Code::LOCAL_TIMED_OUT, reason);
+>>>>>>> kafka
                 return false;
             }
             self.serve(left.min(Duration::from_millis(20)), drop);
@@ -327,7 +331,7 @@ impl Producer {
         let Some(client) = self.client.take() else {
             return true;
         };
-        self.pending = 0;
+        self.listener.pending = 0;
         client.purge();
         client.destroy(deadline.saturating_duration_since(Instant::now()))
     }
@@ -342,10 +346,10 @@ impl Drop for Producer {
 impl fmt::Debug for Producer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Producer")
-            .field("config", &self.config)
-            .field("in_flight", &self.pending)
+            .field("config", &self.listener.config)
+            .field("in_flight", &self.listener.pending)
             .field("health", self.health())
-            .field("fatal", &self.fatal)
+            .field("fatal", &self.listener.fatal)
             .finish_non_exhaustive()
     }
 }
