@@ -10,65 +10,6 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::SystemTime;
 
-<<<<<<< HEAD
-/// What we set unless the admin sets it. In this order, before the admin's options, so that theirs
-/// win under any alias of the name.
-const DEFAULTS: &[(&str, &str)] = &[
-    ("client.id", "pg_manifold"),
-    // A broker sees every message once and in order, whatever librdkafka has to send again.
-    ("enable.idempotence", "true"),
-    ("acks", "all"),
-    // The Java client's choice: a key lands on the partition where other producers would put it.
-    ("partitioner", "murmur2_random"),
-    // The latency of a lone message. A backlog fills batches by itself, the queue being full.
-    ("linger.ms", "1"),
-    // What one worker may hold in memory; a full queue pauses reading, nothing is lost.
-    ("queue.buffering.max.kbytes", "65536"),
-    ("queue.buffering.max.messages", "500000"),
-    // librdkafka tries again until it is told to stop: an outage is reported, not given up on.
-    ("message.timeout.ms", "0"),
-    // A broker that hangs (rather than being gone) is noticed by these two.
-    ("socket.timeout.ms", "20000"),
-    ("request.timeout.ms", "15000"),
-    ("socket.connection.setup.timeout.ms", "10000"),
-    ("socket.keepalive.enable", "true"),
-    // Back within seconds when the broker is.
-    ("reconnect.backoff.max.ms", "3000"),
-    // How long a topic may be missing before that is an error: brokers tell each other of a new
-    // topic with a delay.
-    ("topic.metadata.propagation.max.ms", "5000"),
-    // Else closing waits for the cluster to collect metrics about this client.
-    ("enable.metrics.push", "false"),
-    // Warnings and worse.
-    ("log_level", "4"),
-];
-
-/// Options that are not the admin's to set, and why.
-const OURS: &[(&str, &str)] = &[
-    ("bootstrap.servers", "the brokers are given by the broker list"),
-    ("metadata.broker.list", "the brokers are given by the broker list"),
-    ("delivery.report.only.error", "positions move only with the broker's acknowledgement"),
-    ("enabled_events", "it is set by the extension"),
-    ("log.queue", "it is set by the extension"),
-    ("internal.termination.signal", "signals belong to the Postgres server"),
-    ("transactional.id", "this producer sends without transactions"),
-    ("queuing.strategy", "messages of a key must stay in order"),
-];
-
-/// Aliases, which the library does not list: for suggestions.
-const ALIASES: &[&str] = &[
-    "acks",
-    "bootstrap.servers",
-    "compression.type",
-    "delivery.timeout.ms",
-    "linger.ms",
-    "max.in.flight",
-    "retries",
-    "sasl.mechanism",
-];
-
-=======
->>>>>>> kafka
 /// A checked configuration of a producer. `Debug` shows no secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
@@ -98,7 +39,10 @@ impl Config {
 
         let mut conf = new_conf()?;
         let mut options = vec![("bootstrap.servers".to_owned(), brokers.clone())];
-        let defaults = DEFAULTS.iter().map(|(n, v)| (*n, *v)).chain([compression(&conf)]);
+        let defaults = DEFAULTS
+            .iter()
+            .map(|(n, v)| (*n, *v))
+            .chain([compression(&conf)]);
         options.extend(defaults.map(|(n, v)| (n.to_owned(), v.to_owned())));
         if let Some(protocol) = protocol {
             options.push(("security.protocol".to_owned(), protocol.to_owned()));
@@ -111,7 +55,13 @@ impl Config {
             if let Some((_, why)) = OURS.iter().find(|(name, _)| *name == option.name) {
                 return Err(not_allowed(&option.name, why));
             }
-            set(&mut conf, &option.name, &option.value, &option.place, before)?;
+            set(
+                &mut conf,
+                &option.name,
+                &option.value,
+                &option.place,
+                before,
+            )?;
             check_guarantees(&conf, &option.name)?;
             before = Some(option);
         }
@@ -119,7 +69,11 @@ impl Config {
         options.retain(|(name, _)| !written.iter().any(|w| w.name == *name));
         options.extend(written.into_iter().map(|w| (w.name, w.value)));
         let files = stamps(&options);
-        Ok(Config { brokers, options, files })
+        Ok(Config {
+            brokers,
+            options,
+            files,
+        })
     }
 
     /// The brokers as librdkafka takes them: `host:port`, with commas.
@@ -130,7 +84,11 @@ impl Config {
     /// The options in the order in which they are set, secret values hidden.
     pub fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
         self.options.iter().map(|(name, value)| {
-            let value = if is_secret(name) { "(hidden)" } else { value.as_str() };
+            let value = if is_secret(name) {
+                "(hidden)"
+            } else {
+                value.as_str()
+            };
             (name.as_str(), value)
         })
     }
@@ -171,11 +129,16 @@ impl fmt::Debug for Config {
 }
 
 fn new_conf() -> Result<Conf, Error> {
-    Conf::new().ok_or_else(|| Error::NotStarted { reason: "out of memory".to_owned() })
+    Conf::new().ok_or_else(|| Error::NotStarted {
+        reason: "out of memory".to_owned(),
+    })
 }
 
 fn not_allowed(option: &str, reason: &str) -> Error {
-    Error::OptionNotAllowed { option: option.to_owned(), reason: reason.to_owned() }
+    Error::OptionNotAllowed {
+        option: option.to_owned(),
+        reason: reason.to_owned(),
+    }
 }
 
 /// lz4 costs the least per byte saved; a build without it has zstd, or nothing.
@@ -193,12 +156,17 @@ fn set(
     place: &str,
     before: Option<&Written>,
 ) -> Result<(), Error> {
-    let bad = |reason: String| Error::BadValue { option: name.to_owned(), reason };
+    let bad = |reason: String| Error::BadValue {
+        option: name.to_owned(),
+        reason,
+    };
     match conf.set(name, value) {
         Ok(()) => {}
         Err(Refusal::Unknown) => return Err(unknown(conf, name, place, before)),
         Err(Refusal::Invalid(_)) if is_secret(name) => {
-            return Err(bad("librdkafka refuses it (the value is not shown)".to_owned()));
+            return Err(bad(
+                "librdkafka refuses it (the value is not shown)".to_owned()
+            ));
         }
         Err(Refusal::Invalid(text)) => return Err(bad(text)),
     }
@@ -209,7 +177,9 @@ fn set(
         && value.parse() != Ok(taken)
         && !value.starts_with("0x")
     {
-        return Err(bad(format!("\"{value}\" is not a whole number in its range")));
+        return Err(bad(format!(
+            "\"{value}\" is not a whole number in its range"
+        )));
     }
     Ok(())
 }
@@ -218,26 +188,21 @@ fn set(
 /// a semicolon, and is not shown.
 fn unknown(conf: &Conf, name: &str, place: &str, before: Option<&Written>) -> Error {
     if let Some(before) = before.filter(|b| b.place == place && is_secret(&b.name)) {
-        let reason = format!("what follows \"{}\" is no option; quote its value", before.name);
-        return Error::BadSyntax { place: place.to_owned(), reason };
+        let reason = format!(
+            "what follows \"{}\" is no option; quote its value",
+            before.name
+        );
+        return Error::BadSyntax {
+            place: place.to_owned(),
+            reason,
+        };
     }
-<<<<<<< HEAD
-    let known = conf.names();
-    let known = known.iter().map(String::as_str).chain(ALIASES.iter().copied());
-    let nearest = known
-        .map(|candidate| (distance(candidate, name), candidate))
-        .min()
-        .filter(|(distance, _)| *distance <= 1 + name.len() / 6)
-        .map(|(_, candidate)| candidate.to_owned());
-    Error::UnknownOption { option: name.to_owned(), place: place.to_owned(), nearest }
-=======
     let nearest = nearest(conf, name);
     Error::UnknownOption {
         option: name.to_owned(),
         place: place.to_owned(),
         nearest,
     }
->>>>>>> kafka
 }
 
 /// Refuses what would let a position move without proof or the messages of a key change places.
@@ -251,10 +216,16 @@ fn check_guarantees(conf: &Conf, option: &str) -> Result<(), Error> {
         ));
     }
     if !is("request.required.acks", "-1") {
-        return Err(not_allowed(option, "only acks=all proves that a message is safe"));
+        return Err(not_allowed(
+            option,
+            "only acks=all proves that a message is safe",
+        ));
     }
     if is("partitioner", "random") {
-        return Err(not_allowed(option, "messages of a key must stay in one partition"));
+        return Err(not_allowed(
+            option,
+            "messages of a key must stay in one partition",
+        ));
     }
     Ok(())
 }
@@ -279,52 +250,14 @@ fn stamps(options: &[(String, String)]) -> Vec<(String, Option<(SystemTime, u64)
     });
     paths
         .map(|(_, path)| {
-            let stamp = fs::metadata(path).ok().and_then(|m| Some((m.modified().ok()?, m.len())));
+            let stamp = fs::metadata(path)
+                .ok()
+                .and_then(|m| Some((m.modified().ok()?, m.len())));
             (path.clone(), stamp)
         })
         .collect()
 }
 
-<<<<<<< HEAD
-/// Whether the value of an option must not be seen.
-fn is_secret(name: &str) -> bool {
-    const PUBLIC: &[&str] = &[
-        "sasl.mechanism",
-        "sasl.mechanisms",
-        "sasl.oauthbearer.method",
-        "sasl.oauthbearer.grant.type",
-        "sasl.kerberos.service.name",
-    ];
-    let name = name.to_ascii_lowercase();
-    let telling = ["password", "passphrase", "secret", "token", ".key", "_key", ".pem", "sasl"];
-    !PUBLIC.contains(&name.as_str()) && telling.iter().any(|word| name.contains(word))
-}
-
-/// The text without the secret, nor any of its lines. What is very short is no secret worth the
-/// harm that replacing it everywhere would do to the text.
-fn redact(text: &str, secret: &str) -> String {
-    let parts = std::iter::once(secret).chain(secret.lines());
-    parts
-        .map(str::trim)
-        .filter(|part| part.len() >= 4 && !part.starts_with("-----"))
-        .fold(text.to_owned(), |text, part| text.replace(part, "(hidden)"))
-}
-
-/// How many letters have to be changed, added or dropped to make one name of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let best = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], best);
-        }
-    }
-    row[b.len()]
-}
-
-=======
->>>>>>> kafka
 #[cfg(test)]
 #[path = "config_tests.rs"]
 mod tests;

@@ -95,7 +95,14 @@ impl Producer {
         let Some(client) = &mut self.client else {
             return Err(SendError::Fatal(closed()));
         };
-        let message = Message { topic, key, value, headers, timestamp_ms, token };
+        let message = Message {
+            topic,
+            key,
+            value,
+            headers,
+            timestamp_ms,
+            token,
+        };
         match client.produce(&message) {
             Ok(()) => {
                 self.listener.pending += 1;
@@ -117,7 +124,10 @@ impl Producer {
             return SendError::Fatal(self.listener.fail(code, &reason));
         }
         let error = match Error::of_message(code, topic, code.description()) {
-            Error::TooLarge { topic, .. } => Error::TooLarge { topic, size: Some(size) },
+            Error::TooLarge { topic, .. } => Error::TooLarge {
+                topic,
+                size: Some(size),
+            },
             error => error,
         };
         let topic = topic.to_owned();
@@ -148,103 +158,6 @@ impl Producer {
         while client.serve(timeout, |happening| listener.take(happening, &mut deliver)) {
             timeout = Duration::ZERO;
         }
-<<<<<<< HEAD
-        self.client = Some(client);
-    }
-
-    fn take(&mut self, happening: Happening<'_>, deliver: &mut impl FnMut(Delivery)) {
-        match happening {
-            Happening::Delivered { token } => {
-                self.pending = self.pending.saturating_sub(1);
-                self.proof();
-                deliver(Delivery { token, result: Ok(()) });
-            }
-            Happening::Failed { token, code, topic, reason, possibly_written } => {
-                self.pending = self.pending.saturating_sub(1);
-                if code.is_from_broker() {
-                    self.proof();
-                }
-                let failure = self.failure(code, topic, reason, possibly_written);
-                deliver(Delivery { token, result: Err(failure) });
-            }
-            Happening::Error { code, reason, fatal: false } => self.error(code, reason),
-            // More of them follow as a consequence; the first says why.
-            Happening::Error { code, reason, .. } if self.fatal.is_none() => {
-                let reason = self.config.redact(reason);
-                let error = Error::Fatal { code, reason };
-                self.fatal = Some(error.clone());
-                self.journal.add(EventKind::Error(error));
-            }
-            Happening::Error { .. } => {}
-            Happening::Log { level, facility, text } => {
-                let text = self.config.redact(clean(text));
-                let facility = facility.to_owned();
-                self.journal.add(EventKind::Log { level, facility, text });
-            }
-        }
-    }
-
-    fn proof(&mut self) {
-        let change = self.tracker.proof();
-        self.tell(change);
-    }
-
-    /// One error for all that fail alike, one after another: a purge fails hundreds of thousands.
-    fn failure(
-        &mut self,
-        code: Code,
-        topic: &str,
-        reason: &str,
-        possibly_written: bool,
-    ) -> Arc<DeliveryError> {
-        if let Some(last) = &self.last_failure
-            && last.code == code
-            && last.topic == topic
-            && last.possibly_written == possibly_written
-        {
-            return Arc::clone(last);
-        }
-        let error = Error::of_message(code, topic, &self.config.redact(reason));
-        let failure = Arc::new(DeliveryError {
-            topic: topic.to_owned(),
-            code,
-            retriable: error.is_retriable(),
-            fatal: error.is_fatal(),
-            error,
-            possibly_written,
-        });
-        self.last_failure = Some(Arc::clone(&failure));
-        failure
-    }
-
-    fn error(&mut self, code: Code, reason: &str) {
-        let error = Error::of_client(code, &self.config.redact(clean(reason)));
-        let now = Instant::now();
-        if code == Code::LOCAL_ALL_BROKERS_DOWN {
-            let change = self.tracker.all_down(error, now);
-            return self.tell(change);
-        }
-        let of_connection = matches!(
-            error,
-            Error::Unreachable { .. }
-                | Error::NameNotResolved { .. }
-                | Error::Tls { .. }
-                | Error::Authentication { .. }
-        );
-        if of_connection {
-            self.tracker.error(error.clone(), now);
-        }
-        self.journal.add(EventKind::Error(error));
-    }
-
-    fn tell(&mut self, change: Option<Change>) {
-        match change {
-            None => {}
-            Some(Change::Recovered) => self.journal.add(EventKind::Recovered),
-            Some(Change::Fell(reason)) => self.journal.add(EventKind::Error(reason)),
-        }
-=======
->>>>>>> kafka
     }
 
     fn watch(&mut self) {
@@ -260,18 +173,6 @@ impl Producer {
         }
     }
 
-<<<<<<< HEAD
-    /// Notes the library's fatal error.
-    fn fail(&mut self) -> Error {
-        let found = self.client.as_ref().and_then(Client::fatal);
-        let (code, reason) = found.unwrap_or((Code::LOCAL_FATAL, String::new()));
-        let error = Error::Fatal { code, reason: self.config.redact(&reason) };
-        self.fatal = Some(error.clone());
-        error
-    }
-
-=======
->>>>>>> kafka
     /// What happened to the connection since the last call, each thing once.
     pub fn events(&mut self) -> Vec<ClientEvent> {
         self.listener.journal.take()
@@ -307,13 +208,8 @@ impl Producer {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 // A late report would be taken for one of a message that is sent again.
-<<<<<<< HEAD
-                let reason = "the messages under way could not be called back".to_owned();
-                self.fatal = Some(Error::Fatal { code: Code::LOCAL_TIMED_OUT, reason });
-=======
                 let reason = "the messages under way could not be called back";
                 self.listener.fail(Code::LOCAL_TIMED_OUT, reason);
->>>>>>> kafka
                 return false;
             }
             self.serve(left.min(Duration::from_millis(20)), drop);
@@ -365,5 +261,8 @@ impl Producer {
 }
 
 fn closed() -> Error {
-    Error::Fatal { code: Code::LOCAL_FATAL, reason: "it has been closed".to_owned() }
+    Error::Fatal {
+        code: Code::LOCAL_FATAL,
+        reason: "it has been closed".to_owned(),
+    }
 }

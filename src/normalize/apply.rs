@@ -121,7 +121,7 @@ impl Statements {
         let upsert = format!(
             "INSERT INTO {table} AS t (org, sfid, {list}extras, source_table, event_id, normalized_at) \
              SELECT $1, u.sfid, {casts}u.extras::jsonb, $2, u.event_id, pg_catalog.clock_timestamp() \
-             FROM pg_catalog.unnest($3::text[], $4::text[], $5::text[]{arrays}) \
+             FROM unnest($3::text[], $4::text[], $5::text[]{arrays}) \
                AS u (sfid, event_id, extras{values}) \
              ON CONFLICT (org, sfid) DO UPDATE SET {set}extras = excluded.extras, \
                source_table = excluded.source_table, event_id = excluded.event_id, \

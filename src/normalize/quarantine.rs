@@ -46,7 +46,7 @@ pub fn note(target: &Target, entries: &[Entry], refused: &[(usize, Failure)]) ->
     sql::run(
         "DELETE FROM manifold.problem p WHERE p.org = $1 AND p.source = $2 AND p.entity = $3 \
            AND p.record = ANY ($4) \
-           AND NOT EXISTS (SELECT FROM pg_catalog.unnest($5::text[], $6::text[]) AS n (record, field) \
+           AND NOT EXISTS (SELECT FROM unnest($5::text[], $6::text[]) AS n (record, field) \
                            WHERE n.record = p.record AND n.field = p.field)",
         &[
             target.org.as_str().into(),
@@ -65,7 +65,7 @@ pub fn note(target: &Target, entries: &[Entry], refused: &[(usize, Failure)]) ->
            (org, source, entity, record, field, value, rule, reason, message, event_id, image) \
          SELECT DISTINCT ON (n.record, n.field) $1, $2, $3, n.record, n.field, n.value, n.rule, \
                 n.reason, n.message, n.event_id, n.image::jsonb \
-         FROM pg_catalog.unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
+         FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
                 $9::text[], $10::text[], $11::text[]) \
            AS n (record, field, value, rule, reason, message, event_id, image) \
          ON CONFLICT (org, source, entity, record, field) DO UPDATE SET value = excluded.value, \
