@@ -1,5 +1,6 @@
 //! pg_manifold: see README.md and docs/.
 
+pub mod log;
 pub mod row;
 
 use pgrx::prelude::*;
