@@ -3,13 +3,13 @@
 use std::sync::OnceLock;
 
 use crate::support::broker::Broker;
-use crate::support::cluster::{Cluster, Database};
+use crate::support::cluster::{Cluster, Database, QUICK};
 use crate::support::run;
 
 /// The cluster for all tests that leave their server as they found it.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| Cluster::start(run::dir(), ""))
+    CLUSTER.get_or_init(|| Cluster::start(run::dir(), QUICK))
 }
 
 /// The broker for all tests that leave it running.

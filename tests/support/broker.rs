@@ -55,8 +55,11 @@ impl Broker {
 
     /// Starts the broker on its data, and waits until it answers.
     pub fn launch(&mut self) {
-        let mut server =
-            Server::spawn(&self.run, &self.name, java("384m").arg("kafka.Kafka").arg(&self.properties));
+        let mut server = Server::spawn(
+            &self.run,
+            &self.name,
+            java("384m").arg("kafka.Kafka").arg(&self.properties),
+        );
         let client: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", self.bootstrap())
             // Refused connections are what we wait through, and no news.
@@ -117,7 +120,11 @@ fn java(heap: &str) -> Command {
     command
         .arg(format!("-Xmx{heap}"))
         // Short-lived beside other servers: start quickly and leave them the processors.
-        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"])
+        .args([
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        ])
         .arg("-cp")
         .arg(lib.join("*"));
     command

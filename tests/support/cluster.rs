@@ -13,8 +13,8 @@ use super::wait::{self, seconds};
 
 const SETTINGS: &str = include_str!("../../pgrx-config/postgresql.conf");
 
-/// Not for a server that has to survive a power cut.
-const THROWAWAY: &str = "fsync = off\nfull_page_writes = off\nautovacuum_naptime = 5s\n";
+/// Settings for tests: quick, and not for a server that has to survive a power cut.
+pub const QUICK: &str = "fsync = off\nfull_page_writes = off\nautovacuum_naptime = 5s\n";
 
 pub struct Cluster {
     run: PathBuf,
@@ -40,14 +40,19 @@ impl Cluster {
         run_to_end(
             installation
                 .command("initdb")
-                .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"])
+                .args([
+                    "--username=postgres",
+                    "--auth=trust",
+                    "--encoding=UTF8",
+                    "--locale=C.UTF-8",
+                ])
                 .args(["--no-sync", "--no-instructions", "--pgdata"])
                 .arg(&data),
         );
         let mut cluster =
             Self { run: run.to_owned(), name, data, port: free_port(), installation, server: None };
         let own = format!(
-            "{SETTINGS}\n{THROWAWAY}\nlisten_addresses = '127.0.0.1'\nport = {}\n\
+            "{SETTINGS}\nlisten_addresses = '127.0.0.1'\nport = {}\n\
              unix_socket_directories = '{}'\n{settings}\n",
             cluster.port,
             home.display()
@@ -88,7 +93,8 @@ impl Cluster {
     pub fn kill(&mut self) {
         let Some(server) = self.server.take() else { return };
         let pid = server.pid();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let children =
+            fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         server.stop(libc::SIGKILL, seconds(10));
         // A new postmaster refuses to start as long as a child of the old one lives.
         wait::until("the children of the killed postmaster to end", seconds(30), || {
@@ -119,9 +125,13 @@ impl Cluster {
     }
 
     pub fn try_connect_as(&self, user: &str, database: &str) -> Result<Client, postgres::Error> {
+        Self::connect_to(self.port, user, database)
+    }
+
+    pub fn connect_to(port: u16, user: &str, database: &str) -> Result<Client, postgres::Error> {
         postgres::Config::new()
             .host("127.0.0.1")
-            .port(self.port)
+            .port(port)
             .user(user)
             .dbname(database)
             .connect_timeout(seconds(5))

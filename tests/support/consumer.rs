@@ -65,7 +65,14 @@ impl Topic {
             .set("log_level", "0")
             .create()
             .expect("a consumer needs no broker to be made");
-        Self { name: name.to_owned(), consumer, assigned: false, partitions: 0, ended: BTreeSet::new(), events: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            consumer,
+            assigned: false,
+            partitions: 0,
+            ended: BTreeSet::new(),
+            events: Vec::new(),
+        }
     }
 
     /// Reads until the events so far satisfy `enough`, which otherwise says what is missing.
@@ -78,7 +85,8 @@ impl Topic {
         let what = format!("{what} in topic {}", self.name);
         wait::until(&what, limit, || {
             self.read(Duration::from_millis(100))?;
-            enough(&self.events).map_err(|missing| format!("{} events; {missing}", self.events.len()))
+            enough(&self.events)
+                .map_err(|missing| format!("{} events; {missing}", self.events.len()))
         });
         &self.events
     }
@@ -100,7 +108,11 @@ impl Topic {
             wait::until(&what, seconds(60), || {
                 self.read(Duration::from_millis(100))?;
                 let ended = self.ended.len();
-                if ended == self.partitions { Ok(()) } else { Err(format!("{ended} partitions have ended")) }
+                if ended == self.partitions {
+                    Ok(())
+                } else {
+                    Err(format!("{ended} partitions have ended"))
+                }
             });
         }
         &self.events
@@ -157,13 +169,17 @@ pub fn topics(bootstrap: &str, prefix: &str) -> Vec<String> {
         .set("bootstrap.servers", bootstrap)
         .create()
         .expect("a consumer needs no broker to be made");
-    let metadata = consumer.fetch_metadata(None, seconds(10)).unwrap_or_else(|e| panic!("cannot list topics: {e}"));
+    let metadata = consumer
+        .fetch_metadata(None, seconds(10))
+        .unwrap_or_else(|e| panic!("cannot list topics: {e}"));
     let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
     names.filter(|name| name.starts_with(prefix)).collect()
 }
 
 fn event(message: &BorrowedMessage) -> Event {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_owned()).expect("keys, values and headers are UTF-8");
+    let text = |bytes: &[u8]| {
+        String::from_utf8(bytes.to_owned()).expect("keys, values and headers are UTF-8")
+    };
     let key_text = message.key().map_or(String::new(), text);
     let value_text = message.payload().map(text);
     let json = |text: &str| {

@@ -41,7 +41,8 @@ impl Org {
         let dir = folder().join("orgs").join(name);
         let about: Value = serde_json::from_str(&read(&dir.join("columns.json")))
             .unwrap_or_else(|e| panic!("{}/columns.json: {e}", dir.display()));
-        let text = |value: &Value| value.as_str().expect("columns.json holds strings here").to_owned();
+        let text =
+            |value: &Value| value.as_str().expect("columns.json holds strings here").to_owned();
         let columns: Vec<_> = about["columns"]
             .as_array()
             .expect("columns.json has columns")
@@ -117,7 +118,8 @@ fn read(path: &Path) -> String {
 
 /// Header and rows; an empty value is NULL.
 fn csv(path: &Path) -> (Vec<String>, Vec<Row>) {
-    let mut reader = csv::Reader::from_path(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut reader =
+        csv::Reader::from_path(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let header = reader.headers().expect("a CSV has a header").iter().map(str::to_owned).collect();
     let rows = reader
         .records()

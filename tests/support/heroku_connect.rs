@@ -30,7 +30,9 @@ pub struct Mapped {
 impl HerokuConnect {
     /// Sets up the schema. `client` becomes Heroku Connect's own connection.
     pub fn provision(mut client: Client, schema: &str) -> Self {
-        let sql = CONNECTION.replace("@schema@", &ident(schema)).replace("@literal@", &literal(Some(schema)));
+        let sql = CONNECTION
+            .replace("@schema@", &ident(schema))
+            .replace("@literal@", &literal(Some(schema)));
         run(&mut client, &sql);
         Self::attach(client, schema)
     }
@@ -56,8 +58,10 @@ impl HerokuConnect {
             }
         }
         columns.retain(|column| column.name != "id");
-        let list: Vec<_> =
-            columns.iter().map(|column| format!("{} {}", ident(&column.name), column.sql_type)).collect();
+        let list: Vec<_> = columns
+            .iter()
+            .map(|column| format!("{} {}", ident(&column.name), column.sql_type))
+            .collect();
         let sql = MAPPED_TABLE
             .replace("@schema@", &ident(&self.schema))
             .replace("@table@", &ident(table))
@@ -87,9 +91,16 @@ impl HerokuConnect {
     }
 
     /// Rows that changed in Salesforce: found by sfid. Returns how many there were.
-    pub fn update(&mut self, mapped: &Mapped, sfids: &[&str], changes: &[(&str, Option<&str>)]) -> u64 {
-        let set: Vec<_> =
-            changes.iter().map(|(column, value)| format!("{} = {}", ident(column), literal(*value))).collect();
+    pub fn update(
+        &mut self,
+        mapped: &Mapped,
+        sfids: &[&str],
+        changes: &[(&str, Option<&str>)],
+    ) -> u64 {
+        let set: Vec<_> = changes
+            .iter()
+            .map(|(column, value)| format!("{} = {}", ident(column), literal(*value)))
+            .collect();
         let sql = format!(
             "UPDATE {} SET {}, systemmodstamp = now() AT TIME ZONE 'UTC' WHERE sfid IN ({})",
             self.name(mapped),
@@ -101,7 +112,11 @@ impl HerokuConnect {
 
     /// The poll that reads rows again which have not changed.
     pub fn touch(&mut self, mapped: &Mapped, sfids: &[&str]) -> u64 {
-        let sql = format!("UPDATE {} SET sfid = sfid WHERE sfid IN ({})", self.name(mapped), literals(sfids));
+        let sql = format!(
+            "UPDATE {} SET sfid = sfid WHERE sfid IN ({})",
+            self.name(mapped),
+            literals(sfids)
+        );
         self.execute(&sql)
     }
 
@@ -123,7 +138,13 @@ impl HerokuConnect {
     }
 
     /// Leads merged in Salesforce: the losers are deleted, the winner is updated, and nothing says so.
-    pub fn merge(&mut self, mapped: &Mapped, winner: &str, losers: &[&str], changes: &[(&str, Option<&str>)]) {
+    pub fn merge(
+        &mut self,
+        mapped: &Mapped,
+        winner: &str,
+        losers: &[&str],
+        changes: &[(&str, Option<&str>)],
+    ) {
         self.delete(mapped, losers);
         self.update(mapped, &[winner], changes);
     }
@@ -154,7 +175,10 @@ impl HerokuConnect {
                 self.accept(mapped, record, &new_sfid(record));
             }
             if action != "DELETE" {
-                let sql = format!("UPDATE {} SET _hc_lastop = 'SYNCED' WHERE id = {record}", self.name(mapped));
+                let sql = format!(
+                    "UPDATE {} SET _hc_lastop = 'SYNCED' WHERE id = {record}",
+                    self.name(mapped)
+                );
                 self.execute(&sql);
             }
         }
@@ -189,12 +213,23 @@ impl HerokuConnect {
 }
 
 /// COPY within a transaction that the caller ends, to test long and aborted loads.
-pub fn copy(transaction: &mut Transaction<'_>, schema: &str, mapped: &Mapped, columns: &[Column], rows: &[Row]) {
+pub fn copy(
+    transaction: &mut Transaction<'_>,
+    schema: &str,
+    mapped: &Mapped,
+    columns: &[Column],
+    rows: &[Row],
+) {
     let (names, picked) = written(columns);
-    let sql = format!("COPY {}.{} ({names}) FROM STDIN (FORMAT csv)", ident(schema), ident(&mapped.table));
+    let sql = format!(
+        "COPY {}.{} ({names}) FROM STDIN (FORMAT csv)",
+        ident(schema),
+        ident(&mapped.table)
+    );
     let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     for row in rows {
-        csv.write_record(picked.iter().map(|&i| row[i].as_deref().unwrap_or_default())).expect("writes to memory");
+        csv.write_record(picked.iter().map(|&i| row[i].as_deref().unwrap_or_default()))
+            .expect("writes to memory");
     }
     let text = csv.into_inner().expect("writes to memory");
     transaction
@@ -215,12 +250,18 @@ fn insert_sql(schema: &str, mapped: &Mapped, columns: &[Column], rows: &[Row]) -
             format!("({})", values.join(", "))
         })
         .collect();
-    format!("INSERT INTO {}.{} ({names}) VALUES {}", ident(schema), ident(&mapped.table), tuples.join(", "))
+    format!(
+        "INSERT INTO {}.{} ({names}) VALUES {}",
+        ident(schema),
+        ident(&mapped.table),
+        tuples.join(", ")
+    )
 }
 
 /// The columns that a load writes: their names as SQL, and their positions in a row.
 fn written(columns: &[Column]) -> (String, Vec<usize>) {
-    let picked: Vec<usize> = (0..columns.len()).filter(|&i| !OWN.contains(&columns[i].name.as_str())).collect();
+    let picked: Vec<usize> =
+        (0..columns.len()).filter(|&i| !OWN.contains(&columns[i].name.as_str())).collect();
     let names: Vec<_> = picked.iter().map(|&i| ident(&columns[i].name)).collect();
     (names.join(", "), picked)
 }
@@ -238,7 +279,9 @@ fn literals(values: &[&str]) -> String {
 }
 
 fn run(client: &mut Client, sql: &str) {
-    client.batch_execute(sql).unwrap_or_else(|e| panic!("{}: {e:?}", sql.chars().take(300).collect::<String>()));
+    client
+        .batch_execute(sql)
+        .unwrap_or_else(|e| panic!("{}: {e:?}", sql.chars().take(300).collect::<String>()));
 }
 
 fn begin(client: &mut Client) -> Transaction<'_> {

@@ -34,9 +34,12 @@ impl Installation {
         let installation = Self { bin: under_root(&bin), root: root.clone() };
         fs::create_dir_all(&installation.bin).expect("run folder is writable");
         // Executables have to be files, as they look for the rest beside where they really are.
-        run_to_end(Command::new("cp").args(["-L", "-t"]).arg(&installation.bin).args(
-            ["postgres", "initdb", "pg_dump", "psql", "pgbench"].map(|name| format!("{bin}/{name}")),
-        ));
+        run_to_end(
+            Command::new("cp").args(["-L", "-t"]).arg(&installation.bin).args(
+                ["postgres", "initdb", "pg_dump", "psql", "pgbench"]
+                    .map(|name| format!("{bin}/{name}")),
+            ),
+        );
         // Everything else may be a link, and is one, for speed.
         for folder in [&lib, &share] {
             let target = under_root(folder);
@@ -45,7 +48,10 @@ impl Installation {
         }
         // An older pg_manifold may be installed on the system: ours replaces the link to it.
         run_to_end(
-            Command::new("cp").args(["-r", "--remove-destination"]).arg(package.join(".")).arg(&root),
+            Command::new("cp")
+                .args(["-r", "--remove-destination"])
+                .arg(package.join("."))
+                .arg(&root),
         );
         installation
     }

@@ -5,7 +5,10 @@
 # A server leaves its process id in <folder>/pids/<name>.
 run=$1
 trap '' INT TERM HUP
-[ "${2:-}" = now ] || cat >/dev/null
+if [ "${2:-}" != now ]; then
+    cat >/dev/null
+    [ ! -e "$run/detached" ] || exit 0
+fi
 
 pids=$(cat "$run"/pids/* 2>/dev/null)
 for pid in $pids; do

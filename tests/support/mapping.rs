@@ -12,9 +12,12 @@ pub struct Mapping {
 
 impl Mapping {
     pub fn load(org: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mappings").join(format!("{org}.json"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/mappings")
+            .join(format!("{org}.json"));
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let json = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let json =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         Self { json }
     }
 
@@ -31,7 +34,13 @@ impl Mapping {
             columns.extend(names(&field["column"]));
             columns.extend(field["first_of"].as_array().into_iter().flatten().filter_map(names));
             let template = field["template"].as_str().unwrap_or_default();
-            columns.extend(template.split('{').skip(1).filter_map(|part| part.split('}').next()).map(str::to_owned));
+            columns.extend(
+                template
+                    .split('{')
+                    .skip(1)
+                    .filter_map(|part| part.split('}').next())
+                    .map(str::to_owned),
+            );
         }
         columns
     }

@@ -9,6 +9,7 @@ pub mod consumer;
 pub mod fixtures;
 pub mod heroku_connect;
 pub mod installation;
+pub mod manifold;
 pub mod mapping;
 pub mod run;
 pub mod server;

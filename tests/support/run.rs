@@ -34,14 +34,15 @@ pub fn dir() -> &'static Path {
     })
 }
 
-/// Makes a run folder that nobody watches: its servers outlive this program, until [`clean`].
-pub fn detached() -> &'static Path {
-    RUN.get_or_init(create)
+/// Lets the servers outlive this program, until somebody calls [`clean`].
+pub fn detach() {
+    fs::write(dir().join("detached"), "").expect("run folder is writable");
 }
 
 /// Stops what was started in a run folder and removes it.
 pub fn clean(dir: &Path) -> io::Result<()> {
-    let status = Command::new("sh").args(["-c", JANITOR, "janitor"]).arg(dir).arg("now").status()?;
+    let status =
+        Command::new("sh").args(["-c", JANITOR, "janitor"]).arg(dir).arg("now").status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("janitor: {status}"))) }
 }
 

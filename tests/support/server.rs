@@ -20,7 +20,8 @@ impl Server {
     /// Starts `command`, with what it writes in `<run>/<name>.log`.
     pub fn spawn(run: &Path, name: &str, command: &mut Command) -> Self {
         let log = run.join(format!("{name}.log"));
-        let output = File::options().create(true).append(true).open(&log).expect("run folder is writable");
+        let output =
+            File::options().create(true).append(true).open(&log).expect("run folder is writable");
         let errors = output.try_clone().expect("file handle");
         let child = command
             .stdin(Stdio::null())

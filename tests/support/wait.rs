@@ -8,7 +8,11 @@ const PAUSE: Duration = Duration::from_millis(25);
 
 /// Asks `probe` until it answers `Ok`, and panics when `limit` has passed: with what was awaited and
 /// what the probe saw last.
-pub fn until<T, E: Display>(what: &str, limit: Duration, mut probe: impl FnMut() -> Result<T, E>) -> T {
+pub fn until<T, E: Display>(
+    what: &str,
+    limit: Duration,
+    mut probe: impl FnMut() -> Result<T, E>,
+) -> T {
     let deadline = Instant::now() + limit;
     loop {
         match probe() {
