@@ -25,7 +25,7 @@ fn count(client: &mut Client, what: &str) -> i64 {
 
 #[test]
 fn the_simulator_loads_the_fixture_orgs_as_heroku_connect_does() {
-    let database = world::database();
+    let database = world::cluster().database();
     let mut client = database.connect();
     for name in ORGS {
         let org = Org::load(name);
@@ -63,7 +63,7 @@ fn the_simulator_loads_the_fixture_orgs_as_heroku_connect_does() {
 
 #[test]
 fn the_simulator_follows_an_application_write_to_salesforce_and_back() {
-    let database = world::database();
+    let database = world::cluster().database();
     let org = Org::load("acme");
     let mut hc = HerokuConnect::provision(database.connect(), "acme");
     let lead = hc.map_table(&org.table, &org.columns);

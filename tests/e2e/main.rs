@@ -4,5 +4,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod harness;
+mod check;
 mod world;
+
+mod backfill;
+mod bad_input;
+mod control;
+mod faults;
+mod flow;
+mod harness;
+mod lifecycle;
+mod log;
+mod onboarding;
+mod publishing;
+mod rights;
+mod surface;

@@ -151,6 +151,11 @@ impl Cluster {
             .unwrap_or_else(|e| panic!("cannot create database {name}: {e:?}"));
         Database { cluster: self, name }
     }
+
+    /// A database that was made before, dropped with the value.
+    pub fn existing(&self, name: &str) -> Database<'_> {
+        Database { cluster: self, name: name.to_owned() }
+    }
 }
 
 impl Drop for Cluster {

@@ -38,6 +38,13 @@ pub struct Status {
     pub detail: String,
 }
 
+impl Status {
+    /// Whether there is something left to do. A backfill counts no changes; it says when it is done.
+    pub fn is_behind(&self) -> bool {
+        self.lag_changes > 0 || self.consumer == "backfill" && !self.detail.starts_with("finished")
+    }
+}
+
 pub fn status(client: &mut Client) -> Vec<Status> {
     let rows = client
         .query(
@@ -65,7 +72,7 @@ pub fn settled(client: &mut Client, consumers: &[&str], limit: Duration) {
     wait::until(&format!("{consumers:?} to have caught up"), limit, || {
         let behind: Vec<_> = status(client)
             .into_iter()
-            .filter(|s| consumers.contains(&s.consumer.as_str()) && s.lag_changes > 0)
+            .filter(|s| consumers.contains(&s.consumer.as_str()) && s.is_behind())
             .collect();
         if behind.is_empty() { Ok(()) } else { Err(format!("{behind:#?}")) }
     });
