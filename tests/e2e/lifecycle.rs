@@ -130,7 +130,7 @@ fn without_preloading_the_extension_says_what_to_do() {
     let mut client = cluster.connect("postgres");
     let error = client.batch_execute("CREATE EXTENSION pg_manifold").unwrap_err();
     let error = error.as_db_error().expect("the server's");
-    assert_eq!(error.code().code(), "55000");
+    assert_eq!(error.code().code(), "55000", "{error:?}");
     assert!(error.message().contains("shared_preload_libraries"), "{error:?}");
     assert!(error.hint().is_some_and(|hint| hint.contains("restart")), "{error:?}");
     let left: i64 = client
