@@ -191,7 +191,7 @@ CREATE VIEW manifold.position AS
   SELECT DISTINCT ON (consumer, lane) consumer, lane, seen, upto, last_seq, file, progress, total
   FROM (SELECT * FROM manifold.position_log_0 UNION ALL SELECT * FROM manifold.position_log_1) p
   ORDER BY consumer, lane, id DESC;
-COMMENT ON VIEW manifold.position IS 'Where each consumer is. Lane 0 holds for all orgs without a lane of their own (org_id). All that is visible in seen is consumed, and of what is visible in upto, all to last_seq. For backfill the lane is the source, file the table''s, progress the next block and total the last';
+COMMENT ON VIEW manifold.position IS 'Where each consumer is. Lane 0 holds for all orgs without a lane of their own (org_id; -1 for the canonical tables). All that is visible in seen is consumed, and of what is visible in upto, all to last_seq. For backfill the lane is the source, file the table''s, progress the next block and total the last';
 
 CREATE TABLE manifold.consumer_error (
   consumer text NOT NULL,
@@ -204,7 +204,7 @@ CREATE TABLE manifold.consumer_error (
   cleared_at timestamptz,
   PRIMARY KEY (consumer, lane)
 );
-COMMENT ON TABLE manifold.consumer_error IS 'The last error of each consumer; lane 0 concerns all orgs, another the org with this org_id; cleared_at says when it was over';
+COMMENT ON TABLE manifold.consumer_error IS 'The last error of each consumer; lane 0 concerns all orgs, -1 the canonical tables, another the org with this org_id; cleared_at says when it was over';
 
 CREATE TABLE manifold.problem (
   org       text NOT NULL,

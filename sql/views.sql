@@ -14,7 +14,8 @@ BEGIN
     SELECT p.consumer, p.lane, p.seen, p.upto, p.last_seq,
            -- Changes of orgs with a lane of their own are not the main lane's to read.
            CASE WHEN p.lane <> 0 THEN ARRAY(
-             SELECT s.source_id FROM manifold.source s JOIN manifold.org o USING (org) WHERE o.org_id = p.lane)
+             SELECT s.source_id FROM manifold.source s LEFT JOIN manifold.org o USING (org)
+             WHERE coalesce(o.org_id, -1) = p.lane)
            END AS only
     FROM manifold.position p
     WHERE p.seen IS NOT NULL AND (publisher OR p.consumer <> 'publisher')
@@ -71,7 +72,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   JOIN manifold.source s USING (source_id)
   LEFT JOIN manifold.org o USING (org)
   JOIN position p ON p.lane = CASE
-    WHEN EXISTS (SELECT FROM position own WHERE own.consumer = p.consumer AND own.lane = o.org_id) THEN o.org_id
+    WHEN EXISTS (SELECT FROM position own WHERE own.consumer = p.consumer AND own.lane = coalesce(o.org_id, -1)) THEN coalesce(o.org_id, -1)
     ELSE 0 END
   WHERE NOT pg_visible_in_snapshot(w.xid, p.seen)
     AND (p.upto IS NULL OR NOT (pg_visible_in_snapshot(w.xid, p.upto) AND w.seq <= p.last_seq))
@@ -99,8 +100,8 @@ CREATE VIEW manifold.status AS
     LEFT JOIN LATERAL (
       -- The org's own error says more than one that concerns all.
       SELECT * FROM manifold.consumer_error e
-      WHERE e.consumer = c.consumer AND e.lane IN (0, o.org_id)
-      ORDER BY e.cleared_at IS NULL DESC, e.lane DESC LIMIT 1
+      WHERE e.consumer = c.consumer AND e.lane IN (0, coalesce(o.org_id, -1))
+      ORDER BY e.cleared_at IS NULL DESC, e.lane <> 0 DESC LIMIT 1
     ) e ON true
   )
   SELECT coalesce(org, 'canonical') AS org, table_name::text AS source, consumer,

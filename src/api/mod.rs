@@ -1,10 +1,10 @@
 //! The SQL functions, by noun. Thin: they check who asks, and say exactly what is wrong.
 
 pub mod consumer;
-//pub mod entity;
-//pub mod mapping;
+pub mod entity;
+pub mod mapping;
 pub mod org;
-//pub mod peek;
+pub mod peek;
 pub mod source;
 
 use crate::error::{Error, Result};

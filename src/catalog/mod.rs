@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 use crate::pg::sql;
 use crate::row::layout::Layout;
 
+/// Canonical tables stand beside the orgs as if they were one more: in lanes, pauses and errors.
+pub const CANONICAL: i32 = -1;
+
 /// An org.
 #[derive(Debug, Clone)]
 pub struct Org {
@@ -84,12 +87,18 @@ impl Catalog {
         })
     }
 
-    /// Number of the org that a source belongs to; 0 for canonical tables.
-    pub fn org_of(&self, source: i32) -> i32 {
-        self.sources
-            .get(&source)
-            .and_then(|source| self.orgs.get(source.org.as_ref()?))
-            .map_or(0, |org| org.id)
+    /// Number of the org that a source belongs to, [`CANONICAL`] for canonical tables. A source
+    /// that is unknown (its org was removed) belongs to nobody.
+    pub fn org_of(&self, source: i32) -> Option<i32> {
+        match &self.sources.get(&source)?.org {
+            Some(org) => self.orgs.get(org).map(|org| org.id),
+            None => Some(CANONICAL),
+        }
+    }
+
+    /// Whether there is an org with this number (or it is that of the canonical tables).
+    pub fn is_org(&self, id: i32) -> bool {
+        id == CANONICAL || self.orgs.values().any(|org| org.id == id)
     }
 
     /// Orgs for which a consumer is paused.

@@ -100,6 +100,17 @@ impl Lanes {
     }
 }
 
+/// The orgs that have so much waiting in the main lane that others would wait for them: `chunks`
+/// counts what was selected of each, of a selection that did not hold all. An org that is alone
+/// keeps nobody waiting.
+pub fn heavy(chunks: &BTreeMap<i32, usize>, orgs: usize) -> Vec<i32> {
+    let all: usize = chunks.values().sum();
+    if orgs < 2 {
+        return Vec::new();
+    }
+    chunks.iter().filter(|(_, count)| **count * 4 >= all).map(|(org, _)| *org).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 pub mod compat;
 pub mod identity;
 pub mod relation;
+pub mod server;
 pub mod shared;
 pub mod sql;
 pub mod subtransaction;

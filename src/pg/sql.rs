@@ -41,3 +41,8 @@ pub fn qualified(schema: &str, table: &str) -> Result<String> {
     Ok(one("SELECT pg_catalog.format('%I.%I', $1, $2)", &[schema.into(), table.into()])?
         .unwrap_or_default())
 }
+
+/// A name, quoted by the server where need be.
+pub fn identifier(name: &str) -> Result<String> {
+    Ok(one("SELECT pg_catalog.quote_ident($1)", &[name.into()])?.unwrap_or_default())
+}

@@ -42,6 +42,39 @@ pub enum Value<'a> {
     Other(Cow<'a, str>),
 }
 
+impl Value<'_> {
+    /// The same value, borrowing nothing.
+    pub fn into_owned(self) -> Value<'static> {
+        fn text(value: Cow<'_, str>) -> Cow<'static, str> {
+            Cow::Owned(value.into_owned())
+        }
+        match self {
+            Value::Null => Value::Null,
+            Value::Bool(value) => Value::Bool(value),
+            Value::Int(value) => Value::Int(value),
+            Value::Float4(value) => Value::Float4(value),
+            Value::Float8(value) => Value::Float8(value),
+            Value::Numeric(value) => Value::Numeric(text(value)),
+            Value::Text(value) => Value::Text(text(value)),
+            Value::Bytea(value) => Value::Bytea(Cow::Owned(value.into_owned())),
+            Value::Date(days) => Value::Date(days),
+            Value::Time(at) => Value::Time(at),
+            Value::TimeTz(at, east) => Value::TimeTz(at, east),
+            Value::Timestamp(at) => Value::Timestamp(at),
+            Value::TimestampTz(at) => Value::TimestampTz(at),
+            Value::Interval { months, days, microseconds } => {
+                Value::Interval { months, days, microseconds }
+            }
+            Value::Uuid(bytes) => Value::Uuid(bytes),
+            Value::Json(value) => Value::Json(text(value)),
+            Value::Array(values) => {
+                Value::Array(values.into_iter().map(Value::into_owned).collect())
+            }
+            Value::Other(value) => Value::Other(text(value)),
+        }
+    }
+}
+
 /// What decoding needs of the server; a plain table of functions, so that this room stays pure.
 pub trait Server {
     /// Decompresses a varlena slot (header included); returns the bytes without a header.

@@ -1,5 +1,7 @@
 //! What all workers of a database share: start, transactions, waiting, stopping, errors.
 
+use std::cell::Cell;
+use std::os::fd::RawFd;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -31,6 +33,15 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<CaughtError> for Failure {
+    fn from(error: CaughtError) -> Failure {
+        let (CaughtError::PostgresError(report)
+        | CaughtError::ErrorReport(report)
+        | CaughtError::RustPanic { ereport: report, .. }) = &error;
+        Failure { message: report.message().to_string(), hint: report.hint().map(str::to_string) }
+    }
+}
+
 /// What a worker found to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
@@ -38,6 +49,8 @@ pub enum Turn {
     Again,
     /// Nothing to do before this much time has passed, or somebody wakes us.
     Wait(Duration),
+    /// The same, or until this descriptor can be read.
+    WaitFor(Duration, RawFd),
     /// The extension is not there (any more): end for good.
     Gone,
 }
@@ -47,6 +60,7 @@ pub struct Worker {
     pub kind: Kind,
     pub database: &'static Database,
     failures: u32,
+    reloads: Cell<u32>,
 }
 
 impl Worker {
@@ -62,11 +76,17 @@ impl Worker {
         origin::i_am_a_worker();
         let database = shared::database(oid)?;
         database.enter(kind);
+        // What workers print is not to depend on what a database or role was given to print.
+        set(c"datestyle", c"ISO");
+        set(c"intervalstyle", c"postgres");
+        set(c"timezone", c"UTC");
+        set(c"extra_float_digits", c"1");
+        set(c"search_path", c"pg_catalog, pg_temp");
         // SAFETY: called once when the process ends, however it ends short of a crash.
         unsafe {
             pg_sys::before_shmem_exit(Some(leave), pg_sys::Datum::from(kind as usize));
         }
-        Some(Worker { kind, database, failures: 0 })
+        Some(Worker { kind, database, failures: 0, reloads: Cell::new(0) })
     }
 
     /// Runs `turn` until the worker is to stop. A failed turn is reported and tried again after a
@@ -77,19 +97,23 @@ impl Worker {
             if self.is_held() {
                 return;
             }
-            let wait = match turn(self) {
+            let (wait, fd) = match turn(self) {
                 Ok(Turn::Again) => {
                     self.failures = 0;
                     continue;
                 }
                 Ok(Turn::Wait(time)) => {
                     self.failures = 0;
-                    time
+                    (time, None)
+                }
+                Ok(Turn::WaitFor(time, fd)) => {
+                    self.failures = 0;
+                    (time, Some(fd))
                 }
                 Ok(Turn::Gone) => return,
-                Err(failure) => self.failed(&failure),
+                Err(failure) => (self.failed(&failure), None),
             };
-            wait_latch(wait, None);
+            wait_latch(wait, fd);
         }
     }
 
@@ -101,8 +125,14 @@ impl Worker {
             if pg_sys::ConfigReloadPending != 0 {
                 pg_sys::ConfigReloadPending = 0;
                 pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+                self.reloads.set(self.reloads.get() + 1);
             }
         }
+    }
+
+    /// How often the configuration was reloaded.
+    pub fn reloads(&self) -> u32 {
+        self.reloads.get()
     }
 
     /// Whether a session wants us out of the database (see `hold`).
@@ -116,6 +146,19 @@ impl Worker {
         // An error that cannot even be noted has been logged.
         let _ = transaction(|| note_error(self.kind.name(), 0, "error", failure));
         backoff(self.failures)
+    }
+}
+
+/// Sets an option for this process.
+pub fn set(name: &std::ffi::CStr, value: &std::ffi::CStr) {
+    // SAFETY: constants that the server knows.
+    unsafe {
+        pg_sys::SetConfigOption(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_OVERRIDE,
+        );
     }
 }
 
@@ -135,7 +178,7 @@ unsafe extern "C-unwind" fn leave(_code: i32, kind: pg_sys::Datum) {
 }
 
 /// Waits until woken, until `fd` can be read, or until the time is over.
-pub fn wait_latch(time: Duration, fd: Option<std::os::fd::RawFd>) {
+pub fn wait_latch(time: Duration, fd: Option<RawFd>) {
     let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
     if fd.is_some() {
         events |= pg_sys::WL_SOCKET_READABLE;
@@ -165,15 +208,7 @@ pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Failure> {
         pg_sys::StartTransactionCommand();
         pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         let outcome = PgTryBuilder::new(AssertUnwindSafe(|| work().map_err(Failure::from)))
-            .catch_others(|error| {
-                let (CaughtError::PostgresError(report)
-                | CaughtError::ErrorReport(report)
-                | CaughtError::RustPanic { ereport: report, .. }) = &error;
-                Err(Failure {
-                    message: report.message().to_string(),
-                    hint: report.hint().map(str::to_string),
-                })
-            })
+            .catch_others(|error| Err(Failure::from(error)))
             .execute();
         match outcome {
             Ok(value) => {
@@ -182,12 +217,7 @@ pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Failure> {
                     pg_sys::CommitTransactionCommand();
                     Ok(())
                 })
-                .catch_others(|error| {
-                    let (CaughtError::PostgresError(report)
-                    | CaughtError::ErrorReport(report)
-                    | CaughtError::RustPanic { ereport: report, .. }) = &error;
-                    Err(Failure { message: report.message().to_string(), hint: None })
-                })
+                .catch_others(|error| Err(Failure::from(error)))
                 .execute()
                 {
                     Ok(()) => {

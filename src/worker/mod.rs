@@ -5,5 +5,5 @@ pub mod hold;
 pub mod keeper;
 pub mod launcher;
 pub mod lifecycle;
-//pub mod normalizer;
-//pub mod publisher;
+pub mod normalizer;
+pub mod publisher;

@@ -105,7 +105,7 @@ fn unknown_names_are_refused() {
                 UNKNOWN,
                 "Europe/Atlantis",
             ),
-            ("SELECT manifold.create_entity('unheard_of')", UNKNOWN, "unheard_of"),
+            ("SELECT manifold.create_entity('unheard_of')", INVALID, "unheard_of"),
         ],
     );
 }
@@ -135,14 +135,22 @@ fn arguments_that_make_no_sense_are_refused() {
             ("SELECT manifold.add_org(NULL)", INVALID, "org"),
             ("SELECT manifold.start(NULL)", INVALID, "org"),
             ("SELECT manifold.create_entity('lead')", EXISTS, "lead"),
-            ("SELECT manifold.create_entity('Bad Name', '{\"a\": \"text\"}')", INVALID, "Bad Name"),
-            ("SELECT manifold.create_entity('thing', '[]')", INVALID, "fields"),
             (
-                "SELECT manifold.create_entity('thing', '{\"a\": \"no_such_type\"}')",
+                "SELECT manifold.create_entity('Bad Name', '[{\"name\": \"a\", \"type\": \"text\"}]')",
+                INVALID,
+                "Bad Name",
+            ),
+            ("SELECT manifold.create_entity('thing', '{}')", INVALID, "fields"),
+            (
+                "SELECT manifold.create_entity('thing', '[{\"name\": \"a\", \"type\": \"no_such_type\"}]')",
                 INVALID,
                 "no_such_type",
             ),
-            ("SELECT manifold.create_entity('thing', '{\"org\": \"text\"}')", INVALID, "org"),
+            (
+                "SELECT manifold.create_entity('thing', '[{\"name\": \"org\", \"type\": \"text\"}]')",
+                INVALID,
+                "org",
+            ),
             ("SELECT * FROM manifold.peek('acme', -1)", INVALID, "-1"),
         ],
     );

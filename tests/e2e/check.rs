@@ -221,8 +221,8 @@ pub fn canonical_follows(client: &mut Client, org: &str, fields: &[(&str, &str)]
         .map(|(field, expression)| format!("c.{} IS DISTINCT FROM ({expression})", ident(field)))
         .collect();
     let sql = format!(
-        "SELECT coalesce(c.sfid, s.sfid)::text FROM (SELECT * FROM canonical.lead WHERE org = {}) c \
-         FULL JOIN (SELECT * FROM {}.lead WHERE sfid IS NOT NULL) s ON c.sfid = s.sfid \
+        "SELECT coalesce(c.sfid, s.sfid COLLATE \"C\")::text FROM (SELECT * FROM canonical.lead WHERE org = {}) c \
+         FULL JOIN (SELECT * FROM {}.lead WHERE sfid IS NOT NULL) s ON c.sfid = s.sfid COLLATE \"C\" \
          WHERE c.sfid IS NULL OR s.sfid IS NULL OR {}",
         literal(Some(org)),
         ident(org),

@@ -1,0 +1,153 @@
+//! What to do about an error.
+
+use super::error::Error;
+
+impl Error {
+    /// What to do about it, in whole sentences.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Error::NoBrokers => "Give the brokers as host:port, separated by commas.",
+            Error::BadBroker { .. } => {
+                "A broker is written host:port, kafka://host:port or kafka+ssl://host:port; \
+                 several are separated by commas. User name and password are options \
+                 (sasl.username, sasl.password), not part of an address."
+            }
+            Error::BadSyntax { .. } => {
+                "Write key=value, one a line or separated by semicolons. A value that holds a \
+                 semicolon or begins with a space belongs in quotes. Lines that begin with # are \
+                 comments."
+            }
+            Error::UnknownOption {
+                nearest: Some(nearest),
+                ..
+            } => {
+                return Some(format!("Perhaps you meant \"{nearest}\"."));
+            }
+            Error::UnknownOption { .. } => {
+                "The options are those of librdkafka, which its CONFIGURATION.md lists; they are \
+                 not always named as in the Java client."
+            }
+            Error::BadValue { .. } => {
+                "librdkafka's CONFIGURATION.md lists the values that each option takes."
+            }
+            Error::OptionNotAllowed { .. } => "Remove the option.",
+            Error::NotStarted { reason } => return Some(start_hint(reason)),
+            Error::Unreachable { reason } => return Some(unreachable_hint(reason)),
+            Error::NameNotResolved { .. } => {
+                "Check the broker list, and that this server's DNS knows the names. Brokers hand \
+                 out names of their own (advertised.listeners), which must resolve here as well."
+            }
+            Error::Tls { reason } => return Some(tls_hint(reason)),
+            Error::Authentication { .. } => {
+                "Check sasl.mechanism, sasl.username and sasl.password against what the broker was \
+                 told, and that the listener on this port takes SASL."
+            }
+            Error::Denied {
+                topic: Some(topic), ..
+            } => {
+                return Some(format!(
+                    "Allow it on the broker: kafka-acls.sh --bootstrap-server <broker> --add \
+                     --allow-principal User:<name> --operation Write --operation Describe \
+                     --topic '{topic}'"
+                ));
+            }
+            Error::Denied { .. } => {
+                "Allow it on the broker. The idempotent producer needs Write on a topic, or \
+                 IdempotentWrite on the cluster with brokers older than 2.8."
+            }
+            Error::UnknownTopic { topic } => {
+                return Some(format!(
+                    "Create it: kafka-topics.sh --bootstrap-server <broker> --create --topic \
+                     '{topic}' --partitions <n> --replication-factor <n>, or on Heroku: heroku \
+                     kafka:topics:create '{topic}'. Sending goes on by itself afterwards."
+                ));
+            }
+            Error::BadTopic { .. } => {
+                "A topic name has 1 to 249 of the characters a-z A-Z 0-9 . _ - and is not . or .."
+            }
+            Error::TooLarge { size: Some(_), .. } => {
+                "Raise the option message.max.bytes, and max.message.bytes of the topic with it."
+            }
+            Error::TooLarge { .. } => {
+                "Raise max.message.bytes of the topic (or message.max.bytes of the broker)."
+            }
+            Error::Rejected { .. } => "See the broker's log and the topic's configuration.",
+            Error::Fatal { .. } => {
+                "The producer is started anew, from the last acknowledged position."
+            }
+            Error::NotDelivered { .. } | Error::Other { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+fn start_hint(reason: &str) -> String {
+    let hint =
+        if reason.contains("ssl.") || reason.contains("PEM") || reason.contains("certificate") {
+            "Check that the file named by the option exists, can be read by the server's user and \
+         holds PEM text, or that the PEM text is complete, from BEGIN to END."
+        } else {
+            "The options contradict each other: change or remove the one that is named."
+        };
+    hint.to_owned()
+}
+
+fn unreachable_hint(reason: &str) -> String {
+    let hint = if reason.contains("security.protocol")
+        || reason.contains("requesting ApiVersion")
+        || reason.contains("SSL")
+    {
+        "The broker hangs up on this kind of connection: check security.protocol (plaintext, ssl, \
+         sasl_plaintext, sasl_ssl) against the listener on this port."
+    } else {
+        "Check that the broker runs, that host and port are right, and that no firewall is in \
+         between. Nothing is lost: sending goes on by itself once a broker answers."
+    };
+    hint.to_owned()
+}
+
+fn tls_hint(reason: &str) -> String {
+    let reason = reason.to_ascii_lowercase();
+    let hint = if reason.contains("unknown_ca")
+        || reason.contains("unknown ca")
+        || reason.contains("certificate required")
+        || reason.contains("bad certificate")
+        || reason.contains("alert")
+    {
+        "The broker refuses our certificate: check ssl.certificate.location and ssl.key.location \
+         (or ssl.certificate.pem and ssl.key.pem), and that its CA is one that the broker trusts."
+    } else if reason.contains("hostname") || reason.contains("ip address mismatch") {
+        "The broker's certificate is for another name: connect by that name, or, where the names \
+         can never agree (Kafka on Heroku), set ssl.endpoint.identification.algorithm=none."
+    } else if reason.contains("verify failed") || reason.contains("self-signed") {
+        "The broker's certificate is signed by none of the known CAs: give the CA by \
+         ssl.ca.location or ssl.ca.pem."
+    } else if reason.contains("wrong version") || reason.contains("plaintext") {
+        "The listener on this port does not speak TLS: use its TLS port, or another \
+         security.protocol."
+    } else {
+        "Check security.protocol against the listener on this port, and the options ssl.*."
+    };
+    hint.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::code::Code;
+
+    #[test]
+    fn errors_of_the_connection_are_sorted_by_what_to_do() {
+        let hint = |code, reason| Error::of_client(code, reason).hint().unwrap_or_default();
+        assert!(hint(Code::LOCAL_TRANSPORT, "Connection refused").contains("firewall"));
+        let reason = "Disconnected: verify that security.protocol is correctly configured";
+        assert!(hint(Code::LOCAL_TRANSPORT, reason).contains("security.protocol"));
+        let reason = "SSL handshake failed: Disconnected: connecting to a PLAINTEXT listener?";
+        assert!(hint(Code::LOCAL_TRANSPORT, reason).contains("security.protocol"));
+        assert!(hint(Code::LOCAL_SSL, "certificate verify failed").contains("ssl.ca.location"));
+        assert!(hint(Code::LOCAL_SSL, "tlsv1 alert unknown ca").contains("ssl.key.location"));
+        assert!(hint(Code::LOCAL_SSL, "Hostname mismatch").contains("identification"));
+        assert!(hint(Code::LOCAL_AUTHENTICATION, "x").contains("sasl.password"));
+        assert!(hint(Code::LOCAL_RESOLVE, "x").contains("DNS"));
+    }
+}

@@ -1,0 +1,176 @@
+//! Makes deliveries, events, health and the end of a producer of what the library tells.
+
+use super::code::Code;
+use super::config::Config;
+use super::delivery::{Delivery, DeliveryError};
+use super::error::Error;
+use super::events::{EventKind, Journal, clean};
+use super::health::{Change, Tracker};
+use super::native::Happening;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The syslog level of errors.
+const LOG_ERROR: i32 = 3;
+
+/// All that a producer knows of its messages and brokers.
+pub(super) struct Listener {
+    /// Takes secrets out of the library's texts.
+    pub(super) config: Config,
+    /// Messages sent and not yet reported.
+    pub(super) pending: usize,
+    pub(super) tracker: Tracker,
+    pub(super) journal: Journal,
+    pub(super) fatal: Option<Error>,
+    last_failure: Option<Arc<DeliveryError>>,
+}
+
+impl Listener {
+    pub(super) fn new(config: Config) -> Listener {
+        Listener {
+            config,
+            pending: 0,
+            tracker: Tracker::new(),
+            journal: Journal::default(),
+            fatal: None,
+            last_failure: None,
+        }
+    }
+
+    /// Takes one event of the library; what became of a message goes to `deliver`.
+    pub(super) fn take(&mut self, happening: Happening<'_>, deliver: &mut impl FnMut(Delivery)) {
+        match happening {
+            Happening::Delivered { token } => {
+                self.pending = self.pending.saturating_sub(1);
+                self.proof();
+                deliver(Delivery {
+                    token,
+                    result: Ok(()),
+                });
+            }
+            Happening::Failed {
+                token,
+                code,
+                topic,
+                reason,
+                possibly_written,
+            } => {
+                self.pending = self.pending.saturating_sub(1);
+                if code.is_from_broker() {
+                    self.proof();
+                }
+                let failure = self.failure(code, topic, reason, possibly_written);
+                deliver(Delivery {
+                    token,
+                    result: Err(failure),
+                });
+            }
+            Happening::Error {
+                code,
+                reason,
+                fatal: false,
+            } => self.error(code, reason),
+            Happening::Error { code, reason, .. } => {
+                self.fail(code, reason);
+            }
+            Happening::Log {
+                level,
+                facility,
+                text,
+            } => self.log(level, facility, text),
+        }
+    }
+
+    fn log(&mut self, level: i32, facility: &str, text: &str) {
+        let text = self.config.redact(clean(text));
+        match facility {
+            // An error event says the same.
+            "FAIL" | "ERROR" | "FATAL" if level <= LOG_ERROR => return,
+            // No error event comes of a broker that hangs.
+            "FAIL" | "REQTMOUT" => {
+                let reason = text.clone();
+                let error = Error::Unreachable { reason };
+                self.tracker.error(error, Instant::now());
+            }
+            _ => {}
+        }
+        self.journal.add(EventKind::Log {
+            level,
+            facility: facility.to_owned(),
+            text,
+        });
+    }
+
+    fn proof(&mut self) {
+        let change = self.tracker.proof();
+        self.tell(change);
+    }
+
+    /// One error for all that fail alike, one after another: a purge fails hundreds of thousands.
+    fn failure(
+        &mut self,
+        code: Code,
+        topic: &str,
+        reason: &str,
+        possibly_written: bool,
+    ) -> Arc<DeliveryError> {
+        if let Some(last) = &self.last_failure
+            && last.code == code
+            && last.topic == topic
+            && last.possibly_written == possibly_written
+        {
+            return Arc::clone(last);
+        }
+        let error = Error::of_message(code, topic, &self.config.redact(reason));
+        let failure = Arc::new(DeliveryError {
+            topic: topic.to_owned(),
+            code,
+            retriable: error.is_retriable(),
+            fatal: error.is_fatal(),
+            error,
+            possibly_written,
+        });
+        self.last_failure = Some(Arc::clone(&failure));
+        failure
+    }
+
+    fn error(&mut self, code: Code, reason: &str) {
+        let error = Error::of_client(code, &self.config.redact(clean(reason)));
+        let now = Instant::now();
+        if code == Code::LOCAL_ALL_BROKERS_DOWN {
+            let change = self.tracker.all_down(error, now);
+            return self.tell(change);
+        }
+        let of_connection = matches!(
+            error,
+            Error::Unreachable { .. }
+                | Error::NameNotResolved { .. }
+                | Error::Tls { .. }
+                | Error::Authentication { .. }
+        );
+        if of_connection {
+            self.tracker.error(error.clone(), now);
+        }
+        self.journal.add(EventKind::Error(error));
+    }
+
+    pub(super) fn tell(&mut self, change: Option<Change>) {
+        match change {
+            None => {}
+            Some(Change::Recovered) => self.journal.add(EventKind::Recovered),
+            Some(Change::Fell(reason)) => self.journal.add(EventKind::Error(reason)),
+        }
+    }
+
+    /// Notes a fatal error. More of them follow as a consequence; the first says why.
+    pub(super) fn fail(&mut self, code: Code, reason: &str) -> Error {
+        if let Some(first) = &self.fatal {
+            return first.clone();
+        }
+        let reason = self.config.redact(reason);
+        let error = Error::Fatal { code, reason };
+        self.fatal = Some(error.clone());
+        self.journal.add(EventKind::Error(error.clone()));
+        error
+    }
+}

@@ -1,0 +1,162 @@
+//! Applying a batch to its canonical table: set-based, in the transaction that moves the position.
+
+use pgrx::prelude::*;
+
+use super::batch::{Batch, Entry, Fate};
+use super::bisect::{self, Fault};
+use super::entity::Entity;
+use super::quarantine;
+use crate::error::Result;
+use crate::pg::sql;
+use crate::pg::subtransaction::{self, Failure};
+
+/// Where the rows of one mapping go.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub org: String,
+    /// The source's table.
+    pub source: String,
+    pub entity: Entity,
+    statements: Statements,
+}
+
+#[derive(Debug, Clone)]
+struct Statements {
+    upsert: String,
+    delete: String,
+    truncate: String,
+}
+
+impl Target {
+    pub fn new(org: String, source: String, entity: Entity) -> Result<Target> {
+        let statements = Statements::of(&entity)?;
+        Ok(Target { org, source, entity, statements })
+    }
+
+    /// Applies a batch. Rows that the database refuses are set aside, the rest lands.
+    ///
+    /// # Errors
+    /// What no row is to blame for; nothing is applied then.
+    pub fn apply(&self, batch: &Batch) -> Result<(), Failure> {
+        if batch.truncated {
+            attempt(|| {
+                sql::run(
+                    &self.statements.truncate,
+                    &[self.org.as_str().into(), self.source.as_str().into()],
+                )?;
+                quarantine::forget_source(self)
+            })?;
+        }
+        let refused = bisect::bisect(0..batch.entries().len(), |range| {
+            let entries = &batch.entries()[range];
+            attempt(|| self.write(entries)).map_err(|failure| {
+                if blames_data(failure.code) { Fault::Data(failure) } else { Fault::Fatal(failure) }
+            })
+        })?;
+        attempt(|| quarantine::note(self, batch.entries(), &refused))
+    }
+
+    fn write(&self, entries: &[Entry]) -> Result<()> {
+        let gone: Vec<&str> = entries
+            .iter()
+            .filter(|entry| entry.fate == Fate::Delete)
+            .map(|entry| entry.record.as_str())
+            .collect();
+        if !gone.is_empty() {
+            sql::run(
+                &self.statements.delete,
+                &[self.org.as_str().into(), gone.into(), self.source.as_str().into()],
+            )?;
+        }
+        let rows: Vec<(&Entry, &[Option<String>], &Option<String>)> = entries
+            .iter()
+            .filter_map(|entry| match &entry.fate {
+                Fate::Upsert { fields, extras } => Some((entry, fields.as_slice(), extras)),
+                _ => None,
+            })
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let events: Vec<String> = rows.iter().map(|(entry, ..)| entry.event.to_string()).collect();
+        let records: Vec<&str> = rows.iter().map(|(entry, ..)| entry.record.as_str()).collect();
+        let extras: Vec<Option<&str>> = rows.iter().map(|(.., extras)| extras.as_deref()).collect();
+        let mut arguments: Vec<pgrx::datum::DatumWithOid> = vec![
+            self.org.as_str().into(),
+            self.source.as_str().into(),
+            records.into(),
+            events.into(),
+            extras.into(),
+        ];
+        for at in 0..self.entity.fields.len() {
+            let column: Vec<Option<&str>> = rows
+                .iter()
+                .map(|(_, fields, _)| fields.get(at).and_then(|v| v.as_deref()))
+                .collect();
+            arguments.push(column.into());
+        }
+        sql::run(&self.statements.upsert, &arguments)?;
+        Ok(())
+    }
+}
+
+impl Statements {
+    fn of(entity: &Entity) -> Result<Statements> {
+        let table = sql::qualified("canonical", &entity.name)?;
+        let mut columns = Vec::new();
+        let mut casts = Vec::new();
+        for (at, field) in entity.fields.iter().enumerate() {
+            columns.push(sql::identifier(&field.name)?);
+            casts.push(format!("u.v{at}::{}", field.kind.sql()));
+        }
+        let arrays: Vec<String> =
+            (0..columns.len()).map(|at| format!("${}::text[]", at + 6)).collect();
+        let values: Vec<String> = (0..columns.len()).map(|at| format!("v{at}")).collect();
+        let prefixed = |prefix: &str| -> String {
+            columns.iter().map(|column| format!("{prefix}{column}, ")).collect()
+        };
+        let set: String =
+            columns.iter().map(|column| format!("{column} = excluded.{column}, ")).collect();
+        let list = columns.iter().map(|column| format!("{column}, ")).collect::<String>();
+        let upsert = format!(
+            "INSERT INTO {table} AS t (org, sfid, {list}extras, source_table, event_id, normalized_at) \
+             SELECT $1, u.sfid, {casts}u.extras::jsonb, $2, u.event_id, pg_catalog.clock_timestamp() \
+             FROM unnest($3::text[], $4::text[], $5::text[]{arrays}) \
+               AS u (sfid, event_id, extras{values}) \
+             ON CONFLICT (org, sfid) DO UPDATE SET {set}extras = excluded.extras, \
+               source_table = excluded.source_table, event_id = excluded.event_id, \
+               normalized_at = excluded.normalized_at \
+             WHERE ({old}t.extras, t.source_table) IS DISTINCT FROM ({new}excluded.extras, excluded.source_table)",
+            casts = casts.iter().map(|cast| format!("{cast}, ")).collect::<String>(),
+            arrays = arrays.iter().map(|array| format!(", {array}")).collect::<String>(),
+            values = values.iter().map(|value| format!(", {value}")).collect::<String>(),
+            old = prefixed("t."),
+            new = prefixed("excluded."),
+        );
+        Ok(Statements {
+            upsert,
+            delete: format!(
+                "DELETE FROM {table} WHERE org = $1 AND sfid = ANY ($2) AND source_table = $3"
+            ),
+            truncate: format!("DELETE FROM {table} WHERE org = $1 AND source_table = $2"),
+        })
+    }
+}
+
+/// As [`subtransaction::attempt`], for work with errors of its own.
+fn attempt(work: impl FnOnce() -> Result<()>) -> Result<(), Failure> {
+    subtransaction::attempt(|| {
+        if let Err(error) = work() {
+            pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
+        }
+    })
+}
+
+/// Whether an error is about the values of a row: data exceptions (class 22), integrity violations
+/// (23), a program limit that a row exceeds (54).
+fn blames_data(code: PgSqlErrorCode) -> bool {
+    // SQLSTATEs are packed six bits a character, the first lowest (MAKE_SQLSTATE).
+    let code = code as i32;
+    let character = |at: i32| char::from(((code >> (6 * at)) & 0x3f) as u8 + b'0');
+    matches!((character(0), character(1)), ('2', '2' | '3') | ('5', '4'))
+}

@@ -1,0 +1,458 @@
+//! Feeding the canonical tables from the log: lanes in turn, each turn one transaction that applies
+//! a batch and moves the position.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::apply::Target;
+use super::batch::Batch;
+use super::entity::Entity;
+use super::mapping::Mapping;
+use super::outcome::Outcome;
+use super::plan::Plan;
+use super::throttle::Throttle;
+use super::{MappingError, compile};
+use crate::catalog::{CANONICAL, Catalog, Layouts};
+use crate::error::{Error, Result};
+use crate::log::change::{ChunkHead, EventId, Op};
+use crate::log::chunk;
+use crate::log::lanes::{self, Lanes};
+use crate::log::objects::Objects;
+use crate::log::position::{self, MAIN};
+use crate::log::read::{self, Fetcher, Reference, Visible};
+use crate::log::snapshot::{Position, Snapshot};
+use crate::pg::server::Here;
+use crate::pg::sql;
+use crate::pg::subtransaction::Failure;
+use crate::row::layout::Layout;
+use crate::row::{decode, json as row_json};
+use crate::worker::lifecycle::backoff;
+
+/// Chunks that one turn of a lane reads at most.
+const TURN_CHUNKS: usize = 512;
+/// Rows that one turn normalizes at most, and bytes of images: a batch is held in memory.
+const TURN_ROWS: u32 = 4000;
+const TURN_BYTES: usize = 8 * 1024 * 1024;
+
+pub const CONSUMER: &str = "normalizer";
+
+/// Why a lane's turn came to nothing.
+pub enum Stop {
+    /// One org is to blame: it is set apart, and the others go on without it.
+    Org(i32, Failure),
+    Server(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Stop {
+        Stop::Server(error)
+    }
+}
+
+impl From<crate::row::image::Malformed> for Stop {
+    fn from(error: crate::row::image::Malformed) -> Stop {
+        Stop::Server(error.into())
+    }
+}
+
+struct Trouble {
+    until: Instant,
+    failures: u32,
+}
+
+/// What a mapping needs to run.
+struct Runner {
+    plan: Plan,
+    target: Rc<Target>,
+}
+
+/// The normalizer's state between turns.
+pub struct Feed {
+    pub lanes: Lanes,
+    layouts: Layouts,
+    runners: HashMap<(i32, i32), Rc<Vec<Runner>>>,
+    troubles: BTreeMap<i32, Trouble>,
+    throttle: Throttle,
+    rate: u32,
+    /// Rows that the throttle granted an org and that it has not taken yet.
+    credit: BTreeMap<i32, u32>,
+    clock: Instant,
+    outcome: Outcome,
+}
+
+impl Feed {
+    pub fn new(lanes: Lanes) -> Feed {
+        Feed {
+            lanes,
+            layouts: Layouts::default(),
+            runners: HashMap::new(),
+            troubles: BTreeMap::new(),
+            throttle: Throttle::new(0, Duration::ZERO),
+            rate: 0,
+            credit: BTreeMap::new(),
+            clock: Instant::now(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Definitions have changed: plans are made anew.
+    pub fn refresh(&mut self) {
+        self.runners.clear();
+    }
+
+    /// Rows a second for all orgs together; 0 is without bound.
+    pub fn set_rate(&mut self, rate: u32) {
+        if rate != self.rate {
+            self.rate = rate;
+            self.throttle.set_rate(rate, self.clock.elapsed());
+            self.credit.clear();
+        }
+    }
+
+    /// Sets an org apart after a failure; returns what has to be saved.
+    pub fn set_apart(&mut self, org: i32) -> Option<lanes::Change> {
+        let failures = self.troubles.get(&org).map_or(1, |trouble| trouble.failures + 1);
+        let until = Instant::now() + backoff(failures);
+        self.troubles.insert(org, Trouble { until, failures });
+        self.lanes.leave(org)
+    }
+
+    /// When the next lane that waits is to be tried again.
+    pub fn next_try(&self) -> Option<Duration> {
+        let now = Instant::now();
+        self.troubles.values().map(|trouble| trouble.until.saturating_duration_since(now)).min()
+    }
+
+    /// Lanes that may have their turn now, in order.
+    pub fn lanes_in_turn(&self, catalog: &Catalog) -> Vec<i32> {
+        let paused = catalog.paused(CONSUMER);
+        let waits = |lane: &i32| {
+            paused.contains(lane)
+                || self.troubles.get(lane).is_some_and(|trouble| Instant::now() < trouble.until)
+        };
+        self.lanes.turns().into_iter().filter(|lane| !waits(lane)).collect()
+    }
+
+    /// Orgs that were paused leave the main lane, orgs that are gone are forgotten. Runs in a
+    /// transaction.
+    pub fn tidy(&mut self, catalog: &Catalog) -> Result<()> {
+        let mut changes: Vec<lanes::Change> = Vec::new();
+        for org in catalog.paused(CONSUMER) {
+            changes.extend(self.lanes.leave(org));
+        }
+        let gone: Vec<i32> = self.lanes.own().filter(|lane| !catalog.is_org(*lane)).collect();
+        for org in gone {
+            self.troubles.remove(&org);
+            changes.extend(self.lanes.forget(org));
+        }
+        save(&changes)
+    }
+
+    /// Lanes that have caught up with the main lane join it. Runs in a transaction.
+    pub fn join(&mut self, catalog: &Catalog) -> Result<()> {
+        let mut stay: BTreeSet<i32> = catalog.paused(CONSUMER);
+        stay.extend(self.troubles.keys());
+        save(&self.lanes.join(&stay))
+    }
+
+    /// One turn of a lane up to `now`. Runs in a transaction. True if there is more to do at once.
+    pub fn turn(
+        &mut self,
+        lane: i32,
+        now: &Snapshot,
+        objects: &Objects,
+        catalog: &Catalog,
+    ) -> Result<bool, Stop> {
+        let from = self.lanes.position(lane).clone();
+        let target = from.target(now).clone();
+        if from.within.is_none() && from.seen == target {
+            return Ok(false);
+        }
+        let visible = Visible::now();
+        let mut passed = false;
+        let mut orgs: BTreeMap<i32, usize> = BTreeMap::new();
+        let selection = read::select(objects, &visible, &from, &target, TURN_CHUNKS, |source| {
+            passed = true;
+            let org = catalog.org_of(source).filter(|org| *org != CANONICAL);
+            org.is_some_and(|org| {
+                let ours = self.lanes.of(org) == lane;
+                if ours {
+                    *orgs.entry(org).or_default() += 1;
+                }
+                ours
+            })
+        });
+        if lane == MAIN && self.split(&orgs, selection.complete, catalog)? {
+            return Ok(true);
+        }
+        let fetcher = Fetcher::open(objects, &visible);
+        let (taken, waits) = self.take(lane, &selection.references, &fetcher)?;
+        let mut batches: Batches = Batches::default();
+        for reference in &selection.references[..taken] {
+            let outcome = fetcher.fetch(reference, |head, images| {
+                Ok(self.chunk(head, images, catalog, &mut batches))
+            })?;
+            if let Some(result) = outcome {
+                result?;
+            }
+            pgrx::check_for_interrupts!();
+        }
+        for (org, target, batch) in batches.0.values() {
+            target.apply(batch).map_err(|failure| Stop::Org(*org, failure))?;
+        }
+        let complete = selection.complete && taken == selection.references.len();
+        let position = match (complete, taken.checked_sub(1)) {
+            (true, _) => Position::at(target),
+            (false, Some(last)) => {
+                let last = selection.references[last].seq;
+                Position { seen: from.seen, within: Some((target, last)) }
+            }
+            (false, None) => return Ok(!waits),
+        };
+        let finished = position.within.is_none();
+        let change = self.lanes.advance(lane, position);
+        // What passed by was written down by somebody, so that the log can let go of it; where
+        // nothing passed, moving on in memory is enough.
+        if passed || !finished {
+            save(&[change])?;
+        }
+        if lane != MAIN && taken > 0 && self.troubles.remove(&lane).is_some() {
+            crate::worker::lifecycle::clear_error(CONSUMER, lane)?;
+        }
+        Ok(!finished && !waits)
+    }
+
+    /// Orgs with so much waiting that others would wait for them leave the main lane; with a
+    /// throttle all do that have anything waiting, so that each gets its share.
+    fn split(
+        &mut self,
+        orgs: &BTreeMap<i32, usize>,
+        complete: bool,
+        catalog: &Catalog,
+    ) -> Result<bool> {
+        let leave: Vec<i32> = if self.rate > 0 {
+            orgs.keys().copied().collect()
+        } else if complete {
+            Vec::new()
+        } else {
+            lanes::heavy(orgs, catalog.orgs.len())
+        };
+        let changes: Vec<lanes::Change> =
+            leave.into_iter().filter_map(|org| self.lanes.leave(org)).collect();
+        save(&changes)?;
+        Ok(!changes.is_empty())
+    }
+
+    /// How many of the chunks fit into this turn, and whether the throttle is what holds back.
+    fn take(
+        &mut self,
+        lane: i32,
+        references: &[Reference],
+        fetcher: &Fetcher<'_>,
+    ) -> Result<(usize, bool)> {
+        let (mut rows, mut bytes, mut taken) = (0u32, 0usize, 0usize);
+        for reference in references {
+            let size = fetcher.fetch(reference, |head, images| {
+                Ok((head.rows.max(1).unsigned_abs(), images.len()))
+            })?;
+            let (more, size) = size.unwrap_or_default();
+            if taken > 0 && (rows + more > TURN_ROWS || bytes + size > TURN_BYTES) {
+                break;
+            }
+            if self.rate > 0 && lane != MAIN && !self.allowed(lane, rows + more) {
+                self.credit.entry(lane).and_modify(|credit| *credit -= rows.min(*credit));
+                return Ok((taken, true));
+            }
+            rows += more;
+            bytes += size;
+            taken += 1;
+        }
+        if self.rate > 0 && lane != MAIN {
+            self.credit.entry(lane).and_modify(|credit| *credit -= rows.min(*credit));
+        }
+        Ok((taken, false))
+    }
+
+    /// Whether the throttle lets an org have so many rows by now.
+    fn allowed(&mut self, org: i32, rows: u32) -> bool {
+        let credit = self.credit.entry(org).or_default();
+        if *credit < rows {
+            *credit += self.throttle.grant(self.clock.elapsed(), org, rows - *credit);
+        }
+        *credit >= rows
+    }
+
+    /// When the throttle has something for those that wait.
+    pub fn throttle_wait(&self) -> Duration {
+        self.throttle.wait(self.clock.elapsed()).max(Duration::from_millis(1))
+    }
+
+    fn chunk(
+        &mut self,
+        head: &ChunkHead,
+        images: &[u8],
+        catalog: &Catalog,
+        batches: &mut Batches,
+    ) -> Result<(), Stop> {
+        let Some(org) = catalog.org_of(head.source) else { return Ok(()) };
+        if head.op == Op::Gap {
+            return Ok(note_gap(head.source, &String::from_utf8_lossy(images))?);
+        }
+        let layout = self.layouts.get(head.source, head.layout)?;
+        let runners = self.runners(org, head, &layout, catalog)?;
+        if runners.is_empty() {
+            return Ok(());
+        }
+        if head.op == Op::Truncate {
+            for runner in runners.iter() {
+                batches.of(org, head.source, &runner.target).truncate();
+            }
+        }
+        let outcome = &mut self.outcome;
+        chunk::for_each_row(head.op, images, &layout, |ordinal, row| {
+            let event = EventId { seq: head.seq, ordinal };
+            for runner in runners.iter() {
+                let batch = batches.of(org, head.source, &runner.target);
+                let old = row.old.as_deref().filter(|_| head.op != Op::Create);
+                if head.op == Op::Delete {
+                    if let Some(old) = old {
+                        batch.delete(record(&runner.plan, &layout, old)?, event);
+                    }
+                    continue;
+                }
+                let Some(new) = row.new.as_deref() else { continue };
+                runner.plan.run(new, &Here, outcome)?;
+                let now = match &outcome.key {
+                    Some(key) => key.clone(),
+                    None => record(&runner.plan, &layout, new)?,
+                };
+                if let Some(old) = old {
+                    let before = record(&runner.plan, &layout, old)?;
+                    if before != now {
+                        batch.delete(before, event);
+                    }
+                }
+                if outcome.held {
+                    let problems = std::mem::take(&mut outcome.problems);
+                    batch.hold(now, event, source_row(&layout, new)?, problems);
+                } else {
+                    batch.upsert(now, event, outcome);
+                }
+            }
+            Ok::<(), Stop>(())
+        })
+    }
+
+    /// What the mappings of a source need for rows of one layout.
+    fn runners(
+        &mut self,
+        org: i32,
+        head: &ChunkHead,
+        layout: &Layout,
+        catalog: &Catalog,
+    ) -> Result<Rc<Vec<Runner>>, Stop> {
+        let key = (head.source, head.layout);
+        if let Some(known) = self.runners.get(&key) {
+            return Ok(Rc::clone(known));
+        }
+        let mut runners = Vec::new();
+        let source = catalog.sources.get(&head.source);
+        let known_org = source.and_then(|source| catalog.orgs.get(source.org.as_ref()?));
+        if let (Some(source), Some(known_org)) = (source, known_org) {
+            for mapping in catalog.mappings.iter().filter(|mapping| mapping.source == source.id) {
+                let blame = |errors: Vec<MappingError>| {
+                    Stop::Org(org, mapping_failure(&mapping.entity, &errors))
+                };
+                let definition = catalog.entities.get(&mapping.entity).cloned().unwrap_or_default();
+                let entity = Entity::from_json(&mapping.entity, &definition).map_err(blame)?;
+                let parsed = Mapping::from_json(&mapping.json).map_err(blame)?;
+                let rules_org = super::Org {
+                    name: known_org.name.clone(),
+                    phone_region: known_org.phone_region.clone(),
+                    time_zone: known_org.time_zone.clone(),
+                };
+                let plan = compile::compile_lenient(&parsed, &entity, layout, &rules_org)
+                    .map_err(blame)?;
+                let target = Target::new(known_org.name.clone(), source.table.clone(), entity)?;
+                runners.push(Runner { plan, target: Rc::new(target) });
+            }
+        }
+        let runners = Rc::new(runners);
+        self.runners.insert(key, Rc::clone(&runners));
+        Ok(runners)
+    }
+}
+
+/// Batches by source and entity, with the org that they are of.
+#[derive(Default)]
+struct Batches(BTreeMap<(i32, String), (i32, Rc<Target>, Batch)>);
+
+impl Batches {
+    fn of(&mut self, org: i32, source: i32, target: &Rc<Target>) -> &mut Batch {
+        let key = (source, target.entity.name.clone());
+        &mut self.0.entry(key).or_insert_with(|| (org, Rc::clone(target), Batch::default())).2
+    }
+}
+
+fn save(changes: &[lanes::Change]) -> Result<()> {
+    for (lane, position) in changes {
+        position::save(CONSUMER, *lane, position.as_ref())?;
+    }
+    Ok(())
+}
+
+/// What a record goes by: its key, or `id:N` as long as Salesforce has not given it one.
+fn record(
+    plan: &Plan,
+    layout: &Layout,
+    slots: &[Option<&[u8]>],
+) -> Result<String, crate::row::image::Malformed> {
+    if let Some(key) = plan.key(slots, &Here)? {
+        return Ok(key);
+    }
+    let mut text = String::from("id:");
+    if let Some((at, column)) = layout.column("id") {
+        decode(column, slots.get(at).copied().flatten(), &Here)?.display(&mut text);
+    }
+    Ok(text)
+}
+
+/// A whole source row as JSON, for the quarantine.
+fn source_row(
+    layout: &Layout,
+    slots: &[Option<&[u8]>],
+) -> Result<String, crate::row::image::Malformed> {
+    let mut out = Vec::from(*b"{");
+    for (at, column) in layout.live() {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        row_json::string(&mut out, &column.name);
+        out.push(b':');
+        decode(column, slots.get(at).copied().flatten(), &Here)?.to_json(&mut out);
+    }
+    out.push(b'}');
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+fn note_gap(source: i32, reason: &str) -> Result<()> {
+    sql::run(
+        "UPDATE manifold.capture SET gap = $2, gap_at = coalesce(gap_at, pg_catalog.clock_timestamp()) \
+         WHERE source_id = $1",
+        &[source.into(), reason.into()],
+    )?;
+    Ok(())
+}
+
+fn mapping_failure(entity: &str, errors: &[MappingError]) -> Failure {
+    let list: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Failure {
+        code: pgrx::PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        message: format!(
+            "the mapping to \"{entity}\" does not fit the table any more: {}",
+            list.join("; ")
+        ),
+        hint: Some("Give the org a mapping that fits: SELECT manifold.set_mapping(…).".into()),
+    }
+}

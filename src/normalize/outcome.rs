@@ -1,0 +1,101 @@
+//! What a plan makes of a row.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Longer source values are shortened in problems.
+const VALUE_CHARACTERS: usize = 200;
+
+/// What a plan made of one row. Meant to be reused: the next run keeps the allocations.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The record's id, the canonical `sfid`. `None` where the source has none.
+    pub key: Option<String>,
+    /// The row cannot land at all, because its key or a required field is missing; `problems` says
+    /// which (reasons `missing_key` and `missing_value`).
+    pub held: bool,
+    /// A text for every field of the entity, in its order, that the server casts to the field's
+    /// type without an error; `None` is NULL. Numerics are plain decimals, moments like
+    /// `2024-12-17T08:57:57+00:00` with a fraction of a second only where there is one,
+    /// lists array literals.
+    pub fields: Vec<Option<String>>,
+    /// JSON object of every business column that the mapping does not use and that is not NULL,
+    /// keys sorted; `None` where there is none.
+    pub extras: Option<String>,
+    pub problems: Vec<Problem>,
+    /// Buffers of values that were NULL last time.
+    spare: Vec<String>,
+}
+
+/// A value that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The canonical field; `sfid` for the key.
+    pub field: Arc<str>,
+    /// What the source held, shortened; `None` where it held nothing.
+    pub value: Option<String>,
+    /// The rule that failed; `type` for the conversion to the field's type, `key` and `required`
+    /// where something is missing.
+    pub rule: &'static str,
+    /// A stable code, e.g. `invalid_date`.
+    pub reason: &'static str,
+    pub message: String,
+}
+
+impl Outcome {
+    /// Makes room for the next row.
+    pub(super) fn reset(&mut self, fields: usize) {
+        self.spare.extend(self.key.take());
+        self.spare.extend(self.extras.take());
+        self.spare.extend(self.fields.iter_mut().filter_map(Option::take));
+        self.fields.resize_with(fields, || None);
+        self.problems.clear();
+        self.held = false;
+    }
+
+    /// An empty text, from the spare ones where there are any.
+    pub(super) fn buffer(&mut self) -> String {
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.clear();
+        buffer
+    }
+
+    /// Takes a buffer back that is not needed after all.
+    pub(super) fn give_back(&mut self, buffer: String) {
+        self.spare.push(buffer);
+    }
+
+    pub(super) fn problem(
+        &mut self,
+        field: &Arc<str>,
+        value: Option<&str>,
+        (rule, reason): (&'static str, &'static str),
+        message: String,
+    ) {
+        let value = value.map(|value| shorten(value, VALUE_CHARACTERS).into_owned());
+        self.problems.push(Problem { field: field.clone(), value, rule, reason, message });
+    }
+}
+
+/// At most so many characters, the last being `…` where there were more.
+pub fn shorten(text: &str, characters: usize) -> Cow<'_, str> {
+    // As many bytes as characters are allowed can hold no more characters.
+    if text.len() <= characters || text.chars().nth(characters).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut short: String = text.chars().take(characters.saturating_sub(1)).collect();
+    short.push('…');
+    Cow::Owned(short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shortened_by_characters() {
+        assert_eq!(shorten("été", 3), "été");
+        assert_eq!(shorten("étés", 3), "ét…");
+        assert_eq!(shorten("", 0), "");
+    }
+}

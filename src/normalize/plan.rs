@@ -1,0 +1,220 @@
+//! Plans: a mapping compiled against an entity and one layout of its source, and how a row runs
+//! through one.
+
+use std::sync::Arc;
+
+use super::cell::Cell;
+use super::chain::Chain;
+use super::entity::Field;
+use super::json;
+use super::outcome::Outcome;
+use super::source::Input;
+use crate::row::image::Malformed;
+use crate::row::layout::Column;
+use crate::row::value::{Server, Value};
+use crate::row::{Kind, json as row_json};
+
+/// A mapping made ready to run over rows of one layout. Can be shared between threads.
+#[derive(Debug)]
+pub struct Plan {
+    /// The columns that fields and key use, each decoded once a row.
+    pub(super) used: Vec<At>,
+    /// The key's place in `used`; `None` if its column has gone.
+    pub(super) key: Option<usize>,
+    pub(super) key_name: Arc<str>,
+    /// One for every field of the entity.
+    pub(super) fields: Vec<FieldPlan>,
+    /// The columns that go to extras, by name.
+    pub(super) extras: Vec<Extra>,
+}
+
+/// A column and its position in the layout.
+#[derive(Debug)]
+pub(super) struct At {
+    pub position: usize,
+    column: Column,
+    kind: Kind,
+}
+
+impl At {
+    pub fn new(position: usize, column: &Column) -> At {
+        At { position, kind: Kind::of(column), column: column.clone() }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.column.name
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct FieldPlan {
+    name: Arc<str>,
+    required: bool,
+    how: How,
+}
+
+#[derive(Debug)]
+pub(super) enum How {
+    /// The same for every row; NULL where the mapping says nothing of the field.
+    Constant(Option<String>),
+    Chain(Input, Chain),
+}
+
+#[derive(Debug)]
+pub(super) struct Extra {
+    pub at: At,
+    /// The member's name as JSON, with the colon.
+    pub member: String,
+    /// Its JSON may not be what `jsonb` takes.
+    pub doubtful: bool,
+}
+
+impl FieldPlan {
+    pub(super) fn new(field: &Field, how: How) -> FieldPlan {
+        FieldPlan { name: field.name.as_str().into(), required: field.required, how }
+    }
+}
+
+impl Plan {
+    /// Normalizes a row. `slots` is as long as the plan's layout; what is missing is NULL.
+    ///
+    /// # Errors
+    /// Only if the slots do not fit the layout. A value that cannot be used is a problem in `out`.
+    pub fn run(
+        &self,
+        slots: &[Option<&[u8]>],
+        server: &dyn Server,
+        out: &mut Outcome,
+    ) -> Result<(), Malformed> {
+        let value = |at: &At| match slots.get(at.position).copied().flatten() {
+            Some(slot) => at.kind.decode(&at.column, slot, server),
+            None => Ok(Value::Null),
+        };
+        let used = self.used.iter().map(value).collect::<Result<Vec<_>, _>>()?;
+        self.normalize(&used, out);
+        let mut extras = ExtrasWriter::new(out);
+        for extra in &self.extras {
+            // Most columns of most rows are NULL: not worth decoding.
+            if slots.get(extra.at.position).is_some_and(Option::is_some) {
+                extras.add(extra, &value(&extra.at)?);
+            }
+        }
+        extras.end(out);
+        Ok(())
+    }
+
+    /// The key of a row, without normalizing it: what a deleted row needs.
+    ///
+    /// # Errors
+    /// As [`run`](Plan::run).
+    pub fn key(
+        &self,
+        slots: &[Option<&[u8]>],
+        server: &dyn Server,
+    ) -> Result<Option<String>, Malformed> {
+        let Some(at) = self.key.and_then(|key| self.used.get(key)) else { return Ok(None) };
+        let Some(slot) = slots.get(at.position).copied().flatten() else { return Ok(None) };
+        let value = at.kind.decode(&at.column, slot, server)?;
+        let key = Cell::of(&value).text().into_owned();
+        Ok((!key.trim().is_empty()).then_some(key))
+    }
+
+    /// Normalizes a row whose values are decoded already, one for every column of the layout.
+    pub fn run_values(&self, values: &[Value<'_>], out: &mut Outcome) {
+        let value = |at: &At| values.get(at.position).unwrap_or(&Value::Null);
+        let used: Vec<_> = self.used.iter().map(|at| value(at).clone()).collect();
+        self.normalize(&used, out);
+        let mut extras = ExtrasWriter::new(out);
+        for extra in &self.extras {
+            extras.add(extra, value(&extra.at));
+        }
+        extras.end(out);
+    }
+
+    /// Everything but extras.
+    fn normalize(&self, used: &[Value<'_>], out: &mut Outcome) {
+        out.reset(self.fields.len());
+        self.fill_key(used, out);
+        for (index, field) in self.fields.iter().enumerate() {
+            let mut text = out.buffer();
+            let given = match &field.how {
+                How::Constant(None) => false,
+                How::Constant(Some(constant)) => {
+                    text.push_str(constant);
+                    true
+                }
+                How::Chain(input, chain) => match chain.run(input.cell(used), &mut text) {
+                    Ok(given) => given,
+                    Err((rule, failure)) => {
+                        let source = input.cell(used);
+                        let what = (rule, failure.reason);
+                        out.problem(&field.name, Some(&source.text()), what, failure.message);
+                        out.held |= field.required;
+                        out.give_back(text);
+                        continue;
+                    }
+                },
+            };
+            if given {
+                out.fields[index] = Some(text);
+                continue;
+            }
+            out.give_back(text);
+            if field.required {
+                out.held = true;
+                let message = "the field is required and has no value".into();
+                out.problem(&field.name, None, ("required", "missing_value"), message);
+            }
+        }
+    }
+
+    fn fill_key(&self, used: &[Value<'_>], out: &mut Outcome) {
+        let key = self.key.map(|at| Input::Column(at).cell(used)).filter(|cell| !cell.is_blank());
+        match key {
+            Some(cell) => {
+                let mut text = out.buffer();
+                cell.push_text(&mut text);
+                out.key = Some(text);
+            }
+            None => {
+                out.held = true;
+                let message = "the record has no id yet".into();
+                out.problem(&self.key_name, None, ("key", "missing_key"), message);
+            }
+        }
+    }
+}
+
+/// Writes the JSON object of extras.
+struct ExtrasWriter(String);
+
+impl ExtrasWriter {
+    fn new(out: &mut Outcome) -> ExtrasWriter {
+        ExtrasWriter(out.buffer())
+    }
+
+    fn add(&mut self, extra: &Extra, value: &Value<'_>) {
+        if *value == Value::Null {
+            return;
+        }
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        self.0.push_str(&extra.member);
+        let start = self.0.len();
+        value.to_json(&mut self.0);
+        if extra.doubtful && !json::is_jsonb(&self.0[start..]) {
+            self.0.truncate(start);
+            let mut text = String::new();
+            value.display(&mut text);
+            row_json::string(&mut self.0, &text);
+        }
+    }
+
+    fn end(mut self, out: &mut Outcome) {
+        if self.0.is_empty() {
+            out.give_back(self.0);
+        } else {
+            self.0.push('}');
+            out.extras = Some(self.0);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `boolean`: words that mean true and false.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, normal_key, quoted};
+use crate::normalize::MappingError;
+use crate::normalize::cell::{Cell, Kind};
+
+pub const DEFINITION: Definition = Definition {
+    name: "boolean",
+    meaning: "Words for true and false, in any letter case. Without an argument: true, t, yes, y, \
+              on, 1 and false, f, no, n, off, 0. Booleans stay what they are.",
+    arguments: &[
+        Argument {
+            name: "true",
+            kind: "list of texts",
+            required: false,
+            meaning: "The words that mean true, instead of the standard ones.",
+        },
+        Argument {
+            name: "false",
+            kind: "list of texts",
+            required: false,
+            meaning: "The words that mean false, instead of the standard ones.",
+        },
+    ],
+    reasons: &["invalid_boolean", "unmapped_value"],
+    accepts: &[Kind::Text, Kind::Number, Kind::Boolean],
+    examples: &[
+        Example { rules: r#"["boolean"]"#, input: "Yes", output: Yield::Text("true") },
+        Example {
+            rules: r#"["boolean"]"#,
+            input: "maybe",
+            output: Yield::Problem("invalid_boolean"),
+        },
+        Example {
+            rules: r#"[{"boolean": {"true": ["opted in"], "false": ["opted out"]}}]"#,
+            input: "Opted  OUT",
+            output: Yield::Text("false"),
+        },
+        Example {
+            rules: r#"[{"boolean": {"true": ["oui"], "false": ["non"]}}]"#,
+            input: "peut-être",
+            output: Yield::Problem("unmapped_value"),
+        },
+    ],
+    build,
+};
+
+#[derive(Debug)]
+enum Boolean {
+    Standard,
+    /// By normal key.
+    Words(HashMap<String, bool>),
+}
+
+fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Box<dyn Rule>> {
+    let before = errors.len();
+    arguments.options(&[], errors);
+    if arguments.spec.argument.is_none() {
+        return (errors.len() == before).then(|| Box::new(Boolean::Standard) as Box<dyn Rule>);
+    }
+    let members = arguments.object(&["true", "false"], errors)?;
+    let mut words = HashMap::new();
+    for (name, meaning) in [("true", true), ("false", false)] {
+        let list = match members.get(name) {
+            None => continue,
+            Some(Value::Array(list)) => list,
+            Some(_) => {
+                arguments.wrong(name, "a list of words is needed", errors);
+                continue;
+            }
+        };
+        for word in list {
+            let word = match word {
+                Value::String(word) if !word.trim().is_empty() => normal_key(word),
+                _ => {
+                    arguments.wrong(name, "a word is text and not blank", errors);
+                    continue;
+                }
+            };
+            if words.get(&word).is_some_and(|&other: &bool| other != meaning) {
+                let message = format!("\"{word}\" is a word for true and for false");
+                arguments.wrong(name, message, errors);
+            }
+            words.insert(word, meaning);
+        }
+    }
+    if words.is_empty() && errors.len() == before {
+        arguments.wrong("", "no words are given", errors);
+    }
+    (errors.len() == before).then(|| Box::new(Boolean::Words(words)) as Box<dyn Rule>)
+}
+
+impl Rule for Boolean {
+    fn output(&self) -> Kind {
+        Kind::Boolean
+    }
+
+    fn apply<'a>(&'a self, cell: Cell<'a>) -> Result<Cell<'a>, Failure> {
+        if let Cell::Boolean(_) = cell {
+            return Ok(cell);
+        }
+        let text = cell.into_text();
+        match self {
+            Boolean::Standard => standard_word(&text),
+            // A table of words is a table of values: a missing word is fixed by adding an entry.
+            Boolean::Words(words) => words.get(&normal_key(&text)).copied().ok_or_else(|| {
+                let message = format!("{} is neither a word for true nor for false", quoted(&text));
+                Failure::new("unmapped_value", message)
+            }),
+        }
+        .map(Cell::Boolean)
+    }
+}
+
+/// The meaning of a standard word.
+pub fn standard_word(text: &str) -> Result<bool, Failure> {
+    match normal_key(text).as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
+        _ => {
+            let message = format!("{} is neither true nor false", quoted(text));
+            Err(Failure::new("invalid_boolean", message))
+        }
+    }
+}

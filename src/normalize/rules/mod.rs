@@ -1,0 +1,223 @@
+//! The rule library: a registry, and one file a rule.
+//!
+//! A rule takes a value and yields a value or a [`Failure`]. It never sees NULL or blank text: such
+//! values leave the chain as NULL before it. Kinds are checked when a mapping is compiled.
+
+pub mod boolean;
+pub mod date;
+mod letter_case;
+mod map;
+pub mod number;
+mod range;
+mod squeeze;
+pub mod timestamp;
+
+use serde_json::Value;
+
+use super::MappingError;
+use super::cell::{Cell, Kind};
+use super::mapping::{self, RuleSpec};
+
+/// Why a value cannot be used. It becomes a problem of the field, never an error of the batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// A stable code, e.g. `invalid_date`.
+    pub reason: &'static str,
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Failure {
+        Failure { reason, message: message.into() }
+    }
+}
+
+/// A rule with its arguments, ready to run.
+pub trait Rule: std::fmt::Debug + Send + Sync {
+    /// What the rule yields.
+    fn output(&self) -> Kind;
+
+    /// Applies the rule to a value that is neither NULL nor blank.
+    fn apply<'a>(&'a self, cell: Cell<'a>) -> Result<Cell<'a>, Failure>;
+}
+
+/// What the library knows of a rule; a line of `manifold.rules`.
+#[derive(Debug)]
+pub struct Definition {
+    pub name: &'static str,
+    /// What the rule does, in one or two sentences.
+    pub meaning: &'static str,
+    pub arguments: &'static [Argument],
+    /// The reasons that the rule may fail with.
+    pub reasons: &'static [&'static str],
+    /// The kinds that the rule takes.
+    pub accepts: &'static [Kind],
+    /// Each is run by a test.
+    pub examples: &'static [Example],
+    /// Checks the arguments and builds the rule. Errors are added to the given list; `None` comes
+    /// with at least one.
+    pub build: fn(&Arguments<'_>, &mut Vec<MappingError>) -> Option<Box<dyn Rule>>,
+}
+
+/// An argument of a rule.
+#[derive(Debug)]
+pub struct Argument {
+    /// The member's name; the rule's own name where the argument is what that member holds.
+    pub name: &'static str,
+    /// As users read it: `text`, `object`, `number`, …
+    pub kind: &'static str,
+    pub required: bool,
+    pub meaning: &'static str,
+}
+
+/// A chain, a text that goes in, and what comes out.
+#[derive(Debug)]
+pub struct Example {
+    /// JSON, as a mapping has it under `rules`.
+    pub rules: &'static str,
+    pub input: &'static str,
+    pub output: Yield,
+}
+
+/// What a chain makes of a value, as text.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Yield {
+    Text(&'static str),
+    Null,
+    /// A problem with this reason.
+    Problem(&'static str),
+}
+
+/// Every rule, in the order of the catalogue.
+pub const ALL: &[&Definition] = &[
+    &squeeze::DEFINITION,
+    &letter_case::LOWER,
+    &letter_case::UPPER,
+    &map::DEFINITION,
+    &boolean::DEFINITION,
+    &number::DEFINITION,
+    &range::DEFINITION,
+    &date::DEFINITION,
+    &timestamp::DEFINITION,
+];
+
+/// The rule of this name.
+pub fn find(name: &str) -> Option<&'static Definition> {
+    ALL.iter().copied().find(|rule| rule.name == name)
+}
+
+/// What a mapping gives a rule, and where it stands.
+pub struct Arguments<'a> {
+    pub spec: &'a RuleSpec,
+    /// Path of the rule, e.g. `fields.status.rules[1]`.
+    pub path: &'a str,
+}
+
+impl<'a> Arguments<'a> {
+    /// The path of the rule's argument.
+    pub fn argument_path(&self) -> String {
+        format!("{}.{}", self.path, self.spec.name)
+    }
+
+    /// For rules that take no argument.
+    pub fn none(&self, errors: &mut Vec<MappingError>) -> Option<()> {
+        self.options(&[], errors);
+        if self.spec.argument.is_none() {
+            return Some(());
+        }
+        let message = format!("\"{}\" takes no argument", self.spec.name);
+        let hint = format!("Write \"{}\" as a mere name.", self.spec.name);
+        errors.push(MappingError::new(self.argument_path(), message).hint(hint));
+        None
+    }
+
+    /// Refuses every option but these.
+    pub fn options(&self, known: &[&str], errors: &mut Vec<MappingError>) {
+        mapping::refuse_unknown(&self.spec.options, known, self.path, errors);
+    }
+
+    /// The argument as an object with no members but these.
+    pub fn object(
+        &self,
+        known: &[&str],
+        errors: &mut Vec<MappingError>,
+    ) -> Option<&'a serde_json::Map<String, Value>> {
+        match &self.spec.argument {
+            Some(Value::Object(members)) => {
+                mapping::refuse_unknown(members, known, &self.argument_path(), errors);
+                Some(members)
+            }
+            _ => {
+                let message = format!("\"{}\" needs an object", self.spec.name);
+                let hint = format!("Its members: {}.", known.join(", "));
+                errors.push(MappingError::new(self.argument_path(), message).hint(hint));
+                None
+            }
+        }
+    }
+
+    /// Adds an error at the argument, or at a member of it.
+    pub fn wrong(&self, member: &str, message: impl Into<String>, errors: &mut Vec<MappingError>) {
+        let dot = if member.is_empty() { "" } else { "." };
+        errors.push(MappingError::new(format!("{}{dot}{member}", self.argument_path()), message));
+    }
+}
+
+/// A table's key for any spelling: white space squeezed, in lower case.
+fn normal_key(text: &str) -> String {
+    squeeze::squeeze(text.into()).to_lowercase()
+}
+
+/// A value within a message: not too long for a line.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", super::outcome::shorten(text, 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::normalize::chain::Chain;
+    use crate::normalize::field_type::FieldType;
+
+    #[test]
+    fn every_example_is_true() {
+        for rule in ALL {
+            assert!(!rule.examples.is_empty(), "{} has no example", rule.name);
+            for example in rule.examples {
+                let json: Value = serde_json::from_str(example.rules).unwrap();
+                let mut errors = Vec::new();
+                let specs = mapping::read_rules(&json, "", &mut errors);
+                assert_eq!(errors, [], "{}", example.rules);
+                let chain =
+                    Chain::compile(&specs.unwrap(), Some(Kind::Text), FieldType::Text, "").unwrap();
+                let mut out = String::new();
+                let found = chain.run(Cell::Text(example.input.into()), &mut out);
+                let expected = match &example.output {
+                    Yield::Text(text) => Ok(Some(*text)),
+                    Yield::Null => Ok(None),
+                    Yield::Problem(reason) => {
+                        assert!(rule.reasons.contains(reason), "{} lacks {reason}", rule.name);
+                        Err(*reason)
+                    }
+                };
+                let found = match found {
+                    Ok(true) => Ok(Some(out.as_str())),
+                    Ok(false) => Ok(None),
+                    Err((_, failure)) => Err(failure.reason),
+                };
+                assert_eq!(found, expected, "{} of {:?}", example.rules, example.input);
+            }
+        }
+    }
+
+    #[test]
+    fn every_reason_has_an_example_and_names_differ() {
+        for (index, rule) in ALL.iter().enumerate() {
+            for reason in rule.reasons {
+                let shown = rule.examples.iter().any(|e| e.output == Yield::Problem(reason));
+                assert!(shown, "{}: {reason}", rule.name);
+            }
+            assert!(ALL[..index].iter().all(|other| other.name != rule.name));
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Decoding: from a slot to a [`Value`], by the column's type.
+//!
+//! Formats are those of the server's `Datum`s as they lie in a tuple: fixed types in native byte
+//! order, the others behind a varlena header. No input makes this panic: what does not fit its
+//! type is [`Malformed`].
+
+use std::borrow::Cow;
+
+use super::image::{Malformed, Varlena, varlena};
+use super::layout::Column;
+use super::value::{Server, Value};
+use super::{array, jsonb, numeric, oid};
+
+/// Days and microseconds from 1970-01-01 to 2000-01-01, where the server's calendar starts.
+const EPOCH_DAYS: i32 = 10_957;
+const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS as i64 * DAY_MICROSECONDS;
+const DAY_MICROSECONDS: i64 = 86_400_000_000;
+
+/// How the slots of a column are decoded. Derived from the column once, by those who read many
+/// rows of one layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Oid,
+    Float4,
+    Float8,
+    Numeric,
+    Text,
+    Name,
+    Bytea,
+    Date,
+    Time,
+    TimeTz,
+    Timestamp,
+    TimestampTz,
+    Interval,
+    Uuid,
+    Json,
+    Jsonb,
+    /// An array whose elements are of the kind that the layout names.
+    Array,
+    /// Left to the server's output function.
+    Other,
+}
+
+impl Kind {
+    pub fn of(column: &Column) -> Kind {
+        match &column.element {
+            Some(element) if Kind::of_type(element.base_oid) != Kind::Other => Kind::Array,
+            Some(_) => Kind::Other,
+            None => Kind::of_type(column.base_oid),
+        }
+    }
+
+    /// The kind of a type that is no array.
+    pub fn of_type(base_oid: u32) -> Kind {
+        match base_oid {
+            oid::TEXT | oid::VARCHAR | oid::BPCHAR => Kind::Text,
+            oid::BOOL => Kind::Bool,
+            oid::INT2 => Kind::Int2,
+            oid::INT4 => Kind::Int4,
+            oid::INT8 => Kind::Int8,
+            oid::OID => Kind::Oid,
+            oid::FLOAT4 => Kind::Float4,
+            oid::FLOAT8 => Kind::Float8,
+            oid::NUMERIC => Kind::Numeric,
+            oid::NAME => Kind::Name,
+            oid::BYTEA => Kind::Bytea,
+            oid::DATE => Kind::Date,
+            oid::TIME => Kind::Time,
+            oid::TIMETZ => Kind::TimeTz,
+            oid::TIMESTAMP => Kind::Timestamp,
+            oid::TIMESTAMPTZ => Kind::TimestampTz,
+            oid::INTERVAL => Kind::Interval,
+            oid::UUID => Kind::Uuid,
+            oid::JSON => Kind::Json,
+            oid::JSONB => Kind::Jsonb,
+            _ => Kind::Other,
+        }
+    }
+
+    /// Decodes a slot of `column`, which must be of this kind.
+    pub fn decode<'a>(
+        self,
+        column: &Column,
+        slot: &'a [u8],
+        server: &dyn Server,
+    ) -> Result<Value<'a>, Malformed> {
+        let decoded = match (self, &column.element) {
+            (Kind::Other, _) => None,
+            (Kind::Array, Some(element)) => array::decode(element, slot, server)?,
+            (Kind::Array, None) => return Err(Malformed("array of unknown elements")),
+            (scalar, _) => Some(scalar.decode_scalar(slot, server)?),
+        };
+        match decoded {
+            Some(value) => Ok(value),
+            None => {
+                let text = server.text(column.type_oid, column.typmod, slot)?;
+                Ok(Value::Other(Cow::Owned(text)))
+            }
+        }
+    }
+
+    /// Decodes a slot of any kind but `Array` and `Other`.
+    pub(super) fn decode_scalar<'a>(
+        self,
+        slot: &'a [u8],
+        server: &dyn Server,
+    ) -> Result<Value<'a>, Malformed> {
+        Ok(match self {
+            Kind::Bool => Value::Bool(fixed::<1>(slot)?[0] != 0),
+            Kind::Int2 => Value::Int(i16::from_ne_bytes(fixed(slot)?).into()),
+            Kind::Int4 => Value::Int(i32::from_ne_bytes(fixed(slot)?).into()),
+            Kind::Int8 => Value::Int(i64::from_ne_bytes(fixed(slot)?)),
+            Kind::Oid => Value::Int(u32::from_ne_bytes(fixed(slot)?).into()),
+            Kind::Float4 => Value::Float4(f32::from_ne_bytes(fixed(slot)?)),
+            Kind::Float8 => Value::Float8(f64::from_ne_bytes(fixed(slot)?)),
+            Kind::Date => Value::Date(date(i32::from_ne_bytes(fixed(slot)?))?),
+            Kind::Time => Value::Time(time(i64::from_ne_bytes(fixed(slot)?))?),
+            Kind::TimeTz => timetz(slot)?,
+            Kind::Timestamp => timestamp(slot, Value::Timestamp, "")?,
+            Kind::TimestampTz => timestamp(slot, Value::TimestampTz, "+00")?,
+            Kind::Interval => interval(slot)?,
+            Kind::Uuid => Value::Uuid(fixed(slot)?),
+            Kind::Name => {
+                let end = slot.iter().position(|&byte| byte == 0).unwrap_or(slot.len());
+                Value::Text(String::from_utf8_lossy(&slot[..end]))
+            }
+            _ => match varlena(slot)? {
+                Varlena::Plain(bytes) => self.decode_varlena(bytes)?,
+                Varlena::Compressed(slot) => {
+                    self.decode_varlena(&server.decompress(slot)?)?.into_owned()
+                }
+            },
+        })
+    }
+
+    fn decode_varlena(self, bytes: &[u8]) -> Result<Value<'_>, Malformed> {
+        match self {
+            Kind::Text => Ok(Value::Text(String::from_utf8_lossy(bytes))),
+            Kind::Numeric => Ok(Value::Numeric(numeric::text(bytes)?)),
+            Kind::Json => Ok(Value::Json(String::from_utf8_lossy(bytes))),
+            Kind::Jsonb => Ok(Value::Json(Cow::Owned(jsonb::text(bytes)?))),
+            Kind::Bytea => Ok(Value::Bytea(Cow::Borrowed(bytes))),
+            _ => Err(Malformed("type without a decoder")),
+        }
+    }
+}
+
+/// Decodes one slot; `None` is NULL. `slot` is as [`super::image::read_image`] yields it.
+pub fn decode<'a>(
+    column: &Column,
+    slot: Option<&'a [u8]>,
+    server: &dyn Server,
+) -> Result<Value<'a>, Malformed> {
+    match slot {
+        None => Ok(Value::Null),
+        Some(slot) => Kind::of(column).decode(column, slot, server),
+    }
+}
+
+fn fixed<const N: usize>(slot: &[u8]) -> Result<[u8; N], Malformed> {
+    slot.try_into().map_err(|_| Malformed("value of another length than its type"))
+}
+
+fn date(days: i32) -> Result<i32, Malformed> {
+    match days {
+        i32::MAX | i32::MIN => Ok(days),
+        days => days
+            .checked_add(EPOCH_DAYS)
+            .filter(|&rebased| rebased != i32::MAX)
+            .ok_or(Malformed("date out of range")),
+    }
+}
+
+/// The server's calendar ends in the year 294276 and, counted from 1970 in 64 bits, ours thirty
+/// years before: what lies between is left as text.
+fn timestamp(
+    slot: &[u8],
+    value: fn(i64) -> Value<'static>,
+    zone: &str,
+) -> Result<Value<'static>, Malformed> {
+    let microseconds = i64::from_ne_bytes(fixed(slot)?);
+    if matches!(microseconds, i64::MAX | i64::MIN) {
+        return Ok(value(microseconds));
+    }
+    Ok(match microseconds.checked_add(EPOCH_MICROSECONDS) {
+        Some(rebased) if rebased != i64::MAX => value(rebased),
+        _ => {
+            let days = microseconds.div_euclid(DAY_MICROSECONDS) + i64::from(EPOCH_DAYS);
+            let time = microseconds.rem_euclid(DAY_MICROSECONDS);
+            let mut text = String::new();
+            super::time::day_and_time(&mut text, days, time, " ", zone);
+            Value::Other(Cow::Owned(text))
+        }
+    })
+}
+
+fn time(microseconds: i64) -> Result<i64, Malformed> {
+    // 24:00:00 is a time of day to the server.
+    if (0..=DAY_MICROSECONDS).contains(&microseconds) {
+        Ok(microseconds)
+    } else {
+        Err(Malformed("time out of range"))
+    }
+}
+
+/// `TimeTzADT`: the time, and the zone in seconds *west* of UTC (`utils/date.h`).
+fn timetz(slot: &[u8]) -> Result<Value<'static>, Malformed> {
+    let bytes = fixed::<12>(slot)?;
+    let west = i32::from_ne_bytes(fixed(&bytes[8..])?);
+    if west.unsigned_abs() >= 16 * 3600 {
+        return Err(Malformed("time zone out of range"));
+    }
+    Ok(Value::TimeTz(time(i64::from_ne_bytes(fixed(&bytes[..8])?))?, -west))
+}
+
+/// `Interval`: microseconds, days, months (`datatype/timestamp.h`).
+fn interval(slot: &[u8]) -> Result<Value<'static>, Malformed> {
+    let bytes = fixed::<16>(slot)?;
+    Ok(Value::Interval {
+        microseconds: i64::from_ne_bytes(fixed(&bytes[..8])?),
+        days: i32::from_ne_bytes(fixed(&bytes[8..12])?),
+        months: i32::from_ne_bytes(fixed(&bytes[12..])?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_years_of_the_servers_calendar_are_text() {
+        let last = 9_223_371_331_199_999_999i64.to_ne_bytes();
+        let value = timestamp(&last, Value::TimestampTz, "+00").unwrap();
+        assert_eq!(value, Value::Other("294276-12-31 23:59:59.999999+00".into()));
+        let last_number = (i64::MAX - 1 - EPOCH_MICROSECONDS).to_ne_bytes();
+        let value = timestamp(&last_number, Value::Timestamp, "").unwrap();
+        assert_eq!(value, Value::Timestamp(i64::MAX - 1));
+    }
+}
