@@ -1,0 +1,86 @@
+//! The change log: append-only, and emptied when nobody needs it.
+
+use crate::support::wait::{self, seconds};
+use crate::world::{World, cluster_with};
+
+/// Bytes in the extension's log tables, wherever it keeps them.
+const LOG_SIZE: &str = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class \
+    WHERE relnamespace = 'manifold'::regnamespace AND relkind = 'r' AND relname LIKE 'change%'";
+
+#[test]
+fn the_log_is_emptied_once_all_have_read_it_and_nothing_is_lost_on_the_way() {
+    let mut world = World::new();
+    let mut acme = world.running("acme", 0);
+    let rows = acme.org.many(5_000);
+    acme.connect.load(&acme.lead, &acme.org.columns, &rows);
+    world.published();
+    let full: i64 = world.value(LOG_SIZE);
+    let files = "SELECT string_agg(relfilenode::text, ',' ORDER BY oid) FROM pg_class \
+        WHERE relnamespace = 'manifold'::regnamespace AND relkind = 'r' AND relname LIKE 'change%'";
+    let before: String = world.value(files);
+    // The log turns to another table with use; whatever is written meanwhile arrives too.
+    let mut round = 0;
+    wait::until("the log to be emptied", seconds(180), || {
+        world.run(&format!("UPDATE acme.lead SET city = 'round {round}' WHERE id <= 500"));
+        round += 1;
+        world.published();
+        let size: i64 = world.value(LOG_SIZE);
+        let now: String = world.value(files);
+        if now != before { Ok(()) } else { Err(format!("{size} bytes, of {full} after the load")) }
+    });
+    world.await_count(&format!("canonical.lead WHERE city = 'round {}'", round - 1), 500);
+    let mut topic = world.topic("acme.lead");
+    let events = topic.all();
+    crate::check::topic_tells_table(&mut world.client, "acme", "lead", events);
+    let deleted: i64 = world.value(
+        "SELECT coalesce(sum(n_tup_del), 0)::bigint FROM pg_stat_user_tables \
+         WHERE schemaname = 'manifold' AND relname LIKE 'change%'",
+    );
+    assert_eq!(deleted, 0, "TRUNCATE, never DELETE");
+}
+
+#[test]
+fn a_log_that_somebody_locks_is_left_for_later_and_holds_up_no_sync() {
+    let mut world = World::new();
+    let mut acme = world.running("acme", 5);
+    world.published();
+    let mut reader = world.database.connect();
+    let tables = "SELECT string_agg(oid::regclass::text, ', ') FROM pg_class \
+        WHERE relnamespace = 'manifold'::regnamespace AND relkind = 'r' AND relname LIKE 'change%'";
+    let tables: String = world.value(tables);
+    // What pg_dump holds for hours.
+    reader.batch_execute(&format!("BEGIN; LOCK TABLE {tables} IN ACCESS SHARE MODE")).unwrap();
+    world.run("SET lock_timeout = '5s'");
+    acme.load(5, 50);
+    world.await_count("canonical.lead", 55);
+    world.published();
+    reader.batch_execute("COMMIT").unwrap();
+}
+
+#[test]
+fn one_transaction_of_many_rows_does_not_take_memory_by_its_size() {
+    let cluster = cluster_with("manifold.kafka_brokers = ''");
+    let mut world = World::in_cluster(&cluster);
+    let mut acme = world.running("acme", 100);
+    let peak = |world: &mut World| -> u64 {
+        world.workers().into_iter().filter_map(peak_memory).max().unwrap_or(0)
+    };
+    let before = peak(&mut world);
+    let rows = acme.org.many(60_000);
+    acme.connect.load(&acme.lead, &acme.org.columns, &rows);
+    world.await_count("canonical.lead", 60_100);
+    let grown = peak(&mut world).saturating_sub(before);
+    // The rows alone are some 60 MB in binary; shared buffers that were touched count as well.
+    assert!(grown < 256 << 20, "the workers have grown by {} MB", grown >> 20);
+}
+
+/// The most private memory that a process ever had is not told; resident memory less what is shared is.
+fn peak_memory(pid: i32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let kilobytes = |name: &str| {
+        status.lines().find_map(|line| {
+            line.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok()
+        })
+    };
+    Some(kilobytes("RssAnon:")? * 1024)
+}

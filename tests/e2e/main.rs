@@ -1,0 +1,21 @@
+//! End-to-end tests: real Postgres, real Kafka, a Heroku Connect simulator, and nothing but SQL and
+//! topics to look through.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod check;
+mod world;
+
+mod backfill;
+mod bad_input;
+mod control;
+mod faults;
+mod flow;
+mod harness;
+mod lifecycle;
+mod log;
+mod onboarding;
+mod publishing;
+mod rights;
+mod surface;

@@ -1,0 +1,203 @@
+//! The servers that tests share, and a database of its own with its orgs for each test.
+
+use std::sync::OnceLock;
+
+use postgres::Client;
+use serde_json::Value;
+
+use crate::support::broker::Broker;
+use crate::support::cluster::{Cluster, Database, QUICK};
+use crate::support::consumer::Topic;
+use crate::support::fixtures::Org;
+use crate::support::heroku_connect::{HerokuConnect, Mapped};
+use crate::support::manifold;
+use crate::support::mapping::Mapping;
+use crate::support::run;
+use crate::support::wait::{self, seconds};
+
+/// How long anything may take that takes a moment. Generous, since the tests share two processors.
+pub const LIMIT: std::time::Duration = seconds(60);
+
+/// The broker for all tests that leave it running.
+pub fn broker() -> &'static Broker {
+    static BROKER: OnceLock<Broker> = OnceLock::new();
+    BROKER.get_or_init(|| Broker::start(run::dir()))
+}
+
+/// The cluster for all tests that leave their server as they found it. It publishes to [`broker`].
+pub fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        cluster_with(&format!("manifold.kafka_brokers = '{}'", broker().bootstrap()))
+    })
+}
+
+/// A cluster for one test, which may do with it what it likes.
+pub fn cluster_with(settings: &str) -> Cluster {
+    Cluster::start(run::dir(), &format!("{QUICK}\n{settings}"))
+}
+
+/// A database with the extension and the entity lead.
+pub struct World<'a> {
+    pub database: Database<'a>,
+    pub client: Client,
+    /// The first part of its topics' names.
+    pub prefix: String,
+}
+
+/// A mapped table of an org, with the Heroku Connect that writes it.
+pub struct Synced {
+    pub org: Org,
+    pub connect: HerokuConnect,
+    pub lead: Mapped,
+}
+
+impl World<'static> {
+    pub fn new() -> Self {
+        Self::in_cluster(cluster())
+    }
+}
+
+impl<'a> World<'a> {
+    pub fn in_cluster(cluster: &'a Cluster) -> Self {
+        let database = cluster.database();
+        let mut client = database.connect();
+        client.batch_execute("CREATE EXTENSION pg_manifold").unwrap_or_else(|e| panic!("{e:?}"));
+        let prefix = database.name.clone();
+        let mut world = Self { database, client, prefix };
+        world.run("SELECT manifold.create_entity('lead')");
+        world
+    }
+
+    /// Lets the database be, to be reopened after a crash of the server.
+    pub fn keep(self) -> String {
+        let name = self.database.name.clone();
+        std::mem::forget(self.database);
+        name
+    }
+
+    pub fn reopen(cluster: &'a Cluster, name: &str) -> Self {
+        let database = cluster.existing(name);
+        let client = database.connect();
+        Self { database, client, prefix: name.to_owned() }
+    }
+
+    /// An org's mapped table, loaded with the first `rows` of its leads.
+    pub fn sync(&self, name: &str, rows: usize) -> Synced {
+        let org = Org::load(name);
+        let mut connect = HerokuConnect::provision(self.database.connect(), name);
+        let lead = connect.map_table(&org.table, &org.columns);
+        connect.load(&lead, &org.columns, &org.leads[..rows]);
+        Synced { org, connect, lead }
+    }
+
+    /// Adds the org with its mapping and starts it.
+    pub fn onboard(&mut self, name: &str) {
+        for sql in manifold::onboarding(name, &Mapping::load(name).json) {
+            self.run(&sql);
+        }
+    }
+
+    /// An org that is loaded and started, and whose leads are canonical.
+    pub fn running(&mut self, name: &str, rows: usize) -> Synced {
+        let synced = self.sync(name, rows);
+        self.onboard(name);
+        self.await_count(&format!("canonical.lead WHERE org = '{name}'"), rows as i64);
+        synced
+    }
+
+    pub fn run(&mut self, sql: &str) {
+        self.client.batch_execute(sql).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+    }
+
+    pub fn count(&mut self, from: &str) -> i64 {
+        self.value(&format!("SELECT count(*) FROM {from}"))
+    }
+
+    pub fn value<T: for<'b> postgres::types::FromSql<'b>>(&mut self, sql: &str) -> T {
+        self.client.query_one(sql, &[]).unwrap_or_else(|e| panic!("{sql}: {e:?}")).get(0)
+    }
+
+    pub fn await_count(&mut self, from: &str, n: i64) {
+        wait::until(&format!("{n} rows in {from}"), LIMIT, || match self.count(from) {
+            found if found == n => Ok(()),
+            found => Err(format!("{found} rows; {:#?}", manifold::status(&mut self.client))),
+        });
+    }
+
+    /// Waits until the query, of one text column, answers `expected`.
+    pub fn await_text(&mut self, sql: &str, expected: Option<&str>) {
+        wait::until(&format!("{expected:?} from {sql}"), LIMIT, || {
+            let row = self.client.query_opt(sql, &[]).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+            let found: Option<String> = row.and_then(|row| row.get(0));
+            if found.as_deref() == expected { Ok(()) } else { Err(format!("{found:?}")) }
+        });
+    }
+
+    /// Waits until all that was committed before is canonical.
+    pub fn normalized(&mut self) {
+        manifold::settled(&mut self.client, &["backfill", "normalizer"], LIMIT);
+    }
+
+    /// Waits until all that was committed before is canonical and in its topics.
+    pub fn published(&mut self) {
+        self.normalized();
+        manifold::settled(&mut self.client, &["publisher"], LIMIT);
+    }
+
+    pub fn status(&mut self, org: &str, consumer: &str) -> Vec<manifold::Status> {
+        let of_org = |s: &manifold::Status| s.org == org && s.consumer == consumer;
+        manifold::status(&mut self.client).into_iter().filter(of_org).collect()
+    }
+
+    /// Waits until some status row of the org's consumer satisfies `condition`.
+    pub fn await_status(
+        &mut self,
+        org: &str,
+        consumer: &str,
+        what: &str,
+        condition: impl Fn(&manifold::Status) -> bool,
+    ) {
+        wait::until(&format!("{consumer} of {org} to be {what}"), LIMIT, || {
+            if self.status(org, consumer).iter().any(&condition) {
+                Ok(())
+            } else {
+                Err(format!("{:#?}", manifold::status(&mut self.client)))
+            }
+        });
+    }
+
+    /// The topic of a table, such as `acme.lead` or `canonical.lead`, on the shared broker.
+    pub fn topic(&self, table: &str) -> Topic {
+        self.topic_on(broker(), table)
+    }
+
+    pub fn topic_on(&self, broker: &Broker, table: &str) -> Topic {
+        Topic::new(&broker.bootstrap(), &format!("{}.{table}", self.prefix))
+    }
+
+    /// The process ids of the extension's background processes, for this database if it has any there.
+    pub fn workers(&mut self) -> Vec<i32> {
+        let sql = "SELECT pid FROM pg_stat_activity WHERE backend_type ILIKE '%manifold%' \
+                   AND (datname IS NULL OR datname = current_database())";
+        let rows = self.client.query(sql, &[]).unwrap_or_else(|e| panic!("{e:?}"));
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+}
+
+impl Synced {
+    /// Loads the leads from position `from` on, `n` of them.
+    pub fn load(&mut self, from: usize, n: usize) {
+        self.connect.load(&self.lead, &self.org.columns, &self.org.leads[from..from + n]);
+    }
+
+    pub fn update(&mut self, sfids: &[&str], changes: &[(&str, Option<&str>)]) {
+        let updated = self.connect.update(&self.lead, sfids, changes);
+        assert_eq!(updated, sfids.len() as u64, "rows updated by sfid");
+    }
+}
+
+/// A value of JSON that is text.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("not text: {value}"))
+}

@@ -1,0 +1,131 @@
+//! A real Kafka broker: one node, its own data folder and ports.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use super::installation::run_to_end;
+use super::server::{Server, free_port};
+use super::wait::{self, seconds};
+
+const PROPERTIES: &str = include_str!("../../pgrx-config/server.properties");
+
+pub struct Broker {
+    run: PathBuf,
+    name: String,
+    properties: PathBuf,
+    port: u16,
+    server: Option<Server>,
+}
+
+impl Broker {
+    /// Formats a data folder in the run folder and starts a broker on it.
+    pub fn start(run: &Path) -> Self {
+        let mut broker = Self::prepared(run);
+        broker.launch();
+        broker
+    }
+
+    /// A broker with its ports and an empty data folder, not started yet.
+    pub fn prepared(run: &Path) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("kafka-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let home = run.join(&name);
+        fs::create_dir(&home).expect("run folder is writable");
+        let port = free_port();
+        let filled = PROPERTIES
+            .replace("@PORT@", &port.to_string())
+            .replace("@CONTROLLER_PORT@", &free_port().to_string())
+            .replace("@DATA@", &home.join("data").display().to_string());
+        let properties = home.join("server.properties");
+        fs::write(&properties, filled).expect("run folder is writable");
+        run_to_end(
+            java("64m")
+                // Any 16 bytes in base64: one cluster is like another here.
+                .args(["kafka.tools.StorageTool", "format", "-t", "cGdfbWFuaWZvbGQxMjM0NQ", "-c"])
+                .arg(&properties),
+        );
+        Self { run: run.to_owned(), name, properties, port, server: None }
+    }
+
+    /// Starts the broker on its data, and waits until it answers.
+    pub fn launch(&mut self) {
+        let mut server = Server::spawn(
+            &self.run,
+            &self.name,
+            java("384m").arg("kafka.Kafka").arg(&self.properties),
+        );
+        let client: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", self.bootstrap())
+            // Refused connections are what we wait through, and no news.
+            .set("log_level", "0")
+            .create()
+            .expect("a consumer needs no broker to be made");
+        wait::until("Kafka to answer", seconds(60), || {
+            server.assert_alive();
+            TcpStream::connect(("127.0.0.1", self.port)).map_err(|e| e.to_string())?;
+            client.fetch_metadata(None, seconds(5)).map(drop).map_err(|e| e.to_string())
+        });
+        self.server = Some(server);
+    }
+
+    /// Host and port, as clients want them.
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    fn server(&self) -> &Server {
+        self.server.as_ref().expect("the broker is running")
+    }
+
+    /// Freezes the broker: connections stand, nothing is answered.
+    pub fn freeze(&self) {
+        self.server().signal(libc::SIGSTOP);
+    }
+
+    pub fn thaw(&self) {
+        self.server().signal(libc::SIGCONT);
+    }
+
+    /// A controlled shutdown; the data stay.
+    pub fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop(libc::SIGTERM, seconds(60));
+        }
+    }
+
+    /// The worst end; the data stay.
+    pub fn kill(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop(libc::SIGKILL, seconds(10));
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn java(heap: &str) -> Command {
+    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join(".run/kafka/lib");
+    assert!(lib.is_dir(), "no Kafka in {}: run pgrx-config/install.sh", lib.display());
+    let mut command = Command::new("java");
+    command
+        .arg(format!("-Xmx{heap}"))
+        // Short-lived beside other servers: start quickly and leave them the processors.
+        .args([
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        ])
+        .arg("-cp")
+        .arg(lib.join("*"));
+    command
+}

@@ -1,0 +1,202 @@
+//! A real Kafka consumer that reads a topic from its beginning.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use serde_json::Value;
+
+use super::wait::{self, seconds};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub partition: i32,
+    pub offset: i64,
+    /// As bytes were sent, for comparing.
+    pub key_text: String,
+    pub value_text: Option<String>,
+    pub key: Value,
+    /// `None` is a tombstone.
+    pub value: Option<Value>,
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Event {
+    pub fn op(&self) -> Option<&str> {
+        self.value.as_ref()?["op"].as_str()
+    }
+
+    pub fn before(&self) -> &Value {
+        self.value.as_ref().map_or(&Value::Null, |value| &value["before"])
+    }
+
+    pub fn after(&self) -> &Value {
+        self.value.as_ref().map_or(&Value::Null, |value| &value["after"])
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+/// Reads one topic, and keeps all that it has read. The topic need not exist yet.
+pub struct Topic {
+    pub name: String,
+    consumer: BaseConsumer,
+    assigned: bool,
+    partitions: usize,
+    /// Partitions that were read to their end at least once.
+    ended: BTreeSet<i32>,
+    events: Vec<Event>,
+}
+
+impl Topic {
+    pub fn new(bootstrap: &str, name: &str) -> Self {
+        let consumer = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap)
+            .set("group.id", "pg_manifold-test")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "50")
+            .set("reconnect.backoff.max.ms", "500")
+            .set("log_level", "0")
+            .create()
+            .expect("a consumer needs no broker to be made");
+        Self {
+            name: name.to_owned(),
+            consumer,
+            assigned: false,
+            partitions: 0,
+            ended: BTreeSet::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Reads until the events so far satisfy `enough`, which otherwise says what is missing.
+    pub fn until(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        mut enough: impl FnMut(&[Event]) -> Result<(), String>,
+    ) -> &[Event] {
+        let what = format!("{what} in topic {}", self.name);
+        wait::until(&what, limit, || {
+            self.read(Duration::from_millis(100))?;
+            enough(&self.events)
+                .map_err(|missing| format!("{} events; {missing}", self.events.len()))
+        });
+        &self.events
+    }
+
+    /// Reads until there are `n` events or more.
+    pub fn at_least(&mut self, n: usize, limit: Duration) -> &[Event] {
+        self.until(&format!("{n} events"), limit, |events| {
+            if events.len() >= n { Ok(()) } else { Err("too few".to_owned()) }
+        })
+    }
+
+    /// Reads all that the topic holds now, from its beginning; nothing when there is no such topic.
+    pub fn all(&mut self) -> &[Event] {
+        self.assigned = false;
+        self.events.clear();
+        self.ended.clear();
+        if self.assign().unwrap_or_else(|e| panic!("cannot read {}: {e}", self.name)) {
+            let what = format!("the end of topic {}", self.name);
+            wait::until(&what, seconds(60), || {
+                self.read(Duration::from_millis(100))?;
+                let ended = self.ended.len();
+                if ended == self.partitions {
+                    Ok(())
+                } else {
+                    Err(format!("{ended} partitions have ended"))
+                }
+            });
+        }
+        &self.events
+    }
+
+    /// Takes all partitions from their beginning, once the topic exists.
+    fn assign(&mut self) -> Result<bool, String> {
+        if self.assigned {
+            return Ok(true);
+        }
+        // Metadata of all topics: asking for one could make the broker create it.
+        let metadata = self.consumer.fetch_metadata(None, seconds(5)).map_err(|e| e.to_string())?;
+        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == self.name) else {
+            return Ok(false);
+        };
+        let mut list = TopicPartitionList::new();
+        for partition in topic.partitions() {
+            list.add_partition_offset(&self.name, partition.id(), Offset::Beginning)
+                .map_err(|e| e.to_string())?;
+        }
+        self.consumer.assign(&list).map_err(|e| e.to_string())?;
+        self.partitions = topic.partitions().len();
+        self.assigned = self.partitions > 0;
+        Ok(self.assigned)
+    }
+
+    /// Takes what has arrived, waiting for `patience` at most when nothing has.
+    fn read(&mut self, patience: Duration) -> Result<(), String> {
+        if !self.assign()? {
+            return Err("there is no such topic".to_owned());
+        }
+        let deadline = Instant::now() + patience;
+        // Empty-handed polls end the round; broker errors are what the caller waits through.
+        while let Some(polled) = self.consumer.poll(Duration::from_millis(20)) {
+            match polled {
+                Ok(message) => {
+                    let event = event(&message);
+                    self.events.push(event);
+                }
+                Err(KafkaError::PartitionEOF(partition)) => {
+                    self.ended.insert(partition);
+                }
+                Err(_) if Instant::now() < deadline => {}
+                Err(e) => return Err(e.to_string()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names of all topics that begin with `prefix`.
+pub fn topics(bootstrap: &str, prefix: &str) -> Vec<String> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .create()
+        .expect("a consumer needs no broker to be made");
+    let metadata = consumer
+        .fetch_metadata(None, seconds(10))
+        .unwrap_or_else(|e| panic!("cannot list topics: {e}"));
+    let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+    names.filter(|name| name.starts_with(prefix)).collect()
+}
+
+fn event(message: &BorrowedMessage) -> Event {
+    let text = |bytes: &[u8]| {
+        String::from_utf8(bytes.to_owned()).expect("keys, values and headers are UTF-8")
+    };
+    let key_text = message.key().map_or(String::new(), text);
+    let value_text = message.payload().map(text);
+    let json = |text: &str| {
+        serde_json::from_str(text).unwrap_or_else(|e| panic!("not JSON ({e}): {text}"))
+    };
+    Event {
+        partition: message.partition(),
+        offset: message.offset(),
+        key: if key_text.is_empty() { Value::Null } else { json(&key_text) },
+        value: value_text.as_deref().map(json),
+        key_text,
+        value_text,
+        headers: message.headers().map_or_else(BTreeMap::new, |headers| {
+            headers
+                .iter()
+                .map(|header| (header.key.to_owned(), header.value.map_or(String::new(), text)))
+                .collect()
+        }),
+    }
+}

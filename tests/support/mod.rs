@@ -1,0 +1,16 @@
+//! What tests and demo share: a private Postgres, a Kafka broker, a Heroku Connect simulator and the
+//! fixture orgs. Where something goes wrong these modules panic with a message that says what to do:
+//! a test then fails and the demo ends.
+#![allow(dead_code, reason = "each program uses its own part of this")]
+
+pub mod broker;
+pub mod cluster;
+pub mod consumer;
+pub mod fixtures;
+pub mod heroku_connect;
+pub mod installation;
+pub mod manifold;
+pub mod mapping;
+pub mod run;
+pub mod server;
+pub mod wait;

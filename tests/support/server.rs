@@ -1,0 +1,90 @@
+//! A server process: started, signalled and stopped by its process id, which the janitor knows too.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::wait;
+
+pub struct Server {
+    name: String,
+    child: Child,
+    pid_file: PathBuf,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts `command`, with what it writes in `<run>/<name>.log`.
+    pub fn spawn(run: &Path, name: &str, command: &mut Command) -> Self {
+        let log = run.join(format!("{name}.log"));
+        let output =
+            File::options().create(true).append(true).open(&log).expect("run folder is writable");
+        let errors = output.try_clone().expect("file handle");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            // Ctrl-C is for the program; servers are stopped in order.
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot start {name}: {command:?}: {e}"));
+        let pid_file = run.join("pids").join(name);
+        fs::write(&pid_file, format!("{}\n", child.id())).expect("run folder is writable");
+        Self { name: name.to_owned(), child, pid_file, log }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: libc::c_int) {
+        // SAFETY: a system call on plain integers. The child has not been waited for as long as
+        // `self` lives, so the id is still its own.
+        unsafe { libc::kill(self.pid() as libc::pid_t, signal) };
+    }
+
+    /// Panics with the end of the log when the server has ended by itself.
+    pub fn assert_alive(&mut self) {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            panic!("{} ended ({status}); its log ends with:\n{}", self.name, self.log_tail());
+        }
+    }
+
+    /// Asks the server to end and waits until it has.
+    pub fn stop(mut self, signal: libc::c_int, limit: Duration) {
+        self.signal(signal);
+        self.wait_for_end(limit);
+        let _ = fs::remove_file(&self.pid_file);
+    }
+
+    fn wait_for_end(&mut self, limit: Duration) {
+        let what = format!("{} (process {}) to end", self.name, self.pid());
+        wait::until(&what, limit, || match self.child.try_wait() {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err("still running".to_owned()),
+            Err(e) => Err(e.to_string()),
+        });
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+/// A port that was free a moment ago. Servers bind it again at once; the kernel hands out others
+/// meanwhile.
+pub fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .unwrap_or_else(|e| panic!("no free port on 127.0.0.1: {e}"))
+        .port()
+}
