@@ -18,7 +18,7 @@ use super::json;
 use super::key::{Key, KeyPlan};
 use crate::log::change::{ChunkHead, EventId, Op};
 use crate::row::Kind;
-use crate::row::image::Malformed;
+use crate::row::image::{Malformed, Varlena, varlena};
 use crate::row::layout::{Column, Layout};
 use crate::row::text::Out;
 use crate::row::value::Server;
@@ -170,11 +170,17 @@ impl Field {
         server: &dyn Server,
     ) -> Result<(), Malformed> {
         out.extend_from_slice(&self.prefix);
-        match self.slot(slots) {
-            None => out.put("null"),
-            Some(slot) => {
-                self.encoder.write(out, &self.kind.decode(&self.column, slot, server)?);
-            }
+        let Some(slot) = self.slot(slots) else {
+            out.put("null");
+            return Ok(());
+        };
+        // Most values are text, and of most of these no byte changes.
+        if self.kind == Kind::Text
+            && let Varlena::Plain(bytes) = varlena(slot)?
+        {
+            json::string_of_bytes(out, bytes);
+        } else {
+            self.encoder.write(out, &self.kind.decode(&self.column, slot, server)?);
         }
         Ok(())
     }
