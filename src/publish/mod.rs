@@ -6,6 +6,8 @@ pub mod envelope;
 mod hstore;
 pub mod json;
 pub mod key;
+#[cfg(test)]
+mod tests;
 pub mod topic;
 
 pub use envelope::{EncodeError, Error, Message, Options, Plan, Scratch, Source};
