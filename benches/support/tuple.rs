@@ -24,12 +24,12 @@ pub fn image(attributes: &[(i16, char)], values: &[Datum]) -> Vec<u8> {
                 bytes
             }
             Datum::Varlena(bytes) if bytes.len() < 0x7F => {
-                data.push((bytes.len() as u8 + 1) << 1 | 1);
+                data.push(((bytes.len() as u8 + 1) << 1) | 1);
                 bytes
             }
             Datum::Varlena(bytes) => {
                 pad(&mut data, align);
-                data.extend((bytes.len() as u32 + 4 << 2).to_ne_bytes());
+                data.extend(((bytes.len() as u32 + 4) << 2).to_ne_bytes());
                 bytes
             }
         };

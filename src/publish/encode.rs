@@ -132,7 +132,7 @@ impl Encoder {
                 out.push(b'-');
                 time::two(out, day.into());
                 out.push(b'T');
-                clock(out, second_of_day, Some(self.precision));
+                time::clock(out, second_of_day, Some(self.precision));
                 out.push(b'Z');
             }
         }
@@ -149,18 +149,8 @@ fn zoned_time(out: &mut Vec<u8>, microseconds: i64, east: i32) {
         (microseconds - i64::from(east) * 1_000_000).rem_euclid(time::DAY)
     };
     out.push(b'"');
-    clock(out, utc.unsigned_abs(), None);
+    time::clock(out, utc.unsigned_abs(), None);
     out.put("Z\"");
-}
-
-fn clock(out: &mut Vec<u8>, microseconds: u64, width: Option<usize>) {
-    let seconds = microseconds / 1_000_000;
-    time::two(out, seconds / 3600);
-    out.push(b':');
-    time::two(out, seconds / 60 % 60);
-    out.push(b':');
-    time::two(out, seconds % 60);
-    time::fraction(out, microseconds % 1_000_000, width);
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 pub mod encode;
 pub mod envelope;
+mod field;
 mod hstore;
 pub mod json;
 pub mod key;

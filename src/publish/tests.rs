@@ -335,6 +335,30 @@ fn any_value() -> impl Strategy<Value = ((u32, i16, char), Datum, Json)> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Whatever bytes a column holds, the change is refused or becomes JSON.
+    #[test]
+    fn any_bytes_become_json_or_nothing(
+        slots in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..24), 22),
+    ) {
+        const TYPES: [u32; 22] = [
+            16, 17, 19, 20, 21, 23, 25, 26, 114, 700, 701, 1042, 1043, 1082, 1083, 1114, 1184, 1186,
+            1266, 1700, 2950, 3802,
+        ];
+        let sink = &mut |message: super::Message<'_>| {
+            serde_json::from_slice::<Json>(message.value.unwrap()).map(drop)
+        };
+        for (oid, bytes) in TYPES.iter().zip(&slots) {
+            let layout = Layout { columns: vec![column("id", *oid, -1, 'i')] };
+            let slots = [Some(bytes.as_slice())];
+            let result = Plan::new(&layout, &source()).unwrap().encode(
+                &head(Op::Create), 0, None, Some(&slots), 0, &NoServer, &mut Scratch::default(), sink,
+            );
+            prop_assert!(!matches!(result, Err(EncodeError::Sink(_))), "type {oid}");
+        }
+    }
+
     #[test]
     fn rows_are_what_they_hold(values in proptest::collection::vec(any_value(), 1..40)) {
         let mut layout = Layout { columns: vec![column("id", oid::INT4, 4, 'i')] };

@@ -8,13 +8,13 @@ use std::borrow::Cow;
 
 use super::image::{Malformed, Varlena, varlena};
 use super::layout::Column;
+use super::time::{self, DAY};
 use super::value::{Server, Value};
 use super::{array, jsonb, numeric, oid};
 
 /// Days and microseconds from 1970-01-01 to 2000-01-01, where the server's calendar starts.
 const EPOCH_DAYS: i32 = 10_957;
-const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS as i64 * DAY_MICROSECONDS;
-const DAY_MICROSECONDS: i64 = 86_400_000_000;
+const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS as i64 * DAY;
 
 /// How the slots of a column are decoded. Derived from the column once, by those who read many
 /// rows of one layout.
@@ -126,7 +126,7 @@ impl Kind {
             Kind::Float4 => Value::Float4(f32::from_ne_bytes(fixed(slot)?)),
             Kind::Float8 => Value::Float8(f64::from_ne_bytes(fixed(slot)?)),
             Kind::Date => Value::Date(date(i32::from_ne_bytes(fixed(slot)?))?),
-            Kind::Time => Value::Time(time(i64::from_ne_bytes(fixed(slot)?))?),
+            Kind::Time => Value::Time(time_of_day(i64::from_ne_bytes(fixed(slot)?))?),
             Kind::TimeTz => timetz(slot)?,
             Kind::Timestamp => timestamp(slot, Value::Timestamp, "")?,
             Kind::TimestampTz => timestamp(slot, Value::TimestampTz, "+00")?,
@@ -208,18 +208,18 @@ fn timestamp(
     Ok(match microseconds.checked_add(EPOCH_MICROSECONDS) {
         Some(rebased) if rebased != i64::MAX => value(rebased),
         _ => {
-            let days = microseconds.div_euclid(DAY_MICROSECONDS) + i64::from(EPOCH_DAYS);
-            let time = microseconds.rem_euclid(DAY_MICROSECONDS);
+            let days = microseconds.div_euclid(DAY) + i64::from(EPOCH_DAYS);
+            let of_day = microseconds.rem_euclid(DAY);
             let mut text = String::new();
-            super::time::day_and_time(&mut text, days, time, " ", zone);
+            time::day_and_time(&mut text, days, of_day, " ", zone);
             Value::Other(Cow::Owned(text))
         }
     })
 }
 
-fn time(microseconds: i64) -> Result<i64, Malformed> {
+fn time_of_day(microseconds: i64) -> Result<i64, Malformed> {
     // 24:00:00 is a time of day to the server.
-    if (0..=DAY_MICROSECONDS).contains(&microseconds) {
+    if (0..=DAY).contains(&microseconds) {
         Ok(microseconds)
     } else {
         Err(Malformed("time out of range"))
@@ -233,7 +233,7 @@ fn timetz(slot: &[u8]) -> Result<Value<'static>, Malformed> {
     if west.unsigned_abs() >= 16 * 3600 {
         return Err(Malformed("time zone out of range"));
     }
-    Ok(Value::TimeTz(time(i64::from_ne_bytes(fixed(&bytes[..8])?))?, -west))
+    Ok(Value::TimeTz(time_of_day(i64::from_ne_bytes(fixed(&bytes[..8])?))?, -west))
 }
 
 /// `Interval`: microseconds, days, months (`datatype/timestamp.h`).
