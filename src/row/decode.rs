@@ -249,6 +249,48 @@ fn interval(slot: &[u8]) -> Result<Value<'static>, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::layout::Element;
+
+    /// Knows one compressed value: the text array {ab}.
+    struct Archive;
+
+    impl Server for Archive {
+        fn decompress(&self, _: &[u8]) -> Result<Vec<u8>, Malformed> {
+            let words = [1u32, 0, oid::TEXT, 1, 1, (4 + 2) << 2];
+            let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            bytes.extend(b"ab");
+            Ok(bytes)
+        }
+
+        fn text(&self, _: u32, _: i32, _: &[u8]) -> Result<String, Malformed> {
+            Err(Malformed("not asked for"))
+        }
+    }
+
+    #[test]
+    fn compressed_values_are_the_servers_to_unpack() {
+        let slot = ((8u32 << 2) | 2).to_ne_bytes();
+        let text = Element { type_oid: 25, base_oid: oid::TEXT, length: -1, align: 'i' };
+        let mut column = Column {
+            name: "c".into(),
+            dropped: false,
+            not_null: false,
+            type_name: "text[]".into(),
+            type_oid: 1009,
+            base_oid: 1009,
+            typmod: -1,
+            length: -1,
+            align: 'i',
+            element: Some(text),
+        };
+        let value = decode(&column, Some(&slot), &Archive).unwrap();
+        assert_eq!(value, Value::Array(vec![Value::Text("ab".into())]));
+        (column.element, column.base_oid) = (None, oid::BYTEA);
+        let Value::Bytea(bytes) = decode(&column, Some(&slot), &Archive).unwrap() else {
+            panic!("bytea");
+        };
+        assert_eq!(bytes.len(), 26);
+    }
 
     #[test]
     fn the_last_years_of_the_servers_calendar_are_text() {
