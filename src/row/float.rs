@@ -125,7 +125,8 @@ impl Decimal {
         let mantissa = u128::from(mantissa);
         let between = odd == 2 * mantissa + 1 || odd == 2 * mantissa - 1;
         // Below a power of two, values lie twice as close.
-        (between && power == exponent - 1) || (odd == 4 * mantissa - 1 && power == exponent - 2)
+        let below_power = mantissa.is_power_of_two() && odd == 4 * mantissa - 1;
+        (between && power == exponent - 1) || (below_power && power == exponent - 2)
     }
 
     fn write(&self, out: &mut impl Out, plain_below: i32) {

@@ -1,0 +1,45 @@
+//! The SQL functions, by noun. Thin: they check who asks, and say exactly what is wrong.
+
+pub mod consumer;
+//pub mod entity;
+//pub mod mapping;
+pub mod org;
+pub mod peek;
+pub mod source;
+
+use crate::error::{Error, Result};
+use crate::pg::identity::{self, AsOwner};
+
+/// What every function for admins begins with: the caller must be one, and then acts as the
+/// extension's owner.
+fn administer() -> Result<AsOwner> {
+    identity::require_admin()?;
+    Ok(AsOwner::enter())
+}
+
+/// A required argument that was given as null.
+fn required<T>(value: Option<T>, name: &str) -> Result<T> {
+    value.ok_or_else(|| Error::Invalid {
+        message: format!("argument {name} is null"),
+        detail: None,
+        hint: format!("Give {name} a value."),
+    })
+}
+
+mod install {
+    use pgrx::prelude::*;
+
+    use crate::error::Error;
+    use crate::pg::{shared, xact};
+
+    /// Called at the end of the extension's script: refuses an installation that could not work,
+    /// and has the launcher look when the transaction commits.
+    #[pg_extern(requires = ["capture"])]
+    fn installed() -> Result<(), pg_sys::panic::ErrorReport> {
+        if !shared::available() {
+            return Err(Error::NotPreloaded.into());
+        }
+        xact::installed();
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! Orgs.
+
+use pgrx::JsonB;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::{administer, required};
+use crate::capture::attach;
+use crate::catalog;
+use crate::error::{Error, Result};
+use crate::pg::{sql, xact};
+
+/// Registers an org: the name it goes by in topics and canonical rows, and the schema that Heroku
+/// Connect syncs it into.
+#[pg_extern]
+#[search_path(pg_catalog, pg_temp)]
+fn add_org(
+    org: Option<&str>,
+    schema: default!(Option<&str>, "NULL"),
+    phone_region: default!(Option<&str>, "NULL"),
+    time_zone: default!(Option<&str>, "'UTC'"),
+    defaults: default!(Option<JsonB>, "'{}'"),
+) -> Result<(), ErrorReport> {
+    let _owner = administer()?;
+    let org = required(org, "org")?;
+    let schema = schema.unwrap_or(org);
+    let time_zone = required(time_zone, "time_zone")?;
+    let defaults = required(defaults, "defaults")?;
+    check_name(org)?;
+    check_schema(schema)?;
+    check_region(phone_region)?;
+    check_time_zone(time_zone)?;
+    if !defaults.0.is_object() {
+        return Err(Error::invalid(
+            "argument defaults is no JSON object",
+            "Give an object such as '{}'.",
+        )
+        .into());
+    }
+    let taken = sql::one::<String>(
+        "SELECT org FROM manifold.org WHERE org = $1 OR schema_name = $2",
+        &[org.into(), schema.into()],
+    )?;
+    if let Some(other) = taken {
+        let (what, name) = if other == org { ("org", org) } else { ("org of schema", schema) };
+        return Err(Error::Exists {
+            what,
+            name: name.into(),
+            hint: format!("Schema and name belong to org \"{other}\"; SELECT manifold.remove_org('{other}') removes it."),
+        }
+        .into());
+    }
+    sql::run(
+        "INSERT INTO manifold.org (org, schema_name, phone_region, time_zone, defaults) \
+         VALUES ($1, $2, $3, $4, $5)",
+        &[org.into(), schema.into(), phone_region.into(), time_zone.into(), defaults.into()],
+    )?;
+    xact::defined();
+    Ok(())
+}
+
+/// Removes an org: its triggers, mappings, problems and, unless they are to be kept, its canonical
+/// rows. The org's own tables stay as they are.
+#[pg_extern]
+#[search_path(pg_catalog, pg_temp)]
+fn remove_org(
+    org: Option<&str>,
+    keep_canonical: default!(bool, "false"),
+) -> Result<(), ErrorReport> {
+    let _owner = administer()?;
+    let org = required(org, "org")?;
+    let known = catalog::org(org)?;
+    for source in catalog::sources_of(org)? {
+        if super::source::table_exists(&source)? {
+            attach::detach(&source.schema, &source.table)?;
+        }
+    }
+    if !keep_canonical {
+        let tables = sql::rows(
+            "SELECT pg_catalog.format('%I.%I', schema_name, table_name) FROM manifold.source \
+             WHERE org IS NULL AND pg_catalog.to_regclass(pg_catalog.format('%I.%I', schema_name, table_name)) IS NOT NULL",
+            &[],
+            |row| Ok(row.get::<String>(1)?.unwrap_or_default()),
+        )?;
+        for table in tables {
+            sql::run(&format!("DELETE FROM {table} WHERE org = $1"), &[org.into()])?;
+        }
+    }
+    sql::run("DELETE FROM manifold.problem WHERE org = $1", &[org.into()])?;
+    sql::run("DELETE FROM manifold.pause WHERE org = $1", &[org.into()])?;
+    sql::run(
+        "DELETE FROM manifold.mapping m USING manifold.source s \
+         WHERE m.source_id = s.source_id AND s.org = $1",
+        &[org.into()],
+    )?;
+    sql::run("DELETE FROM manifold.source WHERE org = $1", &[org.into()])?;
+    sql::run("DELETE FROM manifold.consumer_error WHERE lane = $1", &[known.id.into()])?;
+    sql::run("DELETE FROM manifold.org WHERE org = $1", &[org.into()])?;
+    xact::defined();
+    Ok(())
+}
+
+fn check_name(org: &str) -> Result<()> {
+    let mut characters = org.chars();
+    let valid = characters.next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c))
+        && org.len() <= 63;
+    if !valid || org == "canonical" {
+        return Err(Error::invalid(
+            format!("\"{org}\" is no name for an org"),
+            "Use up to 63 lower-case letters, digits, _ and -, beginning with a letter or digit; \"canonical\" is taken. The name is part of topic names.",
+        ));
+    }
+    Ok(())
+}
+
+fn check_schema(schema: &str) -> Result<()> {
+    if schema.starts_with("pg_")
+        || ["information_schema", "manifold", "canonical", "qc"].contains(&schema)
+    {
+        return Err(Error::invalid(
+            format!("schema \"{schema}\" cannot be an org's"),
+            "Name the schema that Heroku Connect syncs the org into.",
+        ));
+    }
+    let found = sql::one::<bool>(
+        "SELECT true FROM pg_catalog.pg_namespace WHERE nspname = $1",
+        &[schema.into()],
+    )?;
+    match found {
+        Some(_) => Ok(()),
+        None => Err(Error::unknown(
+            "schema",
+            schema,
+            "Name the schema that Heroku Connect syncs the org into: add_org('acme', schema => 'salesforce').",
+        )),
+    }
+}
+
+fn check_region(region: Option<&str>) -> Result<()> {
+    match region {
+        Some(region) if region.len() != 2 || !region.chars().all(|c| c.is_ascii_uppercase()) => {
+            Err(Error::invalid(
+                format!("phone_region \"{region}\" is no region"),
+                "Give the ISO 3166-1 alpha-2 code of a country in capitals, such as US.",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_time_zone(zone: &str) -> Result<()> {
+    let found = sql::one::<bool>(
+        "SELECT true FROM pg_catalog.pg_timezone_names WHERE name = $1 LIMIT 1",
+        &[zone.into()],
+    )?;
+    match found {
+        Some(_) => Ok(()),
+        None => Err(Error::unknown(
+            "time zone",
+            zone,
+            "SELECT name FROM pg_timezone_names lists them, such as Europe/Paris.",
+        )),
+    }
+}

@@ -1,0 +1,128 @@
+//! Looking at what waits to be published.
+
+use pgrx::JsonB;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use serde_json::{Map, Value};
+
+use super::{administer, required};
+use crate::catalog::{self, CANONICAL, Catalog};
+use crate::error::Error;
+use crate::log::change::Op;
+use crate::log::lanes::Lanes;
+use crate::log::read::{self, Fetcher, Visible};
+use crate::log::{chunk, objects, position};
+use crate::pg::identity;
+use crate::pg::server::Here;
+use crate::publish::feed::CONSUMER;
+use crate::publish::plans::Plans;
+use crate::publish::{EncodeError, Message, Scratch};
+use crate::settings;
+
+type Event = (Option<String>, Option<String>, Option<String>, Option<String>, Option<JsonB>);
+
+/// The next events of an org (or of 'canonical') that wait to be published, as they will be.
+#[pg_extern]
+#[search_path(pg_catalog, pg_temp)]
+#[allow(clippy::type_complexity)]
+fn peek(
+    org: Option<&str>,
+    n: default!(i32, "10"),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(event_id, Option<String>),
+            name!(topic, Option<String>),
+            name!(key, Option<String>),
+            name!(value, Option<String>),
+            name!(headers, Option<JsonB>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let _owner = administer()?;
+    let org = required(org, "org")?;
+    let org = if org == "canonical" { CANONICAL } else { catalog::org(org)?.id };
+    let limit = usize::try_from(n).map_err(|_| {
+        Error::invalid(format!("argument n is {n}"), "Give a number of events from 0 on.")
+    })?;
+    Ok(TableIterator::new(waiting(org, limit)?))
+}
+
+fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
+    let Some(objects) = objects::objects() else { return Ok(Vec::new()) };
+    let catalog = Catalog::load()?;
+    let database = identity::database();
+    let mut plans = Plans::new(settings::topic_prefix(&database), database);
+    let lanes = Lanes::new(position::load(CONSUMER)?);
+    let from = lanes.position(lanes.of(org)).clone();
+    let target = read::current_snapshot()?;
+    let visible = Visible::now();
+    let mut events: Vec<Event> = Vec::new();
+    let mut scratch = Scratch::default();
+    let fetcher = Fetcher::open(&objects, &visible);
+    // A batch that is under way has its own end; what came later follows it.
+    let mut at = from;
+    loop {
+        let end = at.target(&target).clone();
+        let selection = read::select(&objects, &visible, &at, &end, limit.max(1), |source| {
+            catalog.org_of(source) == Some(org)
+        });
+        for reference in &selection.references {
+            if events.len() >= limit {
+                break;
+            }
+            fetcher.fetch(reference, |head, images| {
+                if matches!(head.op, Op::Gap | Op::Truncate) {
+                    return Ok(());
+                }
+                let compiled = plans.get(&catalog, head.source, head.layout)?;
+                chunk::for_each_row(head.op, images, &compiled.layout, |ordinal, row| {
+                    if events.len() >= limit {
+                        return Ok(());
+                    }
+                    let (old, new) = (row.old.as_deref(), row.new.as_deref());
+                    let mut sink = |message: Message<'_>| -> Result<(), Error> {
+                        events.push(event(&message));
+                        Ok(())
+                    };
+                    compiled
+                        .plan
+                        .encode(head, ordinal, old, new, head.at, &Here, &mut scratch, &mut sink)
+                        .map_err(|error| match error {
+                            EncodeError::Row(malformed) => malformed.into(),
+                            EncodeError::Sink(error) => error,
+                        })
+                })
+            })?;
+        }
+        let done = events.len() >= limit || (selection.complete && end == target);
+        if done {
+            events.truncate(limit);
+            return Ok(events);
+        }
+        at = match selection.references.last() {
+            Some(last) if !selection.complete => {
+                crate::log::snapshot::Position { seen: at.seen, within: Some((end, last.seq)) }
+            }
+            _ => crate::log::snapshot::Position::at(end),
+        };
+    }
+}
+
+fn event(message: &Message<'_>) -> Event {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers: Map<String, Value> = message
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), Value::String(text(value))))
+        .collect();
+    (
+        Some(message.event.to_string()),
+        Some(message.topic.to_string()),
+        message.key.map(text),
+        message.value.map(text),
+        Some(JsonB(Value::Object(headers))),
+    )
+}

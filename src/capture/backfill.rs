@@ -1,0 +1,256 @@
+//! Backfill: rows that were there before capture are read into the log, as operation `r`.
+//!
+//! The table is read by ranges of blocks, a few hundred rows in a transaction. Rows are locked FOR
+//! SHARE as they are read, until that transaction ends. That makes each row right in the end: as
+//! long as the lock is held nobody changes the row, so a change that came before is in what we read,
+//! and a change that comes after gets a higher sequence number and becomes visible later. A row
+//! that somebody else has locked is skipped rather than waited for, so that no lock of ours is held
+//! while waiting, and comes last, on its own; its block counts as done only then.
+//!
+//! Rows that move to other blocks meanwhile do so by an update, which capture sees. A rewritten
+//! table (VACUUM FULL) has other blocks, and is read from its start again.
+
+use std::collections::VecDeque;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::layout;
+use super::statement::Tuple;
+use crate::error::{Error, Result};
+use crate::log::append::{Appender, Statement};
+use crate::log::change::{Op, Origin};
+use crate::log::{objects, position};
+use crate::pg::relation::Table;
+use crate::pg::sql;
+use crate::settings;
+
+/// What came of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    More,
+    /// Only rows that others have locked are left for now.
+    Waiting,
+    Finished,
+}
+
+/// The backfill of one source.
+#[derive(Debug, Clone)]
+pub struct Backfill {
+    source: i32,
+    /// The request as text: a new one starts over.
+    requested: String,
+    table: String,
+    state: Option<Progress>,
+}
+
+#[derive(Debug, Clone)]
+struct Progress {
+    file: pg_sys::Oid,
+    next_block: i64,
+    end_block: i64,
+    /// Blocks to read in one transaction, from how many rows they had so far.
+    stride: i64,
+    /// Rows that somebody had locked, and whose blocks are therefore not done.
+    skipped: VecDeque<(i64, String)>,
+}
+
+impl Backfill {
+    /// Sources whose backfill is requested and not finished.
+    pub fn waiting() -> Result<Vec<Backfill>> {
+        sql::rows(
+            "SELECT b.source_id, b.requested_at::text, \
+                    pg_catalog.format('%I.%I', s.schema_name, s.table_name) \
+             FROM manifold.backfill b JOIN manifold.source s USING (source_id) \
+             WHERE b.finished_at IS NULL ORDER BY b.requested_at, b.source_id",
+            &[],
+            |row| {
+                Ok(Backfill {
+                    source: row.get(1)?.unwrap_or_default(),
+                    requested: row.get(2)?.unwrap_or_default(),
+                    table: row.get(3)?.unwrap_or_default(),
+                    state: None,
+                })
+            },
+        )
+    }
+
+    pub fn source(&self) -> i32 {
+        self.source
+    }
+
+    /// Whether both are the same request.
+    pub fn is_same(&self, other: &Backfill) -> bool {
+        self.source == other.source && self.requested == other.requested
+    }
+
+    /// Forgets what is in memory only: the step that failed was rolled back.
+    pub fn rewind(&mut self) {
+        self.state = None;
+    }
+
+    /// Reads the next rows. Runs in a transaction of its own.
+    pub fn step(&mut self) -> Result<Step> {
+        let Some(oid) = sql::one::<pg_sys::Oid>(
+            "SELECT pg_catalog.to_regclass($1)::oid",
+            &[self.table.as_str().into()],
+        )?
+        else {
+            return Err(Error::state(
+                format!("table {} is gone", self.table),
+                "Map it again in Heroku Connect and run manifold.start, or remove the org.",
+            ));
+        };
+        let table = Table::open(oid, pg_sys::RowShareLock);
+        // SAFETY: the relation is open.
+        let file = unsafe { (*(*table.0).rd_rel).relfilenode };
+        let mut progress = match self.state.take() {
+            Some(progress) if progress.file == file => progress,
+            // Rewritten meanwhile: all blocks are others.
+            Some(_) => Progress::from_start(file, i64::from(table.blocks())),
+            None => match position::load_progress(self.source)? {
+                Some(saved) if saved.file == file => Progress {
+                    next_block: saved.next_block,
+                    ..Progress::from_start(file, saved.end_block)
+                },
+                _ => Progress::from_start(file, i64::from(table.blocks())),
+            },
+        };
+        let rows = if progress.next_block < progress.end_block {
+            self.read_blocks(&table, &mut progress)?
+        } else if progress.skipped.is_empty() {
+            return self.finish();
+        } else {
+            self.read_skipped(&table, &mut progress)?
+        };
+        position::save_progress(
+            self.source,
+            &position::Progress {
+                file,
+                next_block: progress.done(),
+                end_block: progress.end_block,
+            },
+        )?;
+        let only_locked_rows =
+            progress.next_block >= progress.end_block && !progress.skipped.is_empty() && rows == 0;
+        let step = if only_locked_rows { Step::Waiting } else { Step::More };
+        self.state = Some(progress);
+        Ok(step)
+    }
+
+    fn read_blocks(&self, table: &Table, progress: &mut Progress) -> Result<i64> {
+        let from = progress.next_block;
+        let to = (from + progress.stride).min(progress.end_block);
+        let range = format!("t.ctid >= '({from},0)' AND t.ctid < '({to},0)'");
+        // The places first, then the rows with their locks: a row that is missing then was locked,
+        // or has been deleted or moved by a change that capture saw.
+        let places = sql::rows(
+            &format!("SELECT t.ctid::text FROM ONLY {} t WHERE {range}", self.table),
+            &[],
+            |row| Ok(row.get::<String>(1)?.unwrap_or_default()),
+        )?;
+        let read = self.append(table, &range)?;
+        if read.len() < places.len() {
+            let read: std::collections::HashSet<&str> = read.iter().map(String::as_str).collect();
+            progress.skipped.extend(
+                places
+                    .iter()
+                    .filter(|place| !read.contains(place.as_str()))
+                    .map(|place| (block_of(place).unwrap_or(from), place.clone())),
+            );
+        }
+        progress.next_block = to;
+        progress.aim(places.len() as i64, to - from);
+        Ok(read.len() as i64)
+    }
+
+    /// Tries rows again that were locked, each once.
+    fn read_skipped(&self, table: &Table, progress: &mut Progress) -> Result<i64> {
+        let mut rows = 0;
+        for _ in 0..progress.skipped.len().min(100) {
+            let Some((block, place)) = progress.skipped.pop_front() else { break };
+            let range = format!("t.ctid = '{place}'");
+            let there = sql::one::<bool>(
+                &format!("SELECT true FROM ONLY {} t WHERE {range}", self.table),
+                &[],
+            )?;
+            if there.is_none() {
+                // Changed or deleted: capture saw it.
+                continue;
+            }
+            if self.append(table, &range)?.is_empty() {
+                progress.skipped.push_back((block, place));
+            } else {
+                rows += 1;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Locks the rows of a range and appends them; returns their places.
+    fn append(&self, table: &Table, range: &str) -> Result<Vec<String>> {
+        let objects = objects::objects().ok_or_else(|| {
+            Error::state("the change log is gone", "CREATE EXTENSION pg_manifold again.")
+        })?;
+        let layout = layout::of(table.0, self.source, &objects);
+        let statement = Statement {
+            source: self.source,
+            layout: layout.id,
+            op: Op::Read,
+            origin: Origin::Worker,
+        };
+        let query = format!(
+            "SELECT t.ctid::text, t FROM ONLY {} t WHERE {range} FOR SHARE SKIP LOCKED",
+            self.table
+        );
+        Spi::connect_mut(|client| {
+            let mut appender = Appender::open(&objects, statement);
+            let mut places = Vec::new();
+            let mut rows = client.update(&query, None, &[])?;
+            while let Some(row) = rows.next() {
+                places.push(row.get::<String>(1)?.unwrap_or_default());
+                let Some(datum) = rows.get_datum_by_ordinal(2)? else { continue };
+                // SAFETY: a composite value of the table's row type, in the query's memory; the
+                // server has pulled in what was out of line.
+                unsafe {
+                    let header = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
+                    let tuple = Tuple::from_composite(header.cast());
+                    appender.row(|out| tuple.write(out));
+                }
+            }
+            appender.finish();
+            Ok(places)
+        })
+    }
+
+    fn finish(&mut self) -> Result<Step> {
+        sql::run(
+            "UPDATE manifold.backfill SET finished_at = clock_timestamp() WHERE source_id = $1",
+            &[self.source.into()],
+        )?;
+        Ok(Step::Finished)
+    }
+}
+
+impl Progress {
+    fn from_start(file: pg_sys::Oid, end_block: i64) -> Progress {
+        Progress { file, next_block: 0, end_block, stride: 8, skipped: VecDeque::new() }
+    }
+
+    /// All blocks before this one are done for good.
+    fn done(&self) -> i64 {
+        self.skipped.iter().map(|(block, _)| *block).min().unwrap_or(self.next_block)
+    }
+
+    /// Aims at `manifold.backfill_chunk_rows` rows the next time.
+    fn aim(&mut self, rows: i64, blocks: i64) {
+        let wanted = i64::from(settings::backfill_chunk_rows());
+        let per_block = (rows / blocks.max(1)).max(1);
+        self.stride = (wanted / per_block).clamp(1, 1024);
+    }
+}
+
+/// The block of a tuple's place, `(block,offset)`.
+fn block_of(place: &str) -> Option<i64> {
+    place.strip_prefix('(')?.split(',').next()?.parse().ok()
+}

@@ -1,0 +1,203 @@
+//! Typed reads of the definitions in `manifold.*`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::pg::sql;
+use crate::row::layout::Layout;
+
+/// Canonical tables stand beside the orgs as if they were one more: in lanes, pauses and errors.
+pub const CANONICAL: i32 = -1;
+
+/// An org.
+#[derive(Debug, Clone)]
+pub struct Org {
+    pub id: i32,
+    pub name: String,
+    pub schema: String,
+    pub phone_region: Option<String>,
+    pub time_zone: String,
+}
+
+/// A captured table: a mapped table of an org, or (without an org) a canonical table.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub id: i32,
+    pub org: Option<String>,
+    pub schema: String,
+    pub table: String,
+    pub entity: Option<String>,
+}
+
+/// The mapping in force between a source and an entity.
+#[derive(Debug, Clone)]
+pub struct ActiveMapping {
+    pub source: i32,
+    pub entity: String,
+    pub version: i32,
+    pub json: Value,
+}
+
+/// All definitions, as a worker needs them.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    pub orgs: HashMap<String, Org>,
+    pub sources: HashMap<i32, Source>,
+    pub entities: HashMap<String, Value>,
+    pub mappings: Vec<ActiveMapping>,
+    /// (consumer, id of the org)
+    paused: BTreeSet<(String, i32)>,
+}
+
+impl Catalog {
+    pub fn load() -> Result<Catalog> {
+        let paused = sql::rows(
+            "SELECT p.consumer, o.org_id FROM manifold.pause p JOIN manifold.org o USING (org)",
+            &[],
+            |row| Ok((row.get::<String>(1)?.unwrap_or_default(), row.get(2)?.unwrap_or_default())),
+        )?;
+        let mappings = sql::rows(
+            "SELECT source_id, entity, version, mapping::text FROM manifold.mapping WHERE active \
+             ORDER BY source_id, entity",
+            &[],
+            |row| {
+                Ok(ActiveMapping {
+                    source: row.get(1)?.unwrap_or_default(),
+                    entity: row.get(2)?.unwrap_or_default(),
+                    version: row.get(3)?.unwrap_or_default(),
+                    json: json(row.get(4)?)?,
+                })
+            },
+        )?;
+        Ok(Catalog {
+            orgs: orgs(None)?.into_iter().map(|org| (org.name.clone(), org)).collect(),
+            sources: sources(None)?.into_iter().map(|source| (source.id, source)).collect(),
+            entities: sql::rows(
+                "SELECT entity, definition::text FROM manifold.entity",
+                &[],
+                |row| Ok((row.get(1)?.unwrap_or_default(), json(row.get(2)?)?)),
+            )?
+            .into_iter()
+            .collect(),
+            mappings,
+            paused: paused.into_iter().collect(),
+        })
+    }
+
+    /// Number of the org that a source belongs to, [`CANONICAL`] for canonical tables. A source
+    /// that is unknown (its org was removed) belongs to nobody.
+    pub fn org_of(&self, source: i32) -> Option<i32> {
+        match &self.sources.get(&source)?.org {
+            Some(org) => self.orgs.get(org).map(|org| org.id),
+            None => Some(CANONICAL),
+        }
+    }
+
+    /// Whether there is an org with this number (or it is that of the canonical tables).
+    pub fn is_org(&self, id: i32) -> bool {
+        id == CANONICAL || self.orgs.values().any(|org| org.id == id)
+    }
+
+    /// Orgs for which a consumer is paused.
+    pub fn paused(&self, consumer: &str) -> BTreeSet<i32> {
+        self.paused.iter().filter(|(name, _)| name == consumer).map(|(_, org)| *org).collect()
+    }
+}
+
+fn json(text: Option<String>) -> Result<Value> {
+    let text = text.unwrap_or_default();
+    serde_json::from_str(&text).map_err(|error| Error::Corrupt(format!("stored JSON: {error}")))
+}
+
+fn orgs(name: Option<&str>) -> Result<Vec<Org>> {
+    sql::rows(
+        "SELECT org_id, org, schema_name::text, phone_region, time_zone FROM manifold.org \
+         WHERE $1 IS NULL OR org = $1",
+        &[name.into()],
+        |row| {
+            Ok(Org {
+                id: row.get(1)?.unwrap_or_default(),
+                name: row.get(2)?.unwrap_or_default(),
+                schema: row.get(3)?.unwrap_or_default(),
+                phone_region: row.get(4)?,
+                time_zone: row.get(5)?.unwrap_or_default(),
+            })
+        },
+    )
+}
+
+fn sources(org: Option<&str>) -> Result<Vec<Source>> {
+    sql::rows(
+        "SELECT source_id, org, schema_name::text, table_name::text, entity FROM manifold.source \
+         WHERE $1 IS NULL OR org = $1 ORDER BY table_name",
+        &[org.into()],
+        |row| {
+            Ok(Source {
+                id: row.get(1)?.unwrap_or_default(),
+                org: row.get(2)?,
+                schema: row.get(3)?.unwrap_or_default(),
+                table: row.get(4)?.unwrap_or_default(),
+                entity: row.get(5)?,
+            })
+        },
+    )
+}
+
+/// An org by name.
+pub fn org(name: &str) -> Result<Org> {
+    orgs(Some(name))?.pop().ok_or_else(|| {
+        Error::unknown(
+            "org",
+            name,
+            "SELECT org FROM manifold.org lists the orgs; manifold.add_org adds one.",
+        )
+    })
+}
+
+/// The sources of an org, by table name.
+pub fn sources_of(org: &str) -> Result<Vec<Source>> {
+    sources(Some(org))
+}
+
+/// An entity's definition.
+pub fn entity(name: &str) -> Result<Value> {
+    let text = sql::one::<String>(
+        "SELECT definition::text FROM manifold.entity WHERE entity = $1",
+        &[name.into()],
+    )?;
+    match text {
+        Some(text) => json(Some(text)),
+        None => Err(Error::unknown(
+            "entity",
+            name,
+            format!("Create it first: SELECT manifold.create_entity('{name}')"),
+        )),
+    }
+}
+
+/// Layouts by number, remembered for ever: they are immutable.
+#[derive(Default)]
+pub struct Layouts(HashMap<i32, Rc<Layout>>);
+
+impl Layouts {
+    pub fn get(&mut self, source: i32, layout: i32) -> Result<Rc<Layout>> {
+        if let Some(known) = self.0.get(&layout) {
+            return Ok(Rc::clone(known));
+        }
+        // With a fresh snapshot: it was committed together with the chunk that names it.
+        let text = sql::run_one::<String>(
+            "SELECT columns::text FROM manifold.layout WHERE source_id = $1 AND layout_id = $2",
+            &[source.into(), layout.into()],
+        )?
+        .ok_or_else(|| Error::Corrupt(format!("layout {layout} is not in manifold.layout")))?;
+        let found: Rc<Layout> = Rc::new(
+            serde_json::from_str(&text)
+                .map_err(|error| Error::Corrupt(format!("layout {layout}: {error}")))?,
+        );
+        self.0.insert(layout, Rc::clone(&found));
+        Ok(found)
+    }
+}

@@ -1,0 +1,313 @@
+//! From what the admin wrote (broker list, options, options file) to options that librdkafka takes.
+
+use super::error::Error;
+use super::native::{Conf, Refusal};
+use super::options::{self, Source, Written};
+use std::fmt;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::SystemTime;
+
+/// What we set unless the admin sets it. In this order, before the admin's options, so that theirs
+/// win under any alias of the name.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("client.id", "pg_manifold"),
+    // A broker sees every message once and in order, whatever librdkafka has to send again.
+    ("enable.idempotence", "true"),
+    ("acks", "all"),
+    // The Java client's choice: a key lands on the partition where other producers would put it.
+    ("partitioner", "murmur2_random"),
+    // The latency of a lone message. A backlog fills batches by itself, the queue being full.
+    ("linger.ms", "1"),
+    // What one worker may hold in memory; a full queue pauses reading, nothing is lost.
+    ("queue.buffering.max.kbytes", "65536"),
+    ("queue.buffering.max.messages", "500000"),
+    // librdkafka tries again until it is told to stop: an outage is reported, not given up on.
+    ("message.timeout.ms", "0"),
+    // A broker that hangs (rather than being gone) is noticed by these two.
+    ("socket.timeout.ms", "20000"),
+    ("request.timeout.ms", "15000"),
+    ("socket.connection.setup.timeout.ms", "10000"),
+    ("socket.keepalive.enable", "true"),
+    // Back within seconds when the broker is.
+    ("reconnect.backoff.max.ms", "3000"),
+    // How long a topic may be missing before that is an error: brokers tell each other of a new
+    // topic with a delay.
+    ("topic.metadata.propagation.max.ms", "5000"),
+    // Else closing waits for the cluster to collect metrics about this client.
+    ("enable.metrics.push", "false"),
+    // Warnings and worse.
+    ("log_level", "4"),
+];
+
+/// Options that are not the admin's to set, and why.
+const OURS: &[(&str, &str)] = &[
+    ("bootstrap.servers", "the brokers are given by the broker list"),
+    ("metadata.broker.list", "the brokers are given by the broker list"),
+    ("delivery.report.only.error", "positions move only with the broker's acknowledgement"),
+    ("enabled_events", "it is set by the extension"),
+    ("log.queue", "it is set by the extension"),
+    ("internal.termination.signal", "signals belong to the Postgres server"),
+    ("transactional.id", "this producer sends without transactions"),
+    ("queuing.strategy", "messages of a key must stay in order"),
+];
+
+/// Aliases, which the library does not list: for suggestions.
+const ALIASES: &[&str] = &[
+    "acks",
+    "bootstrap.servers",
+    "compression.type",
+    "delivery.timeout.ms",
+    "linger.ms",
+    "max.in.flight",
+    "retries",
+    "sasl.mechanism",
+];
+
+/// A checked configuration of a producer. `Debug` shows no secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Config {
+    brokers: String,
+    options: Vec<(String, String)>,
+    /// Files that options name, as they were when this was read.
+    files: Vec<(String, Option<(SystemTime, u64)>)>,
+}
+
+impl Config {
+    /// Checks and completes what the admin gave.
+    ///
+    /// `brokers` is `host:port` or a URL such as `kafka+ssl://host:port`, several with commas.
+    /// `setting` holds options as `key=value` separated by semicolons or line ends, `file` the
+    /// content of an options file, one a line; the setting wins over the file and both over the
+    /// built-in defaults.
+    ///
+    /// # Errors
+    /// [`Error::NoBrokers`] for an empty broker list; otherwise the first option or address that is
+    /// wrong, by name.
+    pub fn parse(brokers: &str, setting: &str, file: &str) -> Result<Config, Error> {
+        let (brokers, protocol) = super::brokers::parse(brokers)?;
+        let mut written = options::read(file, Source::File)?;
+        let setting = options::read(setting, Source::Setting)?;
+        written.retain(|w| !setting.iter().any(|s| s.name == w.name));
+        written.extend(setting);
+
+        let mut conf = new_conf()?;
+        let mut options = vec![("bootstrap.servers".to_owned(), brokers.clone())];
+        let defaults = DEFAULTS.iter().map(|(n, v)| (*n, *v)).chain([compression(&conf)]);
+        options.extend(defaults.map(|(n, v)| (n.to_owned(), v.to_owned())));
+        if let Some(protocol) = protocol {
+            options.push(("security.protocol".to_owned(), protocol.to_owned()));
+        }
+        for (name, value) in &options {
+            set(&mut conf, name, value, "built-in default", None)?;
+        }
+        let mut before: Option<&Written> = None;
+        for option in &written {
+            if let Some((_, why)) = OURS.iter().find(|(name, _)| *name == option.name) {
+                return Err(not_allowed(&option.name, why));
+            }
+            set(&mut conf, &option.name, &option.value, &option.place, before)?;
+            check_guarantees(&conf, &option.name)?;
+            before = Some(option);
+        }
+        check_protocol(&conf, protocol)?;
+        options.retain(|(name, _)| !written.iter().any(|w| w.name == *name));
+        options.extend(written.into_iter().map(|w| (w.name, w.value)));
+        let files = stamps(&options);
+        Ok(Config { brokers, options, files })
+    }
+
+    /// The brokers as librdkafka takes them: `host:port`, with commas.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// The options in the order in which they are set, secret values hidden.
+    pub fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options.iter().map(|(name, value)| {
+            let value = if is_secret(name) { "(hidden)" } else { value.as_str() };
+            (name.as_str(), value)
+        })
+    }
+
+    /// A number that differs when the configuration does, or when a certificate or key file that
+    /// it names has been changed: then the worker needs a new producer. Not comparable between
+    /// builds.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.options.hash(&mut hasher);
+        self.files.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Takes every secret out of a text that the library made.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let secrets = self.options.iter().filter(|(name, _)| is_secret(name));
+        secrets.fold(text.to_owned(), |text, (_, value)| redact(&text, value))
+    }
+
+    /// The configuration in the library's form.
+    ///
+    /// # Errors
+    /// As `parse`, should the library have changed its mind.
+    pub(super) fn native(&self) -> Result<Conf, Error> {
+        let mut conf = new_conf()?;
+        for (name, value) in &self.options {
+            set(&mut conf, name, value, "checked before", None)?;
+        }
+        Ok(conf)
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.shown()).finish()
+    }
+}
+
+fn new_conf() -> Result<Conf, Error> {
+    Conf::new().ok_or_else(|| Error::NotStarted { reason: "out of memory".to_owned() })
+}
+
+fn not_allowed(option: &str, reason: &str) -> Error {
+    Error::OptionNotAllowed { option: option.to_owned(), reason: reason.to_owned() }
+}
+
+/// lz4 costs the least per byte saved; a build without it has zstd, or nothing.
+fn compression(conf: &Conf) -> (&'static str, &'static str) {
+    let features = conf.get("builtin.features").unwrap_or_default();
+    let has = |codec: &str| features.split(',').any(|f| f.trim() == codec);
+    let codec = ["lz4", "zstd"].into_iter().find(|codec| has(codec));
+    ("compression.type", codec.unwrap_or("none"))
+}
+
+fn set(
+    conf: &mut Conf,
+    name: &str,
+    value: &str,
+    place: &str,
+    before: Option<&Written>,
+) -> Result<(), Error> {
+    let bad = |reason: String| Error::BadValue { option: name.to_owned(), reason };
+    match conf.set(name, value) {
+        Ok(()) => {}
+        Err(Refusal::Unknown) => return Err(unknown(conf, name, place, before)),
+        Err(Refusal::Invalid(_)) if is_secret(name) => {
+            return Err(bad("librdkafka refuses it (the value is not shown)".to_owned()));
+        }
+        Err(Refusal::Invalid(text)) => return Err(bad(text)),
+    }
+    // The library reads numbers as C does: "5s" is 5, and what is too large wraps around.
+    let numeric = value.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+    if let Some(taken) = conf.get(name).filter(|_| numeric && !is_secret(name))
+        && let Ok(taken) = taken.parse::<i64>()
+        && value.parse() != Ok(taken)
+        && !value.starts_with("0x")
+    {
+        return Err(bad(format!("\"{value}\" is not a whole number in its range")));
+    }
+    Ok(())
+}
+
+/// An unknown name. After a secret on the same line it may be the secret's second half, cut off by
+/// a semicolon, and is not shown.
+fn unknown(conf: &Conf, name: &str, place: &str, before: Option<&Written>) -> Error {
+    if let Some(before) = before.filter(|b| b.place == place && is_secret(&b.name)) {
+        let reason = format!("what follows \"{}\" is no option; quote its value", before.name);
+        return Error::BadSyntax { place: place.to_owned(), reason };
+    }
+    let known = conf.names();
+    let known = known.iter().map(String::as_str).chain(ALIASES.iter().copied());
+    let nearest = known
+        .map(|candidate| (distance(candidate, name), candidate))
+        .min()
+        .filter(|(distance, _)| *distance <= 1 + name.len() / 6)
+        .map(|(_, candidate)| candidate.to_owned());
+    Error::UnknownOption { option: name.to_owned(), place: place.to_owned(), nearest }
+}
+
+/// Refuses what would let a position move without proof or the messages of a key change places.
+/// Asked after each option, of the library, so that aliases are no way around.
+fn check_guarantees(conf: &Conf, option: &str) -> Result<(), Error> {
+    let is = |name: &str, value: &str| conf.get(name).is_some_and(|v| v == value);
+    if !is("enable.idempotence", "true") {
+        return Err(not_allowed(
+            option,
+            "without the idempotent producer, order and delivery are not proven",
+        ));
+    }
+    if !is("request.required.acks", "-1") {
+        return Err(not_allowed(option, "only acks=all proves that a message is safe"));
+    }
+    if is("partitioner", "random") {
+        return Err(not_allowed(option, "messages of a key must stay in one partition"));
+    }
+    Ok(())
+}
+
+/// `kafka+ssl://` in the broker list and `security.protocol=plaintext` cannot both be meant.
+fn check_protocol(conf: &Conf, from_url: Option<&str>) -> Result<(), Error> {
+    let set = conf.get("security.protocol").unwrap_or_default();
+    let encrypts = |protocol: &str| protocol.ends_with("ssl");
+    match from_url {
+        Some(url) if encrypts(url) != encrypts(&set) => {
+            let reason = format!("it is {set}, but the broker list says {url}");
+            Err(not_allowed("security.protocol", &reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// When the files were written that options name by path.
+fn stamps(options: &[(String, String)]) -> Vec<(String, Option<(SystemTime, u64)>)> {
+    let paths = options.iter().filter(|(name, _)| {
+        name.ends_with(".location") || name.ends_with(".file") || name.ends_with(".keytab")
+    });
+    paths
+        .map(|(_, path)| {
+            let stamp = fs::metadata(path).ok().and_then(|m| Some((m.modified().ok()?, m.len())));
+            (path.clone(), stamp)
+        })
+        .collect()
+}
+
+/// Whether the value of an option must not be seen.
+fn is_secret(name: &str) -> bool {
+    const PUBLIC: &[&str] = &[
+        "sasl.mechanism",
+        "sasl.mechanisms",
+        "sasl.oauthbearer.method",
+        "sasl.oauthbearer.grant.type",
+        "sasl.kerberos.service.name",
+    ];
+    let name = name.to_ascii_lowercase();
+    let telling = ["password", "passphrase", "secret", "token", ".key", "_key", ".pem", "sasl"];
+    !PUBLIC.contains(&name.as_str()) && telling.iter().any(|word| name.contains(word))
+}
+
+/// The text without the secret, nor any of its lines. What is very short is no secret worth the
+/// harm that replacing it everywhere would do to the text.
+fn redact(text: &str, secret: &str) -> String {
+    let parts = std::iter::once(secret).chain(secret.lines());
+    parts
+        .map(str::trim)
+        .filter(|part| part.len() >= 4 && !part.starts_with("-----"))
+        .fold(text.to_owned(), |text, part| text.replace(part, "(hidden)"))
+}
+
+/// How many letters have to be changed, added or dropped to make one name of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let best = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], best);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,60 @@
+//! What becomes of messages.
+
+use super::code::Code;
+use super::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// What became of one message.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The token given to [`Producer::send`].
+    pub token: u64,
+    /// `Ok` is proof: all replicas that have to have the message have it.
+    pub result: Result<(), Arc<DeliveryError>>,
+}
+
+/// Why a message was not delivered. Messages that failed together share one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryError {
+    /// The topic that it was for.
+    pub topic: String,
+    /// Kafka's or librdkafka's code.
+    pub code: Code,
+    /// The same for people, with hint.
+    pub error: Error,
+    /// Whether sending the message again may succeed, be it after the admin has acted. Of messages
+    /// that are too large, a whole batch fails for one culprit: alone, the others may pass.
+    pub retriable: bool,
+    /// Whether this producer can send no more.
+    pub fatal: bool,
+    /// Whether the topic may hold the message all the same.
+    pub possibly_written: bool,
+}
+
+/// Why a message was not taken for sending. It has not been sent, and no delivery will follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// The queue is full: poll, and try again.
+    QueueFull,
+    /// This message can never go; `size` is that of key and value in bytes.
+    Refused { topic: String, size: usize, error: Error },
+    /// The topic cannot be written now (it does not exist, say); other topics can.
+    TopicUnavailable { topic: String, error: Error },
+    /// This producer can send no more: close it, make a new one, and go on from the last proven
+    /// position.
+    Fatal(Error),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendError::QueueFull => f.write_str("the queue to Kafka is full"),
+            SendError::Refused { error, .. }
+            | SendError::TopicUnavailable { error, .. }
+            | SendError::Fatal(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}

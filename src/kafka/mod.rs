@@ -1,0 +1,32 @@
+//! Everything that talks to Kafka, and nothing else: this room knows no Postgres.
+//!
+//! ```text
+//! broker list, options ──► Config ──► Producer ──► librdkafka's own threads ──► brokers
+//!                                        ▲ │
+//!                              send, poll │ │ deliveries by token, client events, health
+//! ```
+//!
+//! Everything runs on the thread that calls: librdkafka's threads only fill a queue, which
+//! [`Producer::poll`] empties, and write to [`Producer::wake_fd`] when it stops being empty.
+
+mod brokers;
+mod code;
+mod config;
+mod delivery;
+mod error;
+mod events;
+mod health;
+mod native;
+mod options;
+mod producer;
+
+pub use code::Code;
+pub use config::Config;
+pub use delivery::{Delivery, DeliveryError, SendError};
+pub use error::Error;
+pub use events::{ClientEvent, EventKind};
+pub use health::Health;
+pub use producer::Producer;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! What the library's queue hands out.
+
+use super::text;
+use crate::kafka::code::Code;
+use rdkafka::bindings as rd;
+use std::ptr::{self, NonNull};
+
+/// What the library's queue holds, borrowed while the event lives.
+pub(in crate::kafka) enum Happening<'a> {
+    Delivered {
+        token: u64,
+    },
+    Failed {
+        token: u64,
+        code: Code,
+        topic: &'a str,
+        reason: &'a str,
+        possibly_written: bool,
+    },
+    Error {
+        code: Code,
+        reason: &'a str,
+        /// Whether it is the end of this client.
+        fatal: bool,
+    },
+    Log {
+        level: i32,
+        facility: &'a str,
+        text: &'a str,
+    },
+}
+
+/// An rd_kafka_event_t.
+pub(super) struct Event(pub(super) NonNull<rd::rd_kafka_event_t>);
+
+impl Event {
+    pub(super) fn kind(&self) -> i32 {
+        // SAFETY: the event lives.
+        unsafe { rd::rd_kafka_event_type(self.0.as_ptr()) }
+    }
+
+    pub(super) fn reports(&self, take: &mut impl FnMut(Happening<'_>)) {
+        loop {
+            // SAFETY: messages and their strings live as long as the event. The code is read as a
+            // number because a broker may send one that the enum does not have.
+            unsafe {
+                let message = rd::rd_kafka_event_message_next(self.0.as_ptr());
+                if message.is_null() {
+                    return;
+                }
+                let token = (*message)._private as usize as u64;
+                let code = Code::new(ptr::addr_of!((*message).err).cast::<i32>().read());
+                if code == Code::NONE {
+                    take(Happening::Delivered { token });
+                    continue;
+                }
+                let status = rd::rd_kafka_message_status(message);
+                take(Happening::Failed {
+                    token,
+                    code,
+                    topic: &text(rd::rd_kafka_topic_name((*message).rkt)),
+                    reason: &text(rd::rd_kafka_message_produce_errstr(message)),
+                    possibly_written: status
+                        != rd::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED,
+                });
+            }
+        }
+    }
+
+    pub(super) fn error(&self, take: &mut impl FnMut(Happening<'_>)) {
+        // SAFETY: the string lives as long as the event.
+        let (code, reason, fatal) = unsafe {
+            let event = self.0.as_ptr();
+            (
+                Code::new(rd::rd_kafka_event_error(event) as i32),
+                text(rd::rd_kafka_event_error_string(event)),
+                rd::rd_kafka_event_error_is_fatal(event) != 0,
+            )
+        };
+        take(Happening::Error { code, reason: &reason, fatal });
+    }
+
+    pub(super) fn log(&self, take: &mut impl FnMut(Happening<'_>)) {
+        let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the strings that it points to live as long as the event.
+        unsafe {
+            let event = self.0.as_ptr();
+            if rd::rd_kafka_event_log(event, &mut facility, &mut line, &mut level) == 0 {
+                take(Happening::Log { level, facility: &text(facility), text: &text(line) });
+            }
+        }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: owned.
+        unsafe { rd::rd_kafka_event_destroy(self.0.as_ptr()) }
+    }
+}

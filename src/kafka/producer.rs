@@ -1,0 +1,365 @@
+//! The producer: messages in, deliveries out, all on the caller's thread.
+
+use super::code::Code;
+use super::config::Config;
+use super::delivery::{Delivery, DeliveryError, SendError};
+use super::error::Error;
+use super::events::{ClientEvent, EventKind, Journal, clean};
+use super::health::{Change, Health, Tracker};
+use super::native::{Client, Happening, Message};
+use std::fmt;
+use std::io::Read;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long `Drop` may take.
+const DROP_LIMIT: Duration = Duration::from_secs(1);
+
+/// Sends messages, idempotently and in order per partition, until it is closed or fails fatally.
+///
+/// Nothing happens but in calls: the owner waits for [`wake_fd`](Producer::wake_fd) to become
+/// readable (beside whatever else it waits for) and calls [`poll`](Producer::poll).
+pub struct Producer {
+    /// `None` once closed.
+    client: Option<Client>,
+    config: Config,
+    wake_read: UnixStream,
+    /// The library's end, kept open as long as the library may write to it.
+    _wake_write: UnixStream,
+    /// Messages sent and not yet reported.
+    pending: usize,
+    tracker: Tracker,
+    journal: Journal,
+    fatal: Option<Error>,
+    last_failure: Option<Arc<DeliveryError>>,
+}
+
+impl Producer {
+    /// Starts a client. It connects in the background; no broker needs to be there.
+    ///
+    /// Never in a process that forks afterwards: the threads would be missing in the child.
+    ///
+    /// # Errors
+    /// [`Error::NotStarted`] when options contradict each other, or a file that they name cannot
+    /// be used.
+    pub fn new(config: &Config) -> Result<Producer, Error> {
+        let not_started = |reason: String| Error::NotStarted { reason };
+        let io = |e: std::io::Error| not_started(format!("no socket pair to wake up by: {e}"));
+        let (wake_read, wake_write) = UnixStream::pair().map_err(io)?;
+        wake_read.set_nonblocking(true).map_err(io)?;
+        wake_write.set_nonblocking(true).map_err(io)?;
+        let client =
+            Client::new(config.native()?).map_err(|reason| not_started(config.redact(&reason)))?;
+        client.wake_on(wake_write.as_raw_fd());
+        Ok(Producer {
+            client: Some(client),
+            config: config.clone(),
+            wake_read,
+            _wake_write: wake_write,
+            pending: 0,
+            tracker: Tracker::new(),
+            journal: Journal::default(),
+            fatal: None,
+            last_failure: None,
+        })
+    }
+
+    /// The configuration that it was made with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// A descriptor that is readable when there is something to poll; to wait for, not to read.
+    pub fn wake_fd(&self) -> RawFd {
+        self.wake_read.as_raw_fd()
+    }
+
+    /// Makes the descriptor unreadable until there is something new. `poll` does it by itself; who
+    /// calls it alone must poll afterwards, or what is waiting already wakes nobody.
+    pub fn drain_wake(&mut self) {
+        let mut bytes = [0; 64];
+        while matches!(self.wake_read.read(&mut bytes), Ok(n) if n == bytes.len()) {}
+    }
+
+    /// Takes a message for sending; key, value and headers are copied. Never blocks, so that a full
+    /// queue is an error; no broker being there is none.
+    ///
+    /// A value of `None` is a tombstone. `timestamp_ms` counts from the Unix epoch, 0 meaning now.
+    /// The token comes back with the message's [`Delivery`].
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send(
+        &mut self,
+        topic: &str,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+        timestamp_ms: i64,
+        token: u64,
+    ) -> Result<(), SendError> {
+        if let Some(error) = &self.fatal {
+            return Err(SendError::Fatal(error.clone()));
+        }
+        let Some(client) = &mut self.client else {
+            return Err(SendError::Fatal(closed()));
+        };
+        let message = Message { topic, key, value, headers, timestamp_ms, token };
+        match client.produce(&message) {
+            Ok(()) => {
+                self.pending += 1;
+                Ok(())
+            }
+            Err(Code::LOCAL_QUEUE_FULL) => Err(SendError::QueueFull),
+            Err(code) => {
+                let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+                Err(self.not_sent(code, topic, size))
+            }
+        }
+    }
+
+    #[cold]
+    fn not_sent(&mut self, code: Code, topic: &str, size: usize) -> SendError {
+        if code == Code::LOCAL_FATAL {
+            return SendError::Fatal(self.fail());
+        }
+        let error = match Error::of_message(code, topic, code.description()) {
+            Error::TooLarge { topic, .. } => Error::TooLarge { topic, size: Some(size) },
+            error => error,
+        };
+        let topic = topic.to_owned();
+        if error.is_retriable() {
+            SendError::TopicUnavailable { topic, error }
+        } else {
+            SendError::Refused { topic, size, error }
+        }
+    }
+
+    /// Appends what became of messages, waiting up to the timeout (whole milliseconds) for the
+    /// first. Also keeps an eye on the brokers, and is to be called every second or so when there
+    /// is nothing to send.
+    ///
+    /// Deliveries of a partition come in the order of sending, those of different partitions in
+    /// any.
+    pub fn poll(&mut self, timeout: Duration, deliveries: &mut Vec<Delivery>) {
+        self.serve(timeout, |delivery| deliveries.push(delivery));
+        self.watch();
+    }
+
+    fn serve(&mut self, timeout: Duration, mut deliver: impl FnMut(Delivery)) {
+        // Before the queue is read, or a wake-up for what arrives meanwhile would be lost.
+        self.drain_wake();
+        let Some(client) = self.client.take() else {
+            return;
+        };
+        let mut timeout = timeout;
+        while client.serve(timeout, |happening| self.take(happening, &mut deliver)) {
+            timeout = Duration::ZERO;
+        }
+        self.client = Some(client);
+    }
+
+    fn take(&mut self, happening: Happening<'_>, deliver: &mut impl FnMut(Delivery)) {
+        match happening {
+            Happening::Delivered { token } => {
+                self.pending = self.pending.saturating_sub(1);
+                self.proof();
+                deliver(Delivery { token, result: Ok(()) });
+            }
+            Happening::Failed { token, code, topic, reason, possibly_written } => {
+                self.pending = self.pending.saturating_sub(1);
+                if code.is_from_broker() {
+                    self.proof();
+                }
+                let failure = self.failure(code, topic, reason, possibly_written);
+                deliver(Delivery { token, result: Err(failure) });
+            }
+            Happening::Error { code, reason, fatal: false } => self.error(code, reason),
+            // More of them follow as a consequence; the first says why.
+            Happening::Error { code, reason, .. } if self.fatal.is_none() => {
+                let reason = self.config.redact(reason);
+                let error = Error::Fatal { code, reason };
+                self.fatal = Some(error.clone());
+                self.journal.add(EventKind::Error(error));
+            }
+            Happening::Error { .. } => {}
+            Happening::Log { level, facility, text } => {
+                let text = self.config.redact(clean(text));
+                let facility = facility.to_owned();
+                self.journal.add(EventKind::Log { level, facility, text });
+            }
+        }
+    }
+
+    fn proof(&mut self) {
+        let change = self.tracker.proof();
+        self.tell(change);
+    }
+
+    /// One error for all that fail alike, one after another: a purge fails hundreds of thousands.
+    fn failure(
+        &mut self,
+        code: Code,
+        topic: &str,
+        reason: &str,
+        possibly_written: bool,
+    ) -> Arc<DeliveryError> {
+        if let Some(last) = &self.last_failure
+            && last.code == code
+            && last.topic == topic
+            && last.possibly_written == possibly_written
+        {
+            return Arc::clone(last);
+        }
+        let error = Error::of_message(code, topic, &self.config.redact(reason));
+        let failure = Arc::new(DeliveryError {
+            topic: topic.to_owned(),
+            code,
+            retriable: error.is_retriable(),
+            fatal: error.is_fatal(),
+            error,
+            possibly_written,
+        });
+        self.last_failure = Some(Arc::clone(&failure));
+        failure
+    }
+
+    fn error(&mut self, code: Code, reason: &str) {
+        let error = Error::of_client(code, &self.config.redact(clean(reason)));
+        let now = Instant::now();
+        if code == Code::LOCAL_ALL_BROKERS_DOWN {
+            let change = self.tracker.all_down(error, now);
+            return self.tell(change);
+        }
+        let of_connection = matches!(
+            error,
+            Error::Unreachable { .. }
+                | Error::NameNotResolved { .. }
+                | Error::Tls { .. }
+                | Error::Authentication { .. }
+        );
+        if of_connection {
+            self.tracker.error(error.clone(), now);
+        }
+        self.journal.add(EventKind::Error(error));
+    }
+
+    fn tell(&mut self, change: Option<Change>) {
+        match change {
+            None => {}
+            Some(Change::Recovered) => self.journal.add(EventKind::Recovered),
+            Some(Change::Fell(reason)) => self.journal.add(EventKind::Error(reason)),
+        }
+    }
+
+    fn watch(&mut self) {
+        let now = Instant::now();
+        if let Some(client) = &self.client
+            && self.tracker.probe_due(now)
+        {
+            let change = self.tracker.probed(client.probe(), self.pending > 0, now);
+            self.tell(change);
+        }
+    }
+
+    /// Notes the library's fatal error.
+    fn fail(&mut self) -> Error {
+        let found = self.client.as_ref().and_then(Client::fatal);
+        let (code, reason) = found.unwrap_or((Code::LOCAL_FATAL, String::new()));
+        let error = Error::Fatal { code, reason: self.config.redact(&reason) };
+        self.fatal = Some(error.clone());
+        error
+    }
+
+    /// What happened to the connection since the last call, each thing once.
+    pub fn events(&mut self) -> Vec<ClientEvent> {
+        self.journal.take()
+    }
+
+    /// Whether brokers answer, as far as the last `poll` knows.
+    pub fn health(&self) -> &Health {
+        self.tracker.health()
+    }
+
+    /// The error after which nothing can be sent, if there was one.
+    pub fn fatal(&self) -> Option<&Error> {
+        self.fatal.as_ref()
+    }
+
+    /// How many messages were taken and not yet reported by `poll`.
+    pub fn in_flight(&self) -> usize {
+        self.pending
+    }
+
+    /// Drops all messages, queued and in flight, without deliveries, so that the caller can start
+    /// again from its last proven position. What was in flight may have been written.
+    ///
+    /// False if the library did not give them all up within the limit (a thread of its being stuck
+    /// in a DNS look-up, say): then this producer sends no more and has to be replaced.
+    #[must_use]
+    pub fn purge(&mut self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        if let Some(client) = &self.client {
+            client.purge();
+        }
+        while self.pending > 0 && self.client.is_some() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                // A late report would be taken for one of a message that is sent again.
+                let reason = "the messages under way could not be called back".to_owned();
+                self.fatal = Some(Error::Fatal { code: Code::LOCAL_TIMED_OUT, reason });
+                return false;
+            }
+            self.serve(left.min(Duration::from_millis(20)), drop);
+        }
+        true
+    }
+
+    /// Ends the client, giving up what is in flight. Later calls do nothing.
+    ///
+    /// Meant for the owner's end and for a process's exit callback alike, since a process that
+    /// exits with the library's threads running may crash in OpenSSL's own exit handler. False if
+    /// they still run when the time is over: then end the process by `_exit`.
+    pub fn close(&mut self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        let Some(client) = self.client.take() else {
+            return true;
+        };
+        self.pending = 0;
+        client.purge();
+        client.destroy(deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.close(DROP_LIMIT);
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("config", &self.config)
+            .field("in_flight", &self.pending)
+            .field("health", self.health())
+            .field("fatal", &self.fatal)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl Producer {
+    /// Has the library meet a fatal error.
+    pub(super) fn break_down(&self) {
+        if let Some(client) = &self.client {
+            client.break_down();
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::Fatal { code: Code::LOCAL_FATAL, reason: "it has been closed".to_owned() }
+}

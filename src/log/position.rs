@@ -1,0 +1,125 @@
+//! Positions of consumers, appended to one of two tables in turn (see sql/tables.sql for why).
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use pgrx::pg_sys;
+
+use super::snapshot::{Position, Snapshot};
+use crate::error::{Error, Result};
+use crate::pg::{shared, sql};
+
+/// The lane of all orgs that have no lane of their own; others are numbered as their org.
+pub const MAIN: i32 = 0;
+
+/// The positions of a consumer, by lane.
+pub fn load(consumer: &str) -> Result<BTreeMap<i32, Position>> {
+    let rows = sql::rows(
+        "SELECT lane, seen::text, upto::text, last_seq FROM manifold.position \
+         WHERE consumer = $1 AND seen IS NOT NULL",
+        &[consumer.into()],
+        |row| {
+            Ok((
+                row.get::<i32>(1)?.unwrap_or_default(),
+                row.get::<String>(2)?.unwrap_or_default(),
+                row.get::<String>(3)?,
+                row.get::<i64>(4)?,
+            ))
+        },
+    )?;
+    rows.into_iter()
+        .map(|(lane, seen, upto, last)| {
+            let within = match (upto, last) {
+                (Some(upto), Some(last)) => Some((parse(&upto)?, last)),
+                _ => None,
+            };
+            Ok((lane, Position { seen: parse(&seen)?, within }))
+        })
+        .collect()
+}
+
+fn parse(text: &str) -> Result<Snapshot> {
+    text.parse().map_err(|_| Error::Corrupt(format!("\"{text}\" is no snapshot")))
+}
+
+fn table() -> &'static str {
+    let number =
+        shared::my_database().map_or(0, |database| database.position_table.load(Ordering::Relaxed));
+    if number == 0 { "manifold.position_log_0" } else { "manifold.position_log_1" }
+}
+
+/// Appends a position; it counts when this transaction commits. `None`: the lane is no more.
+pub fn save(consumer: &str, lane: i32, position: Option<&Position>) -> Result<()> {
+    let (upto, last) = match position.and_then(|position| position.within.as_ref()) {
+        Some((upto, last)) => (Some(upto.to_string()), Some(*last)),
+        None => (None, None),
+    };
+    sql::run(
+        &format!(
+            "INSERT INTO {} (consumer, lane, seen, upto, last_seq) \
+             VALUES ($1, $2, $3::pg_snapshot, $4::pg_snapshot, $5)",
+            table()
+        ),
+        &[
+            consumer.into(),
+            lane.into(),
+            position.map(|position| position.seen.to_string()).into(),
+            upto.into(),
+            last.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// How far a backfill is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The table's file: blocks of another one are other rows.
+    pub file: pg_sys::Oid,
+    pub next_block: i64,
+    pub end_block: i64,
+}
+
+/// Appends how far a backfill is.
+pub fn save_progress(source: i32, progress: &Progress) -> Result<()> {
+    sql::run(
+        &format!(
+            "INSERT INTO {} (consumer, lane, file, progress, total) \
+             VALUES ('backfill', $1, $2, $3, $4)",
+            table()
+        ),
+        &[
+            source.into(),
+            progress.file.into(),
+            progress.next_block.into(),
+            progress.end_block.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Forgets how far a backfill was: the next one begins at the start.
+pub fn forget_progress(source: i32) -> Result<()> {
+    sql::run(
+        &format!("INSERT INTO {} (consumer, lane) VALUES ('backfill', $1)", table()),
+        &[source.into()],
+    )?;
+    Ok(())
+}
+
+/// How far a backfill is, if it has begun.
+pub fn load_progress(source: i32) -> Result<Option<Progress>> {
+    let progress = sql::rows(
+        "SELECT file, progress, total FROM manifold.position \
+         WHERE consumer = 'backfill' AND lane = $1 AND progress IS NOT NULL",
+        &[source.into()],
+        |row| {
+            Ok(Progress {
+                file: row.get(1)?.unwrap_or(pg_sys::InvalidOid),
+                next_block: row.get(2)?.unwrap_or_default(),
+                end_block: row.get(3)?.unwrap_or_default(),
+            })
+        },
+    )?;
+    Ok(progress.into_iter().next())
+}

@@ -1,0 +1,138 @@
+//! Snapshots as values: which transactions are over, by full transaction id. The text form is that
+//! of the server's `pg_snapshot`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Transactions below `xmin` are over, those from `xmax` on are not, and of those between them the
+/// ones in `running` are not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    pub xmin: u64,
+    pub xmax: u64,
+    /// Ascending.
+    pub running: Vec<u64>,
+}
+
+impl Snapshot {
+    /// Sees nothing: the position of a consumer that has read nothing yet.
+    pub fn nothing() -> Snapshot {
+        // 3 is the first id that a transaction can have (FirstNormalTransactionId).
+        Snapshot { xmin: 3, xmax: 3, running: Vec::new() }
+    }
+
+    /// Whether a transaction was over when the snapshot was taken.
+    pub fn sees(&self, xid: u64) -> bool {
+        xid < self.xmin || (xid < self.xmax && self.running.binary_search(&xid).is_err())
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:", self.xmin, self.xmax)?;
+        for (index, xid) in self.running.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            write!(f, "{xid}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A text that is no snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoSnapshot(pub String);
+
+impl FromStr for Snapshot {
+    type Err = NoSnapshot;
+
+    fn from_str(text: &str) -> Result<Snapshot, NoSnapshot> {
+        let parse = || {
+            let mut parts = text.splitn(3, ':');
+            let xmin = parts.next()?.parse().ok()?;
+            let xmax = parts.next()?.parse().ok()?;
+            let running = parts
+                .next()?
+                .split(',')
+                .filter(|xid| !xid.is_empty())
+                .map(|xid| xid.parse().ok())
+                .collect::<Option<Vec<u64>>>()?;
+            Some(Snapshot { xmin, xmax, running })
+        };
+        parse().ok_or_else(|| NoSnapshot(text.to_string()))
+    }
+}
+
+/// How far a consumer is: all that `seen` sees is consumed, and, in the middle of a batch, of what
+/// the batch's end sees all chunks up to a sequence number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    pub seen: Snapshot,
+    pub within: Option<(Snapshot, i64)>,
+}
+
+impl Position {
+    pub fn at(seen: Snapshot) -> Position {
+        Position { seen, within: None }
+    }
+
+    /// Whether a chunk is consumed.
+    pub fn consumed(&self, xid: u64, seq: i64) -> bool {
+        self.seen.sees(xid)
+            || self.within.as_ref().is_some_and(|(upto, last)| seq <= *last && upto.sees(xid))
+    }
+
+    /// Where the batch ends that is under way, or that starts now.
+    pub fn target<'a>(&'a self, now: &'a Snapshot) -> &'a Snapshot {
+        self.within.as_ref().map_or(now, |(upto, _)| upto)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn text_is_the_servers() {
+        let snapshot: Snapshot = "10:20:12,15".parse().expect("a snapshot");
+        assert_eq!(snapshot, Snapshot { xmin: 10, xmax: 20, running: vec![12, 15] });
+        assert_eq!(snapshot.to_string(), "10:20:12,15");
+        assert_eq!("3:3:".parse(), Ok(Snapshot::nothing()));
+        assert_eq!("3".parse::<Snapshot>(), Err(NoSnapshot("3".into())));
+    }
+
+    #[test]
+    fn a_batch_is_the_difference_of_two_snapshots() {
+        let before: Snapshot = "10:20:12,15".parse().expect("a snapshot");
+        let after: Snapshot = "15:22:15".parse().expect("a snapshot");
+        let fresh: Vec<u64> = (0..30).filter(|&xid| after.sees(xid) && !before.sees(xid)).collect();
+        assert_eq!(fresh, [12, 20, 21]);
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trips(xmin in 3u64..1000, ahead in 0u64..50, picks in proptest::collection::btree_set(0u64..50, 0..9)) {
+            let xmax = xmin + ahead;
+            let running: Vec<u64> = picks.into_iter().map(|pick| xmin + pick).filter(|&xid| xid < xmax).collect();
+            let snapshot = Snapshot { xmin, xmax, running };
+            prop_assert_eq!(snapshot.to_string().parse(), Ok(snapshot));
+        }
+
+        /// Consuming in two steps, cut anywhere in the order of sequence numbers, meets every chunk once.
+        #[test]
+        fn a_cut_batch_loses_and_repeats_nothing(chunks in proptest::collection::vec((3u64..20, 1i64..100), 0..40), cut in 0i64..100) {
+            let upto = Snapshot { xmin: 8, xmax: 18, running: vec![9, 12] };
+            let start = Position::at(Snapshot { xmin: 4, xmax: 10, running: vec![5] });
+            let middle = Position { within: Some((upto.clone(), cut)), ..start.clone() };
+            for (xid, seq) in chunks {
+                let first = !start.consumed(xid, seq) && upto.sees(xid) && seq <= cut;
+                let second = !middle.consumed(xid, seq) && upto.sees(xid);
+                let whole = !start.consumed(xid, seq) && upto.sees(xid);
+                prop_assert_eq!(whole, first ^ second);
+                prop_assert!(!(first && second));
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What differs between server versions, and what pgrx does not bind.
+
+use pgrx::pg_sys;
+
+mod unbound {
+    use pgrx::pg_sys;
+    unsafe extern "C-unwind" {
+        /// `commands/sequence.h`
+        pub fn nextval_internal(relid: pg_sys::Oid, check_permissions: bool) -> i64;
+        /// `tcop/utility.h`; unguarded, so that its errors stay whole
+        #[allow(non_snake_case)]
+        pub fn standard_ProcessUtility(
+            statement: *mut pg_sys::PlannedStmt,
+            query: *const std::ffi::c_char,
+            read_only_tree: bool,
+            context: pg_sys::ProcessUtilityContext::Type,
+            params: pg_sys::ParamListInfo,
+            environment: *mut pg_sys::QueryEnvironment,
+            destination: *mut pg_sys::DestReceiver,
+            completion: *mut pg_sys::QueryCompletion,
+        );
+        /// `tcop/tcopprot.h`; unguarded, as a signal handler has to be
+        pub fn die(signal: std::ffi::c_int);
+        /// `postmaster/interrupt.h`; likewise
+        #[allow(non_snake_case)]
+        pub fn SignalHandlerForConfigReload(signal: std::ffi::c_int);
+    }
+    unsafe extern "C" {
+        /// `utils/xml.h`: XMLBINARY_BASE64 = 0, XMLBINARY_HEX = 1
+        pub static xmlbinary: std::ffi::c_int;
+    }
+}
+
+type ProcessUtility = unsafe extern "C-unwind" fn(
+    *mut pg_sys::PlannedStmt,
+    *const std::ffi::c_char,
+    bool,
+    pg_sys::ProcessUtilityContext::Type,
+    pg_sys::ParamListInfo,
+    *mut pg_sys::QueryEnvironment,
+    *mut pg_sys::DestReceiver,
+    *mut pg_sys::QueryCompletion,
+);
+
+/// What runs a utility statement where no other extension does.
+pub fn standard_process_utility() -> ProcessUtility {
+    unbound::standard_ProcessUtility
+}
+
+/// Signals of a background worker: SIGHUP notes that the configuration is to be read again, SIGTERM
+/// is handled by the server's own `die`, so that it interrupts a running query too.
+pub fn handle_signals() {
+    // SAFETY: the server's own handlers, in the order that workers have to keep: install, unblock.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        use pg_sys::pqsignal;
+        #[cfg(feature = "pg18")]
+        use pg_sys::pqsignal_be as pqsignal;
+        pqsignal(pg_sys::SIGHUP as i32, Some(unbound::SignalHandlerForConfigReload));
+        pqsignal(pg_sys::SIGTERM as i32, Some(unbound::die));
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+}
+
+/// The next value of a sequence, without a check of the caller's rights.
+pub fn next_value(sequence: pg_sys::Oid) -> i64 {
+    // SAFETY: an ERROR of the server (a sequence that is gone) comes back through the guard.
+    unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| unbound::nextval_internal(sequence, false)) }
+}
+
+/// Whether `xmlbinary` is hex, which is how Heroku Connect marks its own writes.
+pub fn xmlbinary_is_hex() -> bool {
+    // SAFETY: a plain read of a setting's variable.
+    unsafe { unbound::xmlbinary == 1 }
+}
+
+/// `heap_fetch`, which keeps no buffer of a row that is not visible.
+///
+/// # Safety
+/// As `heap_fetch`: `tuple.t_self` is set, and the caller releases `buffer` when this returns true.
+pub unsafe fn heap_fetch(
+    relation: pg_sys::Relation,
+    snapshot: pg_sys::Snapshot,
+    tuple: pg_sys::HeapTuple,
+    buffer: *mut pg_sys::Buffer,
+) -> bool {
+    unsafe {
+        #[cfg(feature = "pg14")]
+        return pg_sys::heap_fetch(relation, snapshot, tuple, buffer);
+        #[cfg(not(feature = "pg14"))]
+        return pg_sys::heap_fetch(relation, snapshot, tuple, buffer, false);
+    }
+}
+
+/// The attribute at a zero-based position.
+///
+/// # Safety
+/// `tupdesc` is valid and has more than `index` attributes.
+pub unsafe fn attribute<'a>(
+    tupdesc: pg_sys::TupleDesc,
+    index: usize,
+) -> &'a pg_sys::FormData_pg_attribute {
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        return (*tupdesc).attrs.as_slice((*tupdesc).natts as usize).get_unchecked(index);
+        #[cfg(feature = "pg18")]
+        return &*pg_sys::TupleDescAttr(tupdesc, index as i32);
+    }
+}

@@ -1,0 +1,81 @@
+//! Who calls, and acting as the extension's owner.
+
+use pgrx::pg_sys;
+
+use crate::error::{Error, Result};
+
+const ADMIN: &std::ffi::CStr = c"manifold_admin";
+
+/// Requires membership in `manifold_admin` (superusers are members of everything).
+pub fn require_admin() -> Result<()> {
+    // SAFETY: catalog look-ups in a transaction.
+    let allowed = unsafe {
+        let role = pg_sys::get_role_oid(ADMIN.as_ptr(), true);
+        pg_sys::superuser()
+            || (role != pg_sys::InvalidOid && pg_sys::has_privs_of_role(pg_sys::GetUserId(), role))
+    };
+    if allowed {
+        return Ok(());
+    }
+    // SAFETY: the current user exists.
+    let user = unsafe {
+        let name = pg_sys::GetUserNameFromId(pg_sys::GetUserId(), false);
+        std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
+    };
+    Err(Error::Denied {
+        message: format!("role \"{user}\" may not administer pg_manifold"),
+        hint: format!("Ask a superuser for: GRANT manifold_admin TO {user}"),
+    })
+}
+
+/// Acts as the extension's owner until dropped. The session cannot change roles meanwhile.
+pub struct AsOwner {
+    user: pg_sys::Oid,
+    context: i32,
+}
+
+impl AsOwner {
+    pub fn enter() -> AsOwner {
+        // SAFETY: reads and sets the session's user as SECURITY DEFINER functions do; on ERROR the
+        // server puts it back when the transaction ends.
+        unsafe {
+            let mut user = pg_sys::InvalidOid;
+            let mut context = 0;
+            pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+            pg_sys::SetUserIdAndSecContext(
+                pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID),
+                context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32,
+            );
+            AsOwner { user, context }
+        }
+    }
+}
+
+impl Drop for AsOwner {
+    fn drop(&mut self) {
+        // SAFETY: what `enter` found.
+        unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) }
+    }
+}
+
+/// OID of the schema `manifold`, where the extension is installed in this database.
+pub fn schema() -> Option<pg_sys::Oid> {
+    // SAFETY: catalog look-ups in a transaction.
+    unsafe {
+        let extension = pg_sys::get_extension_oid(c"pg_manifold".as_ptr(), true);
+        let schema = pg_sys::get_namespace_oid(c"manifold".as_ptr(), true);
+        (extension != pg_sys::InvalidOid && schema != pg_sys::InvalidOid).then_some(schema)
+    }
+}
+
+/// Name of the database that this process is connected to.
+pub fn database() -> String {
+    // SAFETY: the current database exists; the result is ours.
+    unsafe {
+        let name = pg_sys::get_database_name(pg_sys::MyDatabaseId);
+        if name.is_null() {
+            return String::new();
+        }
+        std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
+    }
+}

@@ -1,0 +1,231 @@
+//! Shared memory: how sessions wake workers, and how workers and the launcher find each other.
+//!
+//! Nothing here is needed for correctness: all of it may be lost in a crash. The log and the
+//! positions are in tables.
+
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+/// Databases with the extension in one cluster, at most.
+pub const MAX_DATABASES: usize = 64;
+
+/// The workers of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Kind {
+    /// Rotation of the log, backfill; and the one that finds out whether the extension is there.
+    Keeper = 0,
+    Normalizer = 1,
+    Publisher = 2,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 3] = [Kind::Keeper, Kind::Normalizer, Kind::Publisher];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Keeper => "keeper",
+            Kind::Normalizer => "normalizer",
+            Kind::Publisher => "publisher",
+        }
+    }
+}
+
+/// What the launcher knows of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Presence {
+    /// Not looked yet, or something happened: start the keeper to find out.
+    Unknown = 0,
+    Absent = 1,
+    Present = 2,
+}
+
+#[repr(C)]
+pub struct Database {
+    /// InvalidOid where the slot is free.
+    oid: AtomicU32,
+    presence: AtomicU32,
+    /// Sessions that want our workers out of this database (DROP DATABASE and the like).
+    pub holds: AtomicU32,
+    /// Goes up when definitions change; workers then read them anew.
+    pub definitions: AtomicU64,
+    /// Which of the log's tables is written to.
+    pub log_table: AtomicU32,
+    /// Which of the position tables is written to.
+    pub position_table: AtomicU32,
+    latches: [AtomicPtr<pg_sys::Latch>; 3],
+    pids: [AtomicI32; 3],
+}
+
+#[repr(C)]
+struct Shared {
+    launcher: AtomicPtr<pg_sys::Latch>,
+    databases: [Database; MAX_DATABASES],
+}
+
+static SHARED: AtomicPtr<Shared> = AtomicPtr::new(std::ptr::null_mut());
+static mut PREVIOUS_STARTUP: pg_sys::shmem_startup_hook_type = None;
+#[cfg(not(feature = "pg14"))]
+static mut PREVIOUS_REQUEST: pg_sys::shmem_request_hook_type = None;
+
+/// Asks the postmaster for the memory; called from `_PG_init` while it preloads libraries.
+pub fn request() {
+    // SAFETY: the postmaster is single-threaded, and hooks are chained.
+    unsafe {
+        #[cfg(feature = "pg14")]
+        pg_sys::RequestAddinShmemSpace(size_of::<Shared>());
+        #[cfg(not(feature = "pg14"))]
+        {
+            PREVIOUS_REQUEST = pg_sys::shmem_request_hook;
+            pg_sys::shmem_request_hook = Some(request_hook);
+        }
+        PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
+        pg_sys::shmem_startup_hook = Some(startup_hook);
+    }
+}
+
+#[cfg(not(feature = "pg14"))]
+#[pg_guard]
+extern "C-unwind" fn request_hook() {
+    // SAFETY: called by the postmaster at the one moment when this is allowed.
+    unsafe {
+        if let Some(previous) = PREVIOUS_REQUEST {
+            previous();
+        }
+        pg_sys::RequestAddinShmemSpace(size_of::<Shared>());
+    }
+}
+
+#[pg_guard]
+extern "C-unwind" fn startup_hook() {
+    // SAFETY: the area is as large as asked for; all-zero bytes are a valid `Shared`.
+    unsafe {
+        if let Some(previous) = PREVIOUS_STARTUP {
+            previous();
+        }
+        let mut found = false;
+        let area =
+            pg_sys::ShmemInitStruct(c"pg_manifold".as_ptr(), size_of::<Shared>(), &mut found)
+                .cast::<Shared>();
+        if !found {
+            std::ptr::write_bytes(area, 0, 1);
+        }
+        SHARED.store(area, Ordering::Relaxed);
+    }
+}
+
+fn shared() -> Option<&'static Shared> {
+    // SAFETY: null, or set once by the startup hook to memory that outlives every process.
+    unsafe { SHARED.load(Ordering::Relaxed).as_ref() }
+}
+
+/// Whether the library was preloaded.
+pub fn available() -> bool {
+    shared().is_some()
+}
+
+/// The slot of a database, if it has one.
+pub fn database(oid: pg_sys::Oid) -> Option<&'static Database> {
+    shared()?.databases.iter().find(|slot| slot.oid.load(Ordering::Acquire) == oid.to_u32())
+}
+
+/// The slot of the database that this process is connected to.
+pub fn my_database() -> Option<&'static Database> {
+    // SAFETY: a plain read.
+    database(unsafe { pg_sys::MyDatabaseId })
+}
+
+/// The slot of a database, taken if need be; none when all are taken.
+pub fn claim(oid: pg_sys::Oid) -> Option<&'static Database> {
+    database(oid).or_else(|| {
+        shared()?.databases.iter().find(|slot| {
+            slot.oid.compare_exchange(0, oid.to_u32(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        })
+    })
+}
+
+/// All slots in use.
+pub fn databases() -> impl Iterator<Item = &'static Database> {
+    shared()
+        .into_iter()
+        .flat_map(|shared| shared.databases.iter())
+        .filter(|slot| slot.oid.load(Ordering::Acquire) != 0)
+}
+
+pub fn register_launcher() {
+    if let Some(shared) = shared() {
+        // SAFETY: a plain read; a process's latch lives in shared memory.
+        shared.launcher.store(unsafe { pg_sys::MyLatch }, Ordering::Release);
+    }
+}
+
+pub fn wake_launcher() {
+    if let Some(shared) = shared() {
+        set_latch(&shared.launcher);
+    }
+}
+
+fn set_latch(latch: &AtomicPtr<pg_sys::Latch>) {
+    let latch = latch.load(Ordering::Acquire);
+    if !latch.is_null() {
+        // SAFETY: latches of processes live in shared memory for ever; one that has gone to another
+        // process is woken once for nothing.
+        unsafe { pg_sys::SetLatch(latch) }
+    }
+}
+
+impl Database {
+    pub fn oid(&self) -> pg_sys::Oid {
+        pg_sys::Oid::from(self.oid.load(Ordering::Acquire))
+    }
+
+    pub fn presence(&self) -> Presence {
+        match self.presence.load(Ordering::Acquire) {
+            1 => Presence::Absent,
+            2 => Presence::Present,
+            _ => Presence::Unknown,
+        }
+    }
+
+    pub fn set_presence(&self, presence: Presence) {
+        self.presence.store(presence as u32, Ordering::Release);
+    }
+
+    /// Says that this process is the worker of a kind; taken back by `leave`.
+    pub fn enter(&self, kind: Kind) {
+        // SAFETY: plain reads.
+        unsafe {
+            self.latches[kind as usize].store(pg_sys::MyLatch, Ordering::Release);
+            self.pids[kind as usize].store(pg_sys::MyProcPid, Ordering::Release);
+        }
+    }
+
+    pub fn leave(&self, kind: Kind) {
+        self.pids[kind as usize].store(0, Ordering::Release);
+        self.latches[kind as usize].store(std::ptr::null_mut(), Ordering::Release);
+    }
+
+    /// Process id of the worker of a kind, where one runs.
+    pub fn pid(&self, kind: Kind) -> Option<i32> {
+        Some(self.pids[kind as usize].load(Ordering::Acquire)).filter(|&pid| pid != 0)
+    }
+
+    pub fn wake(&self, kind: Kind) {
+        set_latch(&self.latches[kind as usize]);
+    }
+
+    /// Gives the slot back: the database is gone.
+    pub fn release(&self) {
+        for kind in Kind::ALL {
+            self.leave(kind);
+        }
+        self.log_table.store(0, Ordering::Relaxed);
+        self.position_table.store(0, Ordering::Relaxed);
+        self.holds.store(0, Ordering::Relaxed);
+        self.presence.store(Presence::Unknown as u32, Ordering::Relaxed);
+        self.oid.store(0, Ordering::Release);
+    }
+}

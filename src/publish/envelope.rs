@@ -1,0 +1,404 @@
+//! The envelope: what one change becomes on Kafka.
+//!
+//! Fields and their order are Debezium's. In the `source` block,
+//!
+//! - `lsn` is the chunk's sequence number, our log's position, and `sequence` is `[null,"<lsn>"]`:
+//!   it grows with the order of changes, as Debezium's does. Changes of one chunk share it; the
+//!   header `event_id` tells them apart.
+//! - `txId` is the full transaction id, which never wraps around.
+//! - `origin` says who wrote the row ([`Origin::name`](crate::log::change::Origin::name)).
+//! - `snapshot` is `"true"` for rows that were there when capture started, else `"false"`.
+//!
+//! `source.ts_…` is when the statement ran, the outer `ts_…` when the event was made.
+
+use std::fmt;
+
+use super::encode::Encoder;
+use super::json;
+use super::key::{Key, KeyPlan};
+use crate::log::change::{ChunkHead, EventId, Op};
+use crate::row::Kind;
+use crate::row::image::Malformed;
+use crate::row::layout::{Column, Layout};
+use crate::row::text::Out;
+use crate::row::value::Server;
+
+/// A table whose changes are published, and how.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Debezium's `topic.prefix`, which names the whole installation.
+    pub prefix: String,
+    pub database: String,
+    /// The org that a mapped table belongs to; `None` for canonical tables, where each row says it
+    /// in its column `org`.
+    pub org: Option<String>,
+    pub schema: String,
+    pub table: String,
+    pub topic: String,
+    pub key: Key,
+    pub options: Options,
+}
+
+/// What is published and what is not.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A message without a value after each delete, which lets compaction forget the key
+    /// (Debezium's `tombstones.on.delete`).
+    pub tombstones_on_delete: bool,
+    /// Operations that are not published (Debezium's `skipped.operations`).
+    pub skipped_operations: Vec<Op>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { tombstones_on_delete: true, skipped_operations: vec![Op::Truncate] }
+    }
+}
+
+/// Why a table cannot be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    NoKeyColumn { table: String, column: String },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NoKeyColumn { table, column } => {
+                write!(f, "table {table} has no column {column}, which its key needs")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Why a change was not published: its row is damaged, or the sink refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EncodeError<E> {
+    /// Nothing of this change has reached the sink.
+    Row(Malformed),
+    Sink(E),
+}
+
+impl<E: fmt::Display> fmt::Display for EncodeError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EncodeError::Row(error) => error.fmt(f),
+            EncodeError::Sink(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> std::error::Error for EncodeError<E> {}
+
+impl<E> From<Malformed> for EncodeError<E> {
+    fn from(error: Malformed) -> Self {
+        EncodeError::Row(error)
+    }
+}
+
+/// One message to send. All messages of one change carry the same `event`.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    pub topic: &'a str,
+    pub key: Option<&'a [u8]>,
+    /// `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// `event_id` (`seq.ordinal`), `origin`, `org` where it is known, and where a key changed
+    /// Debezium's `__debezium.newkey` and `__debezium.oldkey` with the other key as JSON.
+    pub headers: &'a [(&'static str, &'a [u8])],
+    /// When the event was made, as with Debezium, whose records leave it to the producer: what a
+    /// backfill sends must not be older than the topic's retention.
+    pub timestamp_ms: i64,
+    pub event: EventId,
+}
+
+/// Buffers that are reused from change to change.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    event_id: String,
+    org: String,
+    key: Vec<u8>,
+    old_key: Vec<u8>,
+    value: Vec<u8>,
+    old_value: Vec<u8>,
+}
+
+/// How the changes of one source with one layout are published.
+pub struct Plan {
+    topic: String,
+    org: Option<String>,
+    /// The column of the row that says the org, where `org` is `None`.
+    org_field: Option<Field>,
+    options: Options,
+    key: KeyPlan,
+    fields: Vec<Field>,
+    /// The `source` block up to the first time, and the parts between its variable values.
+    source_start: Vec<u8>,
+    database: Vec<u8>,
+    table: Vec<u8>,
+}
+
+/// One column of a row: where it is, what comes before its value, how the value is written.
+pub(super) struct Field {
+    index: usize,
+    /// `{"name":` or `,"name":`
+    prefix: Vec<u8>,
+    column: Column,
+    kind: Kind,
+    encoder: Encoder,
+}
+
+impl Field {
+    pub fn new(index: usize, column: &Column, first: bool) -> Field {
+        let mut prefix = vec![if first { b'{' } else { b',' }];
+        json::string(&mut prefix, &column.name);
+        prefix.push(b':');
+        let (kind, encoder) = (Kind::of(column), Encoder::of(column));
+        Field { index, prefix, column: column.clone(), kind, encoder }
+    }
+
+    pub fn slot<'a>(&self, slots: &[Option<&'a [u8]>]) -> Option<&'a [u8]> {
+        slots.get(self.index).copied().flatten()
+    }
+
+    pub fn write(
+        &self,
+        out: &mut Vec<u8>,
+        slots: &[Option<&[u8]>],
+        server: &dyn Server,
+    ) -> Result<(), Malformed> {
+        out.extend_from_slice(&self.prefix);
+        match self.slot(slots) {
+            None => out.put("null"),
+            Some(slot) => {
+                self.encoder.write(out, &self.kind.decode(&self.column, slot, server)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the events of one change share.
+struct Moment<'a> {
+    head: &'a ChunkHead,
+    now_us: i64,
+    server: &'a dyn Server,
+}
+
+type Row<'a> = Option<&'a [Option<&'a [u8]>]>;
+
+impl Plan {
+    /// Compiles the plan of a source and a layout.
+    pub fn new(layout: &Layout, source: &Source) -> Result<Plan, Error> {
+        let fields: Vec<Field> = layout
+            .live()
+            .enumerate()
+            .map(|(at, (index, column))| Field::new(index, column, at == 0))
+            .collect();
+        let org_field = match source.org {
+            Some(_) => None,
+            None => layout.column("org").map(|(index, column)| Field::new(index, column, true)),
+        };
+        let mut source_start = Vec::new();
+        source_start.put(concat!(
+            ",\"source\":{\"version\":\"",
+            env!("CARGO_PKG_VERSION"),
+            "\",\"connector\":\"postgresql\",\"name\":"
+        ));
+        json::string(&mut source_start, &source.prefix);
+        let (mut database, mut table) = (Vec::new(), Vec::new());
+        json::string(&mut database, &source.database);
+        table.put(",\"schema\":");
+        json::string(&mut table, &source.schema);
+        table.put(",\"table\":");
+        json::string(&mut table, &source.table);
+        Ok(Plan {
+            topic: source.topic.clone(),
+            org: source.org.clone(),
+            org_field,
+            options: source.options.clone(),
+            key: KeyPlan::new(&source.key, layout, &source.table)?,
+            fields,
+            source_start,
+            database,
+            table,
+        })
+    }
+
+    /// Makes the messages of one change and hands them to `sink`, in order.
+    ///
+    /// `old` and `new` are the rows as slots of the plan's layout: `old` for deletes, `new` for
+    /// creates and reads, `new` and where it is known `old` for updates. `now_us` is in
+    /// microseconds since 1970-01-01 UTC. An update that changes the key becomes a delete, its
+    /// tombstone and a create. Gaps and skipped operations become nothing.
+    #[allow(clippy::too_many_arguments)]
+    pub fn encode<E>(
+        &self,
+        head: &ChunkHead,
+        ordinal: u32,
+        old: Row<'_>,
+        new: Row<'_>,
+        now_us: i64,
+        server: &dyn Server,
+        scratch: &mut Scratch,
+        sink: &mut dyn FnMut(Message<'_>) -> Result<(), E>,
+    ) -> Result<(), EncodeError<E>> {
+        if head.op == Op::Gap || self.options.skipped_operations.contains(&head.op) {
+            return Ok(());
+        }
+        let row =
+            |row: Row<'_>| row.is_some().then_some(()).ok_or(Malformed("change without its row"));
+        match head.op {
+            Op::Create | Op::Read | Op::Update => row(new)?,
+            Op::Delete => row(old)?,
+            Op::Truncate | Op::Gap => {}
+        }
+        let (old, new) = match head.op {
+            Op::Create | Op::Read => (None, new),
+            Op::Update => (old, new),
+            Op::Delete => (old, None),
+            Op::Truncate | Op::Gap => (None, None),
+        };
+
+        let Scratch { event_id, org, key, old_key, value, old_value } = scratch;
+        let event = EventId { seq: head.seq, ordinal };
+        event_id.clear();
+        event_id.push_str(itoa::Buffer::new().format(event.seq));
+        event_id.push('.');
+        event_id.push_str(itoa::Buffer::new().format(event.ordinal));
+        let org = match (&self.org, new.or(old)) {
+            (Some(org), _) => Some(org.as_str()),
+            (None, Some(slots)) => self.org_of(slots, server, org)?,
+            (None, None) => None,
+        };
+        let mut headers: [(&'static str, &[u8]); 4] = [
+            ("event_id", event_id.as_bytes()),
+            ("origin", head.origin.name().as_bytes()),
+            ("org", org.unwrap_or_default().as_bytes()),
+            ("", &[]),
+        ];
+        let common = if org.is_some() { 3 } else { 2 };
+        let timestamp_ms = now_us.div_euclid(1000);
+        let moment = Moment { head, now_us, server };
+        let mut send =
+            |key: Option<&[u8]>, value: Option<&[u8]>, headers: &[(&'static str, &[u8])]| {
+                sink(Message { topic: &self.topic, key, value, headers, timestamp_ms, event })
+                    .map_err(EncodeError::Sink)
+            };
+
+        let keyed = match new.or(old) {
+            Some(slots) => self.key.write(key, slots, server)?,
+            None => false,
+        };
+        let moved = match (old, new) {
+            (Some(old), Some(new)) if keyed && !self.key.same_bytes(old, new) => {
+                self.key.write(old_key, old, server)?;
+                old_key != key
+            }
+            _ => false,
+        };
+        if moved {
+            self.event(old_value, &moment, Op::Delete, old, None)?;
+            self.event(value, &moment, Op::Create, None, new)?;
+            headers[common] = ("__debezium.newkey", key);
+            send(Some(old_key), Some(old_value), &headers[..=common])?;
+            if self.options.tombstones_on_delete {
+                send(Some(old_key), None, &headers[..=common])?;
+            }
+            headers[common] = ("__debezium.oldkey", old_key);
+            return send(Some(key), Some(value), &headers[..=common]);
+        }
+        self.event(value, &moment, head.op, old, new)?;
+        let key = keyed.then_some(key.as_slice());
+        send(key, Some(value), &headers[..common])?;
+        if head.op == Op::Delete && keyed && self.options.tombstones_on_delete {
+            send(key, None, &headers[..common])?;
+        }
+        Ok(())
+    }
+
+    /// The org of a canonical row.
+    fn org_of<'b>(
+        &self,
+        slots: &[Option<&[u8]>],
+        server: &dyn Server,
+        buffer: &'b mut String,
+    ) -> Result<Option<&'b str>, Malformed> {
+        let Some(field) = &self.org_field else { return Ok(None) };
+        let Some(slot) = field.slot(slots) else { return Ok(None) };
+        buffer.clear();
+        field.kind.decode(&field.column, slot, server)?.display(buffer);
+        Ok(Some(buffer))
+    }
+
+    /// Writes the value of one event to `out`, which is cleared.
+    fn event(
+        &self,
+        out: &mut Vec<u8>,
+        moment: &Moment<'_>,
+        op: Op,
+        before: Row<'_>,
+        after: Row<'_>,
+    ) -> Result<(), Malformed> {
+        out.clear();
+        out.put("{\"before\":");
+        self.row(out, before, moment.server)?;
+        out.put(",\"after\":");
+        self.row(out, after, moment.server)?;
+        self.source(out, moment.head);
+        out.put(",\"transaction\":null,\"op\":\"");
+        out.push(op as u8);
+        out.push(b'"');
+        times(out, moment.now_us);
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn row(&self, out: &mut Vec<u8>, row: Row<'_>, server: &dyn Server) -> Result<(), Malformed> {
+        let Some(slots) = row else {
+            out.put("null");
+            return Ok(());
+        };
+        for field in &self.fields {
+            field.write(out, slots, server)?;
+        }
+        out.put(if self.fields.is_empty() { "{}" } else { "}" });
+        Ok(())
+    }
+
+    fn source(&self, out: &mut Vec<u8>, head: &ChunkHead) {
+        out.extend_from_slice(&self.source_start);
+        out.put(",\"ts_ms\":");
+        json::integer(out, head.at.div_euclid(1000));
+        out.put(",\"snapshot\":\"");
+        out.put(if head.op == Op::Read { "true" } else { "false" });
+        out.put("\",\"db\":");
+        out.extend_from_slice(&self.database);
+        out.put(",\"sequence\":\"[null,\\\"");
+        json::integer(out, head.seq);
+        out.put("\\\"]\",\"ts_us\":");
+        json::integer(out, head.at);
+        out.put(",\"ts_ns\":");
+        json::integer(out, head.at.saturating_mul(1000));
+        out.extend_from_slice(&self.table);
+        out.put(",\"txId\":");
+        json::integer(out, head.xid);
+        out.put(",\"lsn\":");
+        json::integer(out, head.seq);
+        out.put(",\"xmin\":null,\"origin\":\"");
+        out.put(head.origin.name());
+        out.put("\",\"origin_lsn\":null}");
+    }
+}
+
+/// The three times of the envelope.
+fn times(out: &mut Vec<u8>, at_us: i64) {
+    out.put(",\"ts_ms\":");
+    json::integer(out, at_us.div_euclid(1000));
+    out.put(",\"ts_us\":");
+    json::integer(out, at_us);
+    out.put(",\"ts_ns\":");
+    json::integer(out, at_us.saturating_mul(1000));
+}

@@ -1,0 +1,382 @@
+//! Feeding the producer from the log: lanes in turn, as much as the window has room for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::envelope::{EncodeError, Message, Scratch};
+use super::plans::Plans;
+use super::window::Window;
+use crate::catalog::Catalog;
+use crate::error::{Error, Result};
+use crate::kafka::{Delivery, DeliveryError, Producer, SendError};
+use crate::log::chunk;
+use crate::log::lanes::Lanes;
+use crate::log::objects::Objects;
+use crate::log::position::{self, MAIN};
+use crate::log::read::{self, Fetcher, Visible};
+use crate::log::snapshot::{Position, Snapshot};
+use crate::pg::server::Here;
+
+/// Chunks that one turn of a lane reads at most: some thousand rows.
+const TURN_CHUNKS: usize = 512;
+/// Messages on their way at most, well below what librdkafka's queue holds.
+const WINDOW_MESSAGES: usize = 50_000;
+/// Their size at most; librdkafka's queue holds 64 MB.
+const WINDOW_BYTES: usize = 32 * 1024 * 1024;
+
+pub const CONSUMER: &str = "publisher";
+
+/// Why an org's changes are not published just now.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    pub error: crate::kafka::Error,
+    /// When it is tried again.
+    pub until: Instant,
+    pub failures: u32,
+}
+
+/// A change that Kafka will never take.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    pub source: i32,
+    pub event_id: String,
+    pub key: String,
+    pub error: crate::kafka::Error,
+}
+
+/// What came of a turn.
+#[derive(Debug, Default)]
+pub struct Fed {
+    /// There was more to send than there was room or time for.
+    pub more: bool,
+    pub refused: Vec<Refused>,
+}
+
+/// The publisher's state between turns.
+pub struct Feed {
+    pub lanes: Lanes,
+    pub plans: Plans,
+    window: Window,
+    /// Bytes on their way, by batch; a batch is small against the window.
+    bytes: BTreeMap<u64, usize>,
+    /// Messages of a chunk that were already sent when the queue was full, by lane.
+    partly: BTreeMap<i32, (i64, u32)>,
+    troubles: BTreeMap<i32, Trouble>,
+    scratch: Scratch,
+}
+
+impl Feed {
+    pub fn new(lanes: Lanes, plans: Plans) -> Feed {
+        Feed {
+            lanes,
+            plans,
+            window: Window::default(),
+            bytes: BTreeMap::new(),
+            partly: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Orgs with trouble of their own.
+    pub fn troubles(&self) -> &BTreeMap<i32, Trouble> {
+        &self.troubles
+    }
+
+    /// Books what the producer reports. Orgs whose messages failed get a lane and a pause of their
+    /// own, and begin again where they were proven to be; all others go on.
+    pub fn book(&mut self, deliveries: &mut Vec<Delivery>) -> Vec<i32> {
+        let mut failed: BTreeMap<i32, std::sync::Arc<DeliveryError>> = BTreeMap::new();
+        for delivery in deliveries.drain(..) {
+            if let Err(error) = delivery.result {
+                // One that was given up before is no news.
+                if self.window.lane(delivery.token).is_some()
+                    && let Some(org) = self.plans.org_of(&error.topic)
+                {
+                    failed.entry(org).or_insert(error);
+                }
+            }
+            self.window.settled(delivery.token);
+        }
+        for (org, error) in &failed {
+            self.set_apart(*org, error.error.clone());
+        }
+        failed.into_keys().collect()
+    }
+
+    fn set_apart(&mut self, org: i32, error: crate::kafka::Error) {
+        // From the main lane's proven position: what it has on its way for this org is sent again.
+        self.lanes.leave(org);
+        self.window.give_up(org);
+        self.partly.remove(&org);
+        let failures = self.troubles.get(&org).map_or(1, |trouble| trouble.failures + 1);
+        let until = Instant::now() + crate::worker::lifecycle::backoff(failures);
+        self.troubles.insert(org, Trouble { error, until, failures });
+    }
+
+    /// Saves the positions that are proven by now. Returns the orgs whose trouble is over.
+    pub fn save_proven(&mut self, paused: &BTreeSet<i32>) -> Result<Vec<i32>> {
+        let mut healed = Vec::new();
+        for (lane, position) in self.window.proven() {
+            if self.lanes.position(lane) != &position {
+                let (lane, position) = self.lanes.advance(lane, position);
+                position::save(CONSUMER, lane, position.as_ref())?;
+            }
+            if lane != MAIN && self.troubles.remove(&lane).is_some() {
+                healed.push(lane);
+            }
+        }
+        let mut stay: BTreeSet<i32> = paused.iter().chain(self.troubles.keys()).copied().collect();
+        stay.extend(self.lanes.own().filter(|lane| !self.window.is_quiet(*lane)));
+        if self.window.is_quiet(MAIN) {
+            for (lane, position) in self.lanes.join(&stay) {
+                position::save(CONSUMER, lane, position.as_ref())?;
+            }
+        }
+        Ok(healed)
+    }
+
+    /// Whether there are proven positions to be saved.
+    pub fn has_proof(&self) -> bool {
+        self.window.has_proof()
+    }
+
+    /// When the next troubled org is tried again.
+    pub fn next_try(&self) -> Option<Duration> {
+        let now = Instant::now();
+        self.troubles.values().map(|trouble| trouble.until.saturating_duration_since(now)).min()
+    }
+
+    /// One turn: each lane sends what it may. Runs in a transaction.
+    pub fn turn(
+        &mut self,
+        objects: &Objects,
+        catalog: &Catalog,
+        producer: &mut Producer,
+    ) -> Result<Fed> {
+        let now = read::current_snapshot()?;
+        let paused = catalog.paused(CONSUMER);
+        for org in &paused {
+            if let Some((lane, position)) = self.lanes.leave(*org) {
+                position::save(CONSUMER, lane, position.as_ref())?;
+            }
+        }
+        for gone in self.lanes.own().filter(|lane| !catalog.is_org(*lane)).collect::<Vec<_>>() {
+            self.window.give_up(gone);
+            self.troubles.remove(&gone);
+            if let Some((lane, position)) = self.lanes.forget(gone) {
+                position::save(CONSUMER, lane, position.as_ref())?;
+            }
+        }
+        let batches_in_flight = |feed: &Feed, token: &u64| feed.window.lane(*token).is_some();
+        let done: Vec<u64> =
+            self.bytes.keys().copied().filter(|token| !batches_in_flight(self, token)).collect();
+        for token in done {
+            self.bytes.remove(&token);
+        }
+        let mut fed = Fed::default();
+        for lane in self.lanes.turns() {
+            let waits =
+                self.troubles.get(&lane).is_some_and(|trouble| Instant::now() < trouble.until);
+            if paused.contains(&lane) || waits {
+                continue;
+            }
+            self.lane_turn(lane, &now, objects, catalog, producer, &mut fed)?;
+            self.lanes.had_turn(lane);
+        }
+        Ok(fed)
+    }
+
+    pub fn has_room(&self, producer: &Producer) -> bool {
+        producer.in_flight() < WINDOW_MESSAGES && self.bytes.values().sum::<usize>() < WINDOW_BYTES
+    }
+
+    fn lane_turn(
+        &mut self,
+        lane: i32,
+        now: &Snapshot,
+        objects: &Objects,
+        catalog: &Catalog,
+        producer: &mut Producer,
+        fed: &mut Fed,
+    ) -> Result<()> {
+        if !self.has_room(producer) {
+            fed.more = true;
+            return Ok(());
+        }
+        let from = self.window.ahead(lane).unwrap_or(self.lanes.position(lane)).clone();
+        let target = from.target(now).clone();
+        if from.within.is_none() && from.seen == target {
+            return Ok(());
+        }
+        let visible = Visible::now();
+        let mut passed = false;
+        let selection = read::select(objects, &visible, &from, &target, TURN_CHUNKS, |source| {
+            passed = true;
+            let org = catalog.org_of(source);
+            org.is_some_and(|org| self.lanes.of(org) == lane)
+        });
+        // Nothing of anybody: the position need not move, and nothing has to be written down.
+        if !passed && from.within.is_none() {
+            return Ok(());
+        }
+        let token = self.window.begin(lane);
+        let mut sender =
+            Sender { feed: self, catalog, producer, lane, token, size: 0, refused: Vec::new() };
+        let fetcher = Fetcher::open(objects, &visible);
+        let mut last = None;
+        let mut complete = selection.complete;
+        for reference in &selection.references {
+            if !sender.feed.has_room(sender.producer) || sender.size > WINDOW_BYTES / 4 {
+                complete = false;
+                break;
+            }
+            match fetcher.fetch(reference, |head, images| sender.chunk(head, images))? {
+                Some(Sent::Partly) => {
+                    complete = false;
+                    break;
+                }
+                Some(Sent::All) | None => last = Some(reference.seq),
+            }
+            pgrx::check_for_interrupts!();
+        }
+        let Sender { size, refused, .. } = sender;
+        fed.refused.extend(refused);
+        self.bytes.insert(token, size);
+        fed.more |= !complete;
+        let after = match (complete, last) {
+            (true, _) => Position::at(target),
+            (false, Some(last)) => Position { seen: from.seen, within: Some((target, last)) },
+            (false, None) => from,
+        };
+        self.window.end(token, after);
+        Ok(())
+    }
+}
+
+enum Sent {
+    All,
+    /// The queue was full in the middle of the chunk.
+    Partly,
+}
+
+/// Why sending a chunk stopped.
+enum Stop {
+    Full,
+    Fatal(crate::kafka::Error),
+    Server(Error),
+}
+
+impl From<crate::row::image::Malformed> for Stop {
+    fn from(error: crate::row::image::Malformed) -> Self {
+        Stop::Server(error.into())
+    }
+}
+
+struct Sender<'a> {
+    feed: &'a mut Feed,
+    catalog: &'a Catalog,
+    producer: &'a mut Producer,
+    lane: i32,
+    token: u64,
+    size: usize,
+    refused: Vec<Refused>,
+}
+
+impl Sender<'_> {
+    fn chunk(&mut self, head: &crate::log::change::ChunkHead, images: &[u8]) -> Result<Sent> {
+        use crate::log::change::Op;
+        if matches!(head.op, Op::Gap | Op::Truncate) {
+            return Ok(Sent::All);
+        }
+        let compiled = self.feed.plans.get(self.catalog, head.source, head.layout)?;
+        let skip = match self.feed.partly.remove(&self.lane) {
+            Some((seq, sent)) if seq == head.seq => sent,
+            _ => 0,
+        };
+        let mut count = 0;
+        let now_us = now_microseconds();
+        let mut scratch = std::mem::take(&mut self.feed.scratch);
+        let outcome = chunk::for_each_row(head.op, images, &compiled.layout, |ordinal, row| {
+            let encoded = compiled.plan.encode(
+                head,
+                ordinal,
+                row.old.as_deref(),
+                row.new.as_deref(),
+                now_us,
+                &Here,
+                &mut scratch,
+                &mut |message| {
+                    if count >= skip {
+                        self.send(head.source, &message)?;
+                    }
+                    count += 1;
+                    Ok(())
+                },
+            );
+            match encoded {
+                Ok(()) => Ok(()),
+                Err(EncodeError::Sink(stop)) => Err(stop),
+                Err(EncodeError::Row(malformed)) => Err(malformed.into()),
+            }
+        });
+        self.feed.scratch = scratch;
+        match outcome {
+            Ok(()) => Ok(Sent::All),
+            Err(Stop::Full) => {
+                self.feed.partly.insert(self.lane, (head.seq, count));
+                Ok(Sent::Partly)
+            }
+            Err(Stop::Fatal(error)) => Err(Error::state(
+                error.to_string(),
+                error.hint().unwrap_or_else(|| "It is tried again with a new producer.".into()),
+            )),
+            Err(Stop::Server(error)) => Err(error),
+        }
+    }
+
+    fn send(&mut self, source: i32, message: &Message<'_>) -> Result<(), Stop> {
+        let outcome = self.producer.send(
+            message.topic,
+            message.key,
+            message.value,
+            message.headers,
+            message.timestamp_ms,
+            self.token,
+        );
+        match outcome {
+            Ok(()) => {
+                self.feed.window.sent(self.token);
+                self.size +=
+                    message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
+                Ok(())
+            }
+            Err(SendError::QueueFull) => Err(Stop::Full),
+            Err(SendError::Refused { error, .. }) => {
+                self.refused.push(Refused {
+                    source,
+                    event_id: message.event.to_string(),
+                    key: String::from_utf8_lossy(message.key.unwrap_or_default()).into_owned(),
+                    error,
+                });
+                Ok(())
+            }
+            Err(SendError::TopicUnavailable { topic, error }) => {
+                // As if it had failed on its way: the org is set apart, and begins again.
+                if let Some(org) = self.feed.plans.org_of(&topic)
+                    && !self.feed.troubles.contains_key(&org)
+                {
+                    self.feed.set_apart(org, error);
+                }
+                Ok(())
+            }
+            Err(SendError::Fatal(error)) => Err(Stop::Fatal(error)),
+        }
+    }
+}
+
+fn now_microseconds() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as i64)
+}

@@ -1,0 +1,16 @@
+//! Changes as Debezium events: names of topics, keys, and the JSON envelope that consumers of
+//! Debezium and Kafka Connect's sinks read. Pure, what becomes of a [`Message`] being the sink's,
+//! but for [`feed`], which reads the log and drives a producer.
+
+pub mod encode;
+pub mod envelope;
+pub mod feed;
+mod hstore;
+pub mod json;
+pub mod key;
+pub mod plans;
+pub mod topic;
+pub mod window;
+
+pub use envelope::{EncodeError, Error, Message, Options, Plan, Scratch, Source};
+pub use key::Key;

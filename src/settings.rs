@@ -1,0 +1,155 @@
+//! Settings (GUCs). All but one change by reload: `ALTER SYSTEM SET …; SELECT pg_reload_conf();`.
+
+use std::ffi::CString;
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+static KAFKA_BROKERS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static KAFKA_OPTIONS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static KAFKA_OPTIONS_FILE: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(c""));
+static TOPIC_PREFIX: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static NORMALIZE_MAX_ROWS_PER_SECOND: GucSetting<i32> = GucSetting::<i32>::new(0);
+static LOG_TABLE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
+static MAX_LOG_SIZE: GucSetting<i32> = GucSetting::<i32>::new(10 * 1024);
+static BACKFILL_CHUNK_ROWS: GucSetting<i32> = GucSetting::<i32>::new(500);
+static ATTACH_LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5000);
+
+pub fn define() {
+    let open = GucFlags::default();
+    // Options carry passwords and keys.
+    let secret = GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL;
+    GucRegistry::define_string_guc(
+        c"manifold.kafka_brokers",
+        c"Kafka brokers that changes are published to, as host:port, comma-separated.",
+        c"Empty (the default): nothing is published, and the publisher is idle.",
+        &KAFKA_BROKERS,
+        GucContext::Sighup,
+        open,
+    );
+    GucRegistry::define_string_guc(
+        c"manifold.kafka_options",
+        c"librdkafka options as key=value, separated by semicolons or line ends.",
+        c"Readable by superusers only, since it may carry passwords; they belong in manifold.kafka_options_file.",
+        &KAFKA_OPTIONS,
+        GucContext::Sighup,
+        secret,
+    );
+    GucRegistry::define_string_guc(
+        c"manifold.kafka_options_file",
+        c"File with librdkafka options, a key=value a line.",
+        c"Read when the configuration is reloaded; its options win over manifold.kafka_options.",
+        &KAFKA_OPTIONS_FILE,
+        GucContext::Sighup,
+        secret,
+    );
+    GucRegistry::define_string_guc(
+        c"manifold.topic_prefix",
+        c"First part of every topic's name.",
+        c"Empty (the default): the name of the database, so that two databases never share a topic.",
+        &TOPIC_PREFIX,
+        GucContext::Sighup,
+        open,
+    );
+    GucRegistry::define_int_guc(
+        c"manifold.normalize_max_rows_per_second",
+        c"Most source rows that the normalizer takes per second in a database; 0 = no limit.",
+        c"Shared fairly between the orgs that have rows waiting.",
+        &NORMALIZE_MAX_ROWS_PER_SECOND,
+        0,
+        i32::MAX,
+        GucContext::Sighup,
+        open,
+    );
+    GucRegistry::define_int_guc(
+        c"manifold.log_table_size",
+        c"Size at which the log goes on to the next of its three tables.",
+        c"Small enough that the log shrinks soon after a load, large enough that rotation is rare: 256 MB is some 300,000 wide rows.",
+        &LOG_TABLE_SIZE,
+        1,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_int_guc(
+        c"manifold.max_log_size",
+        c"Size of the log above which a publisher without brokers no longer holds it.",
+        c"Without brokers, changes are kept for manifold.peek and a later start of publishing, but not at the price of the disk.",
+        &MAX_LOG_SIZE,
+        1,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_int_guc(
+        c"manifold.backfill_chunk_rows",
+        c"Rows that backfill reads and locks in one transaction.",
+        c"The sync waits for a row that backfill holds until that transaction ends: 500 rows take some milliseconds.",
+        &BACKFILL_CHUNK_ROWS,
+        1,
+        100_000,
+        GucContext::Sighup,
+        open,
+    );
+    GucRegistry::define_int_guc(
+        c"manifold.attach_lock_timeout",
+        c"How long manifold.start and manifold.stop wait for a table that is being written.",
+        c"While they wait, later writers of the table wait behind them, so the wait is short and can be tried again.",
+        &ATTACH_LOCK_TIMEOUT,
+        1,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_MS,
+    );
+    // SAFETY: called from _PG_init, with a constant.
+    #[cfg(not(feature = "pg14"))]
+    unsafe {
+        pgrx::pg_sys::MarkGUCPrefixReserved(c"manifold".as_ptr());
+    }
+}
+
+fn text(setting: &GucSetting<Option<CString>>) -> String {
+    setting.get().map(|value| value.to_string_lossy().trim().to_string()).unwrap_or_default()
+}
+
+pub fn kafka_brokers() -> String {
+    text(&KAFKA_BROKERS)
+}
+
+pub fn kafka_options() -> String {
+    text(&KAFKA_OPTIONS)
+}
+
+pub fn kafka_options_file() -> String {
+    text(&KAFKA_OPTIONS_FILE)
+}
+
+/// The prefix of topics in this database.
+pub fn topic_prefix(database: &str) -> String {
+    let prefix = text(&TOPIC_PREFIX);
+    if prefix.is_empty() { database.to_string() } else { prefix }
+}
+
+/// Rows per second, `None` where there is no limit.
+pub fn normalize_max_rows_per_second() -> Option<u32> {
+    u32::try_from(NORMALIZE_MAX_ROWS_PER_SECOND.get()).ok().filter(|&limit| limit > 0)
+}
+
+/// Bytes at which the log goes on to its next table.
+pub fn log_table_size() -> u64 {
+    LOG_TABLE_SIZE.get().unsigned_abs() as u64 * 1024 * 1024
+}
+
+/// Bytes above which an idle publisher no longer holds the log.
+pub fn max_log_size() -> u64 {
+    MAX_LOG_SIZE.get().unsigned_abs() as u64 * 1024 * 1024
+}
+
+pub fn backfill_chunk_rows() -> i32 {
+    BACKFILL_CHUNK_ROWS.get()
+}
+
+/// Milliseconds.
+pub fn attach_lock_timeout() -> i32 {
+    ATTACH_LOCK_TIMEOUT.get()
+}

@@ -1,0 +1,103 @@
+//! The keeper: finds out whether the extension is in its database, reads tables that were there
+//! before capture (backfill), and keeps the log small (rotation).
+
+use std::time::{Duration, Instant};
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::lifecycle::{self, Failure, Turn, Worker};
+use crate::capture::backfill::{Backfill, Step};
+use crate::log::{objects, rotate};
+use crate::pg::shared::{self, Kind, Presence};
+
+const ROTATE_EVERY: Duration = Duration::from_secs(1);
+
+/// # Safety
+/// Called by the server as a background worker's main function.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub extern "C-unwind" fn manifold_keeper(argument: pg_sys::Datum) {
+    let Some(mut worker) = Worker::start(Kind::Keeper, argument) else { return };
+    let mut keeper = Keeper { backfills: Vec::new(), definitions: None, rotated: None };
+    worker.run(|worker| keeper.turn(worker));
+}
+
+struct Keeper {
+    backfills: Vec<Backfill>,
+    definitions: Option<u64>,
+    rotated: Option<Instant>,
+}
+
+impl Keeper {
+    fn turn(&mut self, worker: &Worker) -> Result<Turn, Failure> {
+        if !lifecycle::extension_is_here()? {
+            worker.database.set_presence(Presence::Absent);
+            return Ok(Turn::Gone);
+        }
+        if worker.database.presence() != Presence::Present {
+            worker.database.set_presence(Presence::Present);
+            shared::wake_launcher();
+        }
+        if self.rotated.is_none_or(|at| at.elapsed() >= ROTATE_EVERY) {
+            if let Some(objects) = lifecycle::transaction(|| Ok(objects::objects()))? {
+                lifecycle::transaction(|| rotate::rotate(&objects))?;
+                lifecycle::transaction(rotate::rotate_positions)?;
+            }
+            self.rotated = Some(Instant::now());
+        }
+        self.take_up_requests(worker)?;
+        self.backfill_one()
+    }
+
+    /// Finds sources that wait for a backfill, those that a crash interrupted included.
+    fn take_up_requests(&mut self, worker: &Worker) -> Result<(), Failure> {
+        let definitions = worker.database.definitions.load(std::sync::atomic::Ordering::Acquire);
+        if self.definitions == Some(definitions) {
+            return Ok(());
+        }
+        let waiting = lifecycle::transaction(Backfill::waiting)?;
+        self.backfills.retain(|ours| waiting.iter().any(|theirs| ours.is_same(theirs)));
+        for backfill in waiting {
+            if !self.backfills.iter().any(|ours| ours.is_same(&backfill)) {
+                self.backfills.push(backfill);
+            }
+        }
+        self.definitions = Some(definitions);
+        Ok(())
+    }
+
+    /// One chunk of the backfill whose turn it is.
+    fn backfill_one(&mut self) -> Result<Turn, Failure> {
+        if self.backfills.is_empty() {
+            return Ok(Turn::Wait(lifecycle::IDLE));
+        }
+        let mut backfill = self.backfills.remove(0);
+        let source = backfill.source();
+        let outcome = lifecycle::transaction(|| {
+            let step = backfill.step()?;
+            lifecycle::clear_error("backfill", source)?;
+            Ok(step)
+        });
+        match outcome {
+            Ok(Step::Finished) => Ok(Turn::Again),
+            Ok(Step::More) => {
+                self.backfills.push(backfill);
+                Ok(Turn::Again)
+            }
+            Ok(Step::Waiting) => {
+                self.backfills.push(backfill);
+                // Rows that others have locked just now.
+                Ok(Turn::Wait(Duration::from_millis(20)))
+            }
+            Err(failure) => {
+                backfill.rewind();
+                self.backfills.push(backfill);
+                lifecycle::transaction(|| {
+                    lifecycle::note_error("backfill", source, "error", &failure)
+                })?;
+                Ok(Turn::Wait(lifecycle::IDLE))
+            }
+        }
+    }
+}

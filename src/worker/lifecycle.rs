@@ -1,0 +1,283 @@
+//! What all workers of a database share: start, transactions, waiting, stopping, errors.
+
+use std::cell::Cell;
+use std::os::fd::RawFd;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use pgrx::PgTryBuilder;
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::prelude::*;
+
+use crate::capture::origin;
+use crate::error::{Error, Result};
+use crate::pg::shared::{self, Database, Kind};
+use crate::pg::{compat, identity, sql};
+
+/// An idle worker looks by itself this often: for what nobody woke it for (COMMIT PREPARED).
+pub const IDLE: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+/// Why a transaction of a worker came to nothing.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        let report = pg_sys::panic::ErrorReport::from(error);
+        Failure { message: report.message().to_string(), hint: report.hint().map(str::to_string) }
+    }
+}
+
+impl From<CaughtError> for Failure {
+    fn from(error: CaughtError) -> Failure {
+        let (CaughtError::PostgresError(report)
+        | CaughtError::ErrorReport(report)
+        | CaughtError::RustPanic { ereport: report, .. }) = &error;
+        Failure { message: report.message().to_string(), hint: report.hint().map(str::to_string) }
+    }
+}
+
+/// What a worker found to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// There is more: come back at once.
+    Again,
+    /// Nothing to do before this much time has passed, or somebody wakes us.
+    Wait(Duration),
+    /// The same, or until this descriptor can be read.
+    WaitFor(Duration, RawFd),
+    /// The extension is not there (any more): end for good.
+    Gone,
+}
+
+/// A running worker.
+pub struct Worker {
+    pub kind: Kind,
+    pub database: &'static Database,
+    failures: u32,
+    reloads: Cell<u32>,
+}
+
+impl Worker {
+    /// Becomes the worker of a database: signals, connection, place in shared memory. The argument
+    /// is what the launcher passed.
+    pub fn start(kind: Kind, argument: pg_sys::Datum) -> Option<Worker> {
+        let oid = pg_sys::Oid::from(argument.value() as u32);
+        compat::handle_signals();
+        // SAFETY: connects once.
+        unsafe {
+            pg_sys::BackgroundWorkerInitializeConnectionByOid(oid, pg_sys::InvalidOid, 0);
+        }
+        origin::i_am_a_worker();
+        let database = shared::database(oid)?;
+        database.enter(kind);
+        // What workers print is not to depend on what a database or role was given to print.
+        set(c"datestyle", c"ISO");
+        set(c"intervalstyle", c"postgres");
+        set(c"timezone", c"UTC");
+        set(c"extra_float_digits", c"1");
+        set(c"search_path", c"pg_catalog, pg_temp");
+        // SAFETY: called once when the process ends, however it ends short of a crash.
+        unsafe {
+            pg_sys::before_shmem_exit(Some(leave), pg_sys::Datum::from(kind as usize));
+        }
+        Some(Worker { kind, database, failures: 0, reloads: Cell::new(0) })
+    }
+
+    /// Runs `turn` until the worker is to stop. A failed turn is reported and tried again after a
+    /// while, longer each time.
+    pub fn run(&mut self, mut turn: impl FnMut(&Worker) -> Result<Turn, Failure>) {
+        loop {
+            self.interrupts();
+            if self.is_held() {
+                return;
+            }
+            let (wait, fd) = match turn(self) {
+                Ok(Turn::Again) => {
+                    self.failures = 0;
+                    continue;
+                }
+                Ok(Turn::Wait(time)) => {
+                    self.failures = 0;
+                    (time, None)
+                }
+                Ok(Turn::WaitFor(time, fd)) => {
+                    self.failures = 0;
+                    (time, Some(fd))
+                }
+                Ok(Turn::Gone) => return,
+                Err(failure) => (self.failed(&failure), None),
+            };
+            wait_latch(wait, fd);
+        }
+    }
+
+    /// Handles what signals asked for; ends the process when that is what they asked for.
+    pub fn interrupts(&self) {
+        pgrx::check_for_interrupts!();
+        // SAFETY: plain access to the server's flag, then what its comment asks for.
+        unsafe {
+            if pg_sys::ConfigReloadPending != 0 {
+                pg_sys::ConfigReloadPending = 0;
+                pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+                self.reloads.set(self.reloads.get() + 1);
+            }
+        }
+    }
+
+    /// How often the configuration was reloaded.
+    pub fn reloads(&self) -> u32 {
+        self.reloads.get()
+    }
+
+    /// Whether a session wants us out of the database (see `hold`).
+    pub fn is_held(&self) -> bool {
+        self.database.holds.load(std::sync::atomic::Ordering::Acquire) > 0
+    }
+
+    fn failed(&mut self, failure: &Failure) -> Duration {
+        self.failures += 1;
+        pgrx::log!("pg_manifold {}: {}", self.kind.name(), failure.message);
+        // An error that cannot even be noted has been logged.
+        let _ = transaction(|| note_error(self.kind.name(), 0, "error", failure));
+        backoff(self.failures)
+    }
+}
+
+/// Sets an option for this process.
+pub fn set(name: &std::ffi::CStr, value: &std::ffi::CStr) {
+    // SAFETY: constants that the server knows.
+    unsafe {
+        pg_sys::SetConfigOption(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_OVERRIDE,
+        );
+    }
+}
+
+/// 0.5 s, 1 s, 2 s … up to half a minute.
+pub fn backoff(failures: u32) -> Duration {
+    let exponent = failures.saturating_sub(1).min(10);
+    (Duration::from_millis(500) * 2u32.pow(exponent)).min(MAX_BACKOFF)
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn leave(_code: i32, kind: pg_sys::Datum) {
+    if let Some(database) = shared::my_database()
+        && let Some(kind) = Kind::ALL.get(kind.value())
+    {
+        database.leave(*kind);
+    }
+}
+
+/// Waits until woken, until `fd` can be read, or until the time is over.
+pub fn wait_latch(time: Duration, fd: Option<RawFd>) {
+    let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+    if fd.is_some() {
+        events |= pg_sys::WL_SOCKET_READABLE;
+    }
+    let milliseconds = time.as_millis().clamp(1, 3_600_000) as i64;
+    // SAFETY: our own latch, and a descriptor that its owner keeps open.
+    unsafe {
+        pg_sys::WaitLatchOrSocket(
+            pg_sys::MyLatch,
+            events as i32,
+            fd.unwrap_or(-1),
+            milliseconds,
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    pgrx::check_for_interrupts!();
+}
+
+/// Runs `work` in a transaction of its own. Whatever goes wrong inside rolls all of it back and
+/// comes back as a value; shutdown requests end the process.
+pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Failure> {
+    // SAFETY: the frame of a background worker's transaction, with the abort that a caught error
+    // needs before anything else may be done.
+    unsafe {
+        pg_sys::SetCurrentStatementStartTimestamp();
+        pg_sys::StartTransactionCommand();
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        let outcome = PgTryBuilder::new(AssertUnwindSafe(|| work().map_err(Failure::from)))
+            .catch_others(|error| Err(Failure::from(error)))
+            .execute();
+        match outcome {
+            Ok(value) => {
+                pg_sys::PopActiveSnapshot();
+                match PgTryBuilder::new(|| {
+                    pg_sys::CommitTransactionCommand();
+                    Ok(())
+                })
+                .catch_others(|error| Err(Failure::from(error)))
+                .execute()
+                {
+                    Ok(()) => {
+                        pg_sys::pgstat_report_stat(false);
+                        Ok(value)
+                    }
+                    Err(failure) => {
+                        pg_sys::AbortCurrentTransaction();
+                        Err(failure)
+                    }
+                }
+            }
+            Err(failure) => {
+                pg_sys::AbortCurrentTransaction();
+                pg_sys::pgstat_report_stat(false);
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// Whether the extension is installed in this database.
+pub fn extension_is_here() -> Result<bool, Failure> {
+    transaction(|| Ok(identity::schema().is_some()))
+}
+
+/// Notes a consumer's error for `manifold.status`; the same error again only moves its time on.
+pub fn note_error(consumer: &str, lane: i32, severity: &str, failure: &Failure) -> Result<()> {
+    sql::run(
+        "INSERT INTO manifold.consumer_error AS e (consumer, lane, severity, message, hint) \
+         VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (consumer, lane) DO UPDATE SET severity = excluded.severity, \
+           message = excluded.message, hint = excluded.hint, at = clock_timestamp(), \
+           since = CASE WHEN e.cleared_at IS NULL AND e.message = excluded.message \
+                        THEN e.since ELSE excluded.since END, \
+           cleared_at = NULL",
+        &[
+            consumer.into(),
+            lane.into(),
+            severity.into(),
+            failure.message.as_str().into(),
+            failure.hint.as_deref().into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Notes that a consumer's error is over.
+pub fn clear_error(consumer: &str, lane: i32) -> Result<()> {
+    let open = sql::one::<bool>(
+        "SELECT true FROM manifold.consumer_error \
+         WHERE consumer = $1 AND lane = $2 AND cleared_at IS NULL",
+        &[consumer.into(), lane.into()],
+    )?;
+    if open.is_some() {
+        sql::run(
+            "UPDATE manifold.consumer_error SET cleared_at = clock_timestamp() \
+             WHERE consumer = $1 AND lane = $2 AND cleared_at IS NULL",
+            &[consumer.into(), lane.into()],
+        )?;
+    }
+    Ok(())
+}

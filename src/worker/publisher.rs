@@ -1,0 +1,280 @@
+//! The publisher: log to Kafka. Lifecycle of the producer, and what `manifold.status` says of it.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::lifecycle::{self, Failure, Turn, Worker};
+use crate::catalog::Catalog;
+use crate::error::Error;
+use crate::kafka::{self, Config, Delivery, EventKind, Health, Producer};
+use crate::log::lanes::Lanes;
+use crate::log::{objects, position};
+use crate::pg::shared::Kind;
+use crate::pg::{identity, sql};
+use crate::publish::feed::{CONSUMER, Feed, Refused};
+use crate::publish::plans::Plans;
+use crate::settings;
+
+/// How long the client may take to end: SIGTERM is answered within seconds.
+const CLOSE: Duration = Duration::from_secs(2);
+
+thread_local! {
+    /// Where the exit callback finds it: a process that ends by FATAL runs no destructors, and the
+    /// client's threads must not outlive what they use.
+    static PRODUCER: RefCell<Option<Producer>> = const { RefCell::new(None) };
+}
+
+/// # Safety
+/// Called by the server as a background worker's main function.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub extern "C-unwind" fn manifold_publisher(argument: pg_sys::Datum) {
+    let Some(mut worker) = Worker::start(Kind::Publisher, argument) else { return };
+    // A position that a crash loses is sent again: delivery is at least once anyway.
+    lifecycle::set(c"synchronous_commit", c"off");
+    // SAFETY: called once, when the process ends.
+    unsafe { pg_sys::before_shmem_exit(Some(close_producer), pg_sys::Datum::null()) };
+    let mut publisher = Publisher::default();
+    worker.run(|worker| publisher.turn(worker));
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn close_producer(_code: i32, _argument: pg_sys::Datum) {
+    PRODUCER.with(|slot| {
+        if let Ok(mut slot) = slot.try_borrow_mut()
+            && let Some(mut producer) = slot.take()
+        {
+            producer.close(CLOSE);
+        }
+    });
+}
+
+#[derive(Default)]
+struct Publisher {
+    definitions: Option<u64>,
+    reloads: Option<u32>,
+    catalog: Catalog,
+    feed: Option<Feed>,
+    fingerprint: Option<u64>,
+    deliveries: Vec<Delivery>,
+    /// The error of the connection that the status shows now.
+    shown: Option<kafka::Error>,
+}
+
+impl Publisher {
+    fn turn(&mut self, worker: &Worker) -> Result<Turn, Failure> {
+        if !lifecycle::extension_is_here()? {
+            return Ok(Turn::Gone);
+        }
+        self.read_definitions(worker)?;
+        if !self.configure(worker)? {
+            return Ok(Turn::Wait(lifecycle::IDLE));
+        }
+        let outcome = PRODUCER.with_borrow_mut(|slot| match slot {
+            Some(producer) => self.publish(producer),
+            None => Ok(Turn::Wait(lifecycle::IDLE)),
+        });
+        if outcome.is_err() {
+            self.start_over();
+        }
+        outcome
+    }
+
+    fn read_definitions(&mut self, worker: &Worker) -> Result<(), Failure> {
+        let definitions = worker.database.definitions.load(Ordering::Acquire);
+        if self.definitions != Some(definitions) || self.feed.is_none() {
+            self.catalog = lifecycle::transaction(Catalog::load)?;
+            match &mut self.feed {
+                Some(feed) => feed.plans.refresh(),
+                None => {
+                    let (lanes, database) = lifecycle::transaction(|| {
+                        Ok((Lanes::new(position::load(CONSUMER)?), identity::database()))
+                    })?;
+                    let plans = Plans::new(settings::topic_prefix(&database), database);
+                    self.feed = Some(Feed::new(lanes, plans));
+                }
+            }
+            self.definitions = Some(definitions);
+        }
+        Ok(())
+    }
+
+    /// Makes the producer that the settings ask for; false where they ask for none.
+    fn configure(&mut self, worker: &Worker) -> Result<bool, Failure> {
+        let running = PRODUCER.with_borrow(Option::is_some);
+        if self.reloads == Some(worker.reloads()) && running {
+            return Ok(true);
+        }
+        let brokers = settings::kafka_brokers();
+        if brokers.is_empty() {
+            if self.reloads != Some(worker.reloads()) {
+                self.end_producer();
+                self.shown = None;
+                lifecycle::transaction(|| lifecycle::clear_error(CONSUMER, 0))?;
+                self.reloads = Some(worker.reloads());
+            }
+            return Ok(false);
+        }
+        let file = read_options_file()?;
+        let config = Config::parse(&brokers, &settings::kafka_options(), &file)
+            .map_err(failure)
+            .inspect_err(|_| self.end_producer())?;
+        // A new prefix means other topics: begin anew, with new plans.
+        if self.fingerprint != Some(config.fingerprint()) || self.reloads.is_some() || !running {
+            self.start_over();
+            let producer = Producer::new(&config).map_err(failure)?;
+            self.fingerprint = Some(config.fingerprint());
+            PRODUCER.set(Some(producer));
+            self.shown = None;
+            self.read_definitions(worker)?;
+            lifecycle::transaction(|| lifecycle::clear_error(CONSUMER, 0))?;
+        }
+        self.reloads = Some(worker.reloads());
+        Ok(true)
+    }
+
+    fn publish(&mut self, producer: &mut Producer) -> Result<Turn, Failure> {
+        let Some(feed) = self.feed.as_mut() else { return Ok(Turn::Again) };
+        producer.poll(Duration::ZERO, &mut self.deliveries);
+        let failed = feed.book(&mut self.deliveries);
+        let paused = self.catalog.paused(CONSUMER);
+        if !failed.is_empty() {
+            lifecycle::transaction(|| {
+                for org in &failed {
+                    let lane_position = feed.lanes.position(*org).clone();
+                    position::save(CONSUMER, *org, Some(&lane_position))?;
+                    if let Some(trouble) = feed.troubles().get(org) {
+                        lifecycle::note_error(
+                            CONSUMER,
+                            *org,
+                            "error",
+                            &failure_of(&trouble.error),
+                        )?;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        if feed.has_proof() {
+            lifecycle::transaction(|| {
+                for org in feed.save_proven(&paused)? {
+                    lifecycle::clear_error(CONSUMER, org)?;
+                }
+                Ok(())
+            })?;
+        }
+        show_health(producer, &mut self.shown)?;
+        if let Some(error) = producer.fatal() {
+            return Err(failure(error.clone()));
+        }
+        let catalog = &self.catalog;
+        let before: BTreeSet<i32> = feed.troubles().keys().copied().collect();
+        let fed = lifecycle::transaction(|| {
+            let Some(objects) = objects::objects() else { return Ok(None) };
+            let fed = feed.turn(&objects, catalog, producer)?;
+            for refused in &fed.refused {
+                set_aside(catalog, refused)?;
+            }
+            for (org, trouble) in feed.troubles() {
+                if !before.contains(org) {
+                    let lane_position = feed.lanes.position(*org).clone();
+                    position::save(CONSUMER, *org, Some(&lane_position))?;
+                    lifecycle::note_error(CONSUMER, *org, "error", &failure_of(&trouble.error))?;
+                }
+            }
+            Ok(Some(fed))
+        })?;
+        let Some(fed) = fed else { return Ok(Turn::Gone) };
+        let time = feed.next_try().unwrap_or(lifecycle::IDLE).min(lifecycle::IDLE);
+        if feed.has_proof() || (fed.more && feed.has_room(producer)) {
+            return Ok(Turn::Again);
+        }
+        Ok(Turn::WaitFor(time, producer.wake_fd()))
+    }
+
+    /// Back to what is proven, with a new producer: after an error there is no knowing what the old
+    /// one still has on its way.
+    fn start_over(&mut self) {
+        self.end_producer();
+        self.feed = None;
+    }
+
+    fn end_producer(&mut self) {
+        self.deliveries.clear();
+        if let Some(mut producer) = PRODUCER.take() {
+            producer.close(CLOSE);
+        }
+    }
+}
+
+fn failure(error: kafka::Error) -> Failure {
+    failure_of(&error)
+}
+
+fn failure_of(error: &kafka::Error) -> Failure {
+    Failure { message: error.to_string(), hint: error.hint() }
+}
+
+fn read_options_file() -> Result<String, Failure> {
+    let path = settings::kafka_options_file();
+    if path.is_empty() {
+        return Ok(String::new());
+    }
+    std::fs::read_to_string(&path).map_err(|error| {
+        Failure::from(Error::invalid(
+            format!("manifold.kafka_options_file \"{path}\" cannot be read: {error}"),
+            "Name a file that the server's operating system user may read.",
+        ))
+    })
+}
+
+/// Notes in `manifold.status` that the brokers are down, or up again.
+fn show_health(producer: &mut Producer, shown: &mut Option<kafka::Error>) -> Result<(), Failure> {
+    for event in producer.events() {
+        match event.kind {
+            EventKind::Error(error) => pgrx::log!("pg_manifold publisher: {error}"),
+            EventKind::Recovered => pgrx::log!("pg_manifold publisher: brokers answer again"),
+            EventKind::Log { text, .. } => pgrx::log!("pg_manifold publisher: librdkafka: {text}"),
+            EventKind::Dropped(more) => {
+                pgrx::log!("pg_manifold publisher: {more} more messages of librdkafka")
+            }
+        }
+    }
+    let down = match producer.health() {
+        Health::Down { reason, .. } => Some(reason.clone()),
+        Health::Connecting { .. } => shown.clone(),
+        Health::Up { .. } => None,
+    };
+    if down != *shown {
+        lifecycle::transaction(|| match &down {
+            Some(error) => lifecycle::note_error(CONSUMER, 0, "error", &failure_of(error)),
+            None => lifecycle::clear_error(CONSUMER, 0),
+        })?;
+        *shown = down;
+    }
+    Ok(())
+}
+
+/// Notes a change that Kafka will never take; the others go on.
+fn set_aside(catalog: &Catalog, refused: &Refused) -> crate::error::Result<()> {
+    let Some(source) = catalog.sources.get(&refused.source) else { return Ok(()) };
+    sql::run(
+        "INSERT INTO manifold.problem AS p (org, source, entity, record, field, reason, message, event_id) \
+         VALUES ($1, $2, 'kafka', $3, '*', 'not_published', $4, $5) \
+         ON CONFLICT (org, source, entity, record, field) DO UPDATE SET message = excluded.message, \
+           event_id = excluded.event_id, last_at = clock_timestamp(), times = p.times + 1",
+        &[
+            source.org.as_deref().unwrap_or("canonical").into(),
+            source.table.as_str().into(),
+            refused.key.as_str().into(),
+            refused.error.to_string().into(),
+            refused.event_id.as_str().into(),
+        ],
+    )?;
+    Ok(())
+}
