@@ -192,7 +192,8 @@ impl Backfill {
         let objects = objects::objects().ok_or_else(|| {
             Error::state("the change log is gone", "CREATE EXTENSION pg_manifold again.")
         })?;
-        let layout = layout::of(table.0, self.source, &objects);
+        // SAFETY: the table is open.
+        let layout = unsafe { layout::of(table.0, self.source, &objects) };
         let statement = Statement {
             source: self.source,
             layout: layout.id,

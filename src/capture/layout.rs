@@ -37,8 +37,11 @@ thread_local! {
 }
 
 /// The layout of an open table, for a source.
-pub fn of(relation: pg_sys::Relation, source: i32, objects: &Objects) -> Numbered {
-    // SAFETY: the relation is open.
+///
+/// # Safety
+/// The relation is open.
+pub unsafe fn of(relation: pg_sys::Relation, source: i32, objects: &Objects) -> Numbered {
+    // SAFETY: as promised.
     let table = unsafe { (*relation).rd_id };
     let (invalidations, aborts) = (objects::invalidations(), xact::aborts());
     let known = CACHE.with_borrow_mut(|cache| {

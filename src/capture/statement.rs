@@ -121,7 +121,7 @@ impl Transition {
     }
 
     /// The next row; valid until the one after it is asked for.
-    pub fn next(&mut self) -> Result<Option<Tuple<'_>>, Undescribable> {
+    pub fn next_row(&mut self) -> Result<Option<Tuple<'_>>, Undescribable> {
         // SAFETY: the slot holds a minimal tuple, as it was made for them.
         unsafe {
             pg_sys::tuplestore_select_read_pointer(self.store, self.pointer);
@@ -188,7 +188,7 @@ unsafe fn rebuild(slot: *mut pg_sys::TupleTableSlot) -> pg_sys::MinimalTuple {
 
 /// Appends all rows of one transition table (inserted or deleted rows).
 pub fn append_rows(rows: &mut Transition, appender: &mut Appender) -> Result<(), Undescribable> {
-    while let Some(tuple) = rows.next()? {
+    while let Some(tuple) = rows.next_row()? {
         appender.row(|out| tuple.write(out));
     }
     Ok(())
@@ -204,7 +204,7 @@ pub fn append_updates(
 ) -> Result<(), Undescribable> {
     let columns = &layout.layout.columns;
     loop {
-        let (old, new) = match (old_rows.next()?, new_rows.next()?) {
+        let (old, new) = match (old_rows.next_row()?, new_rows.next_row()?) {
             (Some(old), Some(new)) => (old, new),
             (None, None) => return Ok(()),
             _ => return Err(Undescribable("old and new rows differ in number".into())),

@@ -10,10 +10,7 @@ use super::error::Error;
 pub(super) fn parse(list: &str) -> Result<(String, Option<&'static str>), Error> {
     let mut brokers: Vec<String> = Vec::new();
     let mut protocol = None;
-    for address in list
-        .split([',', ' ', '\t', '\r', '\n'])
-        .filter(|a| !a.is_empty())
-    {
+    for address in list.split([',', ' ', '\t', '\r', '\n']).filter(|a| !a.is_empty()) {
         let (found, host_port) = split(address).map_err(|reason| bad(address, reason))?;
         if protocol.is_some_and(|before| found.is_some_and(|now| now != before)) {
             return Err(bad(address, "the brokers before it have another protocol"));
@@ -21,11 +18,7 @@ pub(super) fn parse(list: &str) -> Result<(String, Option<&'static str>), Error>
         protocol = protocol.or(found);
         brokers.push(host_port.to_owned());
     }
-    if brokers.is_empty() {
-        Err(Error::NoBrokers)
-    } else {
-        Ok((brokers.join(","), protocol))
-    }
+    if brokers.is_empty() { Err(Error::NoBrokers) } else { Ok((brokers.join(","), protocol)) }
 }
 
 fn bad(address: &str, reason: &str) -> Error {
@@ -34,10 +27,7 @@ fn bad(address: &str, reason: &str) -> Error {
         Some((_, host)) => format!("…@{host}"),
         None => address.to_owned(),
     };
-    Error::BadBroker {
-        address,
-        reason: reason.to_owned(),
-    }
+    Error::BadBroker { address, reason: reason.to_owned() }
 }
 
 /// The protocol and the `host:port` of one address.
@@ -61,9 +51,7 @@ fn split(address: &str) -> Result<(Option<&'static str>, &str), &'static str> {
         Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
         None => {
             !host.is_empty()
-                && host
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
         }
     };
     if !host_is_good {
@@ -99,11 +87,7 @@ mod tests {
             "kafka-1.example.com:9092,10.0.0.2:9093",
             None,
         );
-        good(
-            "kafka+ssl://a:9096,kafka+ssl://b:9096/",
-            "a:9096,b:9096",
-            Some("ssl"),
-        );
+        good("kafka+ssl://a:9096,kafka+ssl://b:9096/", "a:9096,b:9096", Some("ssl"));
         good("kafka://a:1", "a:1", Some("plaintext"));
         good("[::1]:9092", "[::1]:9092", None);
     }
@@ -124,10 +108,7 @@ mod tests {
             ("kafka+ssl://user:hunter2@a:9096", "\"…@a:9096\""),
         ] {
             let error = parse(list).expect_err(list).to_string();
-            assert!(
-                error.contains(named) && !error.contains("hunter2"),
-                "{error}"
-            );
+            assert!(error.contains(named) && !error.contains("hunter2"), "{error}");
         }
     }
 }

@@ -39,10 +39,7 @@ impl Config {
 
         let mut conf = new_conf()?;
         let mut options = vec![("bootstrap.servers".to_owned(), brokers.clone())];
-        let defaults = DEFAULTS
-            .iter()
-            .map(|(n, v)| (*n, *v))
-            .chain([compression(&conf)]);
+        let defaults = DEFAULTS.iter().map(|(n, v)| (*n, *v)).chain([compression(&conf)]);
         options.extend(defaults.map(|(n, v)| (n.to_owned(), v.to_owned())));
         if let Some(protocol) = protocol {
             options.push(("security.protocol".to_owned(), protocol.to_owned()));
@@ -55,13 +52,7 @@ impl Config {
             if let Some((_, why)) = OURS.iter().find(|(name, _)| *name == option.name) {
                 return Err(not_allowed(&option.name, why));
             }
-            set(
-                &mut conf,
-                &option.name,
-                &option.value,
-                &option.place,
-                before,
-            )?;
+            set(&mut conf, &option.name, &option.value, &option.place, before)?;
             check_guarantees(&conf, &option.name)?;
             before = Some(option);
         }
@@ -69,11 +60,7 @@ impl Config {
         options.retain(|(name, _)| !written.iter().any(|w| w.name == *name));
         options.extend(written.into_iter().map(|w| (w.name, w.value)));
         let files = stamps(&options);
-        Ok(Config {
-            brokers,
-            options,
-            files,
-        })
+        Ok(Config { brokers, options, files })
     }
 
     /// The brokers as librdkafka takes them: `host:port`, with commas.
@@ -84,11 +71,7 @@ impl Config {
     /// The options in the order in which they are set, secret values hidden.
     pub fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
         self.options.iter().map(|(name, value)| {
-            let value = if is_secret(name) {
-                "(hidden)"
-            } else {
-                value.as_str()
-            };
+            let value = if is_secret(name) { "(hidden)" } else { value.as_str() };
             (name.as_str(), value)
         })
     }
@@ -129,16 +112,11 @@ impl fmt::Debug for Config {
 }
 
 fn new_conf() -> Result<Conf, Error> {
-    Conf::new().ok_or_else(|| Error::NotStarted {
-        reason: "out of memory".to_owned(),
-    })
+    Conf::new().ok_or_else(|| Error::NotStarted { reason: "out of memory".to_owned() })
 }
 
 fn not_allowed(option: &str, reason: &str) -> Error {
-    Error::OptionNotAllowed {
-        option: option.to_owned(),
-        reason: reason.to_owned(),
-    }
+    Error::OptionNotAllowed { option: option.to_owned(), reason: reason.to_owned() }
 }
 
 /// lz4 costs the least per byte saved; a build without it has zstd, or nothing.
@@ -156,17 +134,12 @@ fn set(
     place: &str,
     before: Option<&Written>,
 ) -> Result<(), Error> {
-    let bad = |reason: String| Error::BadValue {
-        option: name.to_owned(),
-        reason,
-    };
+    let bad = |reason: String| Error::BadValue { option: name.to_owned(), reason };
     match conf.set(name, value) {
         Ok(()) => {}
         Err(Refusal::Unknown) => return Err(unknown(conf, name, place, before)),
         Err(Refusal::Invalid(_)) if is_secret(name) => {
-            return Err(bad(
-                "librdkafka refuses it (the value is not shown)".to_owned()
-            ));
+            return Err(bad("librdkafka refuses it (the value is not shown)".to_owned()));
         }
         Err(Refusal::Invalid(text)) => return Err(bad(text)),
     }
@@ -177,9 +150,7 @@ fn set(
         && value.parse() != Ok(taken)
         && !value.starts_with("0x")
     {
-        return Err(bad(format!(
-            "\"{value}\" is not a whole number in its range"
-        )));
+        return Err(bad(format!("\"{value}\" is not a whole number in its range")));
     }
     Ok(())
 }
@@ -188,21 +159,11 @@ fn set(
 /// a semicolon, and is not shown.
 fn unknown(conf: &Conf, name: &str, place: &str, before: Option<&Written>) -> Error {
     if let Some(before) = before.filter(|b| b.place == place && is_secret(&b.name)) {
-        let reason = format!(
-            "what follows \"{}\" is no option; quote its value",
-            before.name
-        );
-        return Error::BadSyntax {
-            place: place.to_owned(),
-            reason,
-        };
+        let reason = format!("what follows \"{}\" is no option; quote its value", before.name);
+        return Error::BadSyntax { place: place.to_owned(), reason };
     }
     let nearest = nearest(conf, name);
-    Error::UnknownOption {
-        option: name.to_owned(),
-        place: place.to_owned(),
-        nearest,
-    }
+    Error::UnknownOption { option: name.to_owned(), place: place.to_owned(), nearest }
 }
 
 /// Refuses what would let a position move without proof or the messages of a key change places.
@@ -216,16 +177,10 @@ fn check_guarantees(conf: &Conf, option: &str) -> Result<(), Error> {
         ));
     }
     if !is("request.required.acks", "-1") {
-        return Err(not_allowed(
-            option,
-            "only acks=all proves that a message is safe",
-        ));
+        return Err(not_allowed(option, "only acks=all proves that a message is safe"));
     }
     if is("partitioner", "random") {
-        return Err(not_allowed(
-            option,
-            "messages of a key must stay in one partition",
-        ));
+        return Err(not_allowed(option, "messages of a key must stay in one partition"));
     }
     Ok(())
 }
@@ -250,9 +205,7 @@ fn stamps(options: &[(String, String)]) -> Vec<(String, Option<(SystemTime, u64)
     });
     paths
         .map(|(_, path)| {
-            let stamp = fs::metadata(path)
-                .ok()
-                .and_then(|m| Some((m.modified().ok()?, m.len())));
+            let stamp = fs::metadata(path).ok().and_then(|m| Some((m.modified().ok()?, m.len())));
             (path.clone(), stamp)
         })
         .collect()

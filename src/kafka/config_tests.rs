@@ -8,10 +8,7 @@ fn parse(setting: &str) -> Result<Config, Error> {
 }
 
 fn get<'a>(config: &'a Config, name: &str) -> Option<&'a str> {
-    config
-        .shown()
-        .find(|(n, _)| *n == name)
-        .map(|(_, value)| value)
+    config.shown().find(|(n, _)| *n == name).map(|(_, value)| value)
 }
 
 #[test]
@@ -69,13 +66,8 @@ fn unknown_options_come_with_a_suggestion() {
         let error = parse(written).expect_err(written);
         assert!(error.hint().is_some_and(|h| h.contains(meant)), "{error:?}");
     }
-    let error = parse("no.such.thing.at.all=1")
-        .expect_err("unknown")
-        .to_string();
-    assert!(
-        error.contains("\"no.such.thing.at.all\" (line 1"),
-        "{error}"
-    );
+    let error = parse("no.such.thing.at.all=1").expect_err("unknown").to_string();
+    assert!(error.contains("\"no.such.thing.at.all\" (line 1"), "{error}");
 }
 
 #[test]
@@ -113,23 +105,12 @@ fn secrets_never_appear() {
 
 #[test]
 fn the_second_half_of_an_unquoted_secret_is_not_shown() {
-    let error = parse("sasl.password=top;hunter2=x")
-        .expect_err("cut in two")
-        .to_string();
-    assert!(
-        !error.contains("hunter2") && error.contains("sasl.password"),
-        "{error}"
-    );
-    for setting in [
-        "sasl.pasword=hunter2",
-        "sasl.pasword='hunter2'",
-        "sasl.password=a\u{0}hunter2",
-    ] {
+    let error = parse("sasl.password=top;hunter2=x").expect_err("cut in two").to_string();
+    assert!(!error.contains("hunter2") && error.contains("sasl.password"), "{error}");
+    for setting in ["sasl.pasword=hunter2", "sasl.pasword='hunter2'", "sasl.password=a\u{0}hunter2"]
+    {
         let error = parse(setting).expect_err(setting);
-        assert!(
-            !format!("{error} {error:?} {:?}", error.hint()).contains("hunter2"),
-            "{error}"
-        );
+        assert!(!format!("{error} {error:?} {:?}", error.hint()).contains("hunter2"), "{error}");
     }
 }
 
@@ -146,14 +127,8 @@ fn urls_choose_the_protocol_and_contradictions_are_errors() {
 #[test]
 fn a_change_is_noticed_also_in_a_file_that_an_option_names() {
     let same = |a: &Config, b: &Config| a == b && a.fingerprint() == b.fingerprint();
-    assert!(same(
-        &parse("linger.ms=2").expect("valid"),
-        &parse("linger.ms=2").expect("valid")
-    ));
-    assert!(!same(
-        &parse("linger.ms=2").expect("valid"),
-        &parse("linger.ms=3").expect("valid")
-    ));
+    assert!(same(&parse("linger.ms=2").expect("valid"), &parse("linger.ms=2").expect("valid")));
+    assert!(!same(&parse("linger.ms=2").expect("valid"), &parse("linger.ms=3").expect("valid")));
 
     let file = tempfile::NamedTempFile::new().expect("a file");
     let setting = format!("ssl.ca.location={}", file.path().display());

@@ -37,28 +37,13 @@ pub(super) const DEFAULTS: &[(&str, &str)] = &[
 
 /// Options that are not the admin's to set, and why.
 pub(super) const OURS: &[(&str, &str)] = &[
-    (
-        "bootstrap.servers",
-        "the brokers are given by the broker list",
-    ),
-    (
-        "metadata.broker.list",
-        "the brokers are given by the broker list",
-    ),
-    (
-        "delivery.report.only.error",
-        "positions move only with the broker's acknowledgement",
-    ),
+    ("bootstrap.servers", "the brokers are given by the broker list"),
+    ("metadata.broker.list", "the brokers are given by the broker list"),
+    ("delivery.report.only.error", "positions move only with the broker's acknowledgement"),
     ("enabled_events", "it is set by the extension"),
     ("log.queue", "it is set by the extension"),
-    (
-        "internal.termination.signal",
-        "signals belong to the Postgres server",
-    ),
-    (
-        "transactional.id",
-        "this producer sends without transactions",
-    ),
+    ("internal.termination.signal", "signals belong to the Postgres server"),
+    ("transactional.id", "this producer sends without transactions"),
     ("queuing.strategy", "messages of a key must stay in order"),
 ];
 
@@ -77,10 +62,7 @@ const ALIASES: &[&str] = &[
 /// The option whose name is close to this one, if there is any.
 pub(super) fn nearest(conf: &Conf, name: &str) -> Option<String> {
     let known = conf.names();
-    let known = known
-        .iter()
-        .map(String::as_str)
-        .chain(ALIASES.iter().copied());
+    let known = known.iter().map(String::as_str).chain(ALIASES.iter().copied());
     known
         .map(|candidate| (distance(candidate, name), candidate))
         .min()
@@ -94,9 +76,7 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, x) in a.bytes().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
         for (j, y) in b.bytes().enumerate() {
-            let best = (diagonal + usize::from(x != y))
-                .min(row[j] + 1)
-                .min(row[j + 1] + 1);
+            let best = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
             diagonal = std::mem::replace(&mut row[j + 1], best);
         }
     }

@@ -38,11 +38,7 @@ pub enum SendError {
     /// The queue is full: poll, and try again.
     QueueFull,
     /// This message can never go; `size` is that of key and value in bytes.
-    Refused {
-        topic: String,
-        size: usize,
-        error: Error,
-    },
+    Refused { topic: String, size: usize, error: Error },
     /// The topic cannot be written now (it does not exist, say); other topics can.
     TopicUnavailable { topic: String, error: Error },
     /// This producer can send no more: close it, make a new one, and go on from the last proven

@@ -14,11 +14,7 @@ pub enum Error {
     /// The options cannot be read; `place` says where, such as "line 3 of the options file".
     BadSyntax { place: String, reason: String },
     /// librdkafka has no option of that name.
-    UnknownOption {
-        option: String,
-        place: String,
-        nearest: Option<String>,
-    },
+    UnknownOption { option: String, place: String, nearest: Option<String> },
     /// librdkafka refuses the value of this option.
     BadValue { option: String, reason: String },
     /// The option would break what the product promises, or is set by it.
@@ -42,17 +38,9 @@ pub enum Error {
     /// A message is larger than the client (`size` in bytes) or the broker (no size) accepts.
     TooLarge { topic: String, size: Option<usize> },
     /// The broker will never take this message, for a reason other than its size.
-    Rejected {
-        topic: String,
-        code: Code,
-        reason: String,
-    },
+    Rejected { topic: String, code: Code, reason: String },
     /// The message could not be delivered for now.
-    NotDelivered {
-        topic: String,
-        code: Code,
-        reason: String,
-    },
+    NotDelivered { topic: String, code: Code, reason: String },
     /// This producer can send no more; a new one can.
     Fatal { code: Code, reason: String },
     /// Any other error of the connection.
@@ -96,26 +84,15 @@ impl Error {
             Code::INVALID_MSG
             | Code::INVALID_RECORD
             | Code::INVALID_TIMESTAMP
-            | Code::POLICY_VIOLATION => Error::Rejected {
-                topic,
-                code,
-                reason,
-            },
+            | Code::POLICY_VIOLATION => Error::Rejected { topic, code, reason },
             Code::LOCAL_FATAL => Error::Fatal { code, reason },
-            _ => Error::NotDelivered {
-                topic,
-                code,
-                reason,
-            },
+            _ => Error::NotDelivered { topic, code, reason },
         }
     }
 
     /// Whether the same message may be taken another time, be it after the admin has acted.
     pub fn is_retriable(&self) -> bool {
-        !matches!(
-            self,
-            Error::TooLarge { .. } | Error::Rejected { .. } | Error::BadTopic { .. }
-        )
+        !matches!(self, Error::TooLarge { .. } | Error::Rejected { .. } | Error::BadTopic { .. })
     }
 
     /// Whether the producer has to be replaced.
@@ -138,16 +115,10 @@ impl fmt::Display for Error {
                 write!(f, "there is no Kafka option \"{option}\" ({place})")
             }
             Error::BadValue { option, reason } => {
-                write!(
-                    f,
-                    "invalid value for the Kafka option \"{option}\": {reason}"
-                )
+                write!(f, "invalid value for the Kafka option \"{option}\": {reason}")
             }
             Error::OptionNotAllowed { option, reason } => {
-                write!(
-                    f,
-                    "the Kafka option \"{option}\" cannot be set like this: {reason}"
-                )
+                write!(f, "the Kafka option \"{option}\" cannot be set like this: {reason}")
             }
             Error::NotStarted { reason } => write!(f, "the Kafka client cannot start: {reason}"),
             Error::Unreachable { reason } => write!(f, "no Kafka broker can be reached: {reason}"),
@@ -156,20 +127,10 @@ impl fmt::Display for Error {
             }
             Error::Tls { reason } => write!(f, "no TLS connection to the Kafka broker: {reason}"),
             Error::Authentication { reason } => {
-                write!(
-                    f,
-                    "the Kafka broker does not accept our credentials: {reason}"
-                )
+                write!(f, "the Kafka broker does not accept our credentials: {reason}")
             }
-            Error::Denied {
-                topic: Some(topic),
-                code,
-            } => {
-                write!(
-                    f,
-                    "not allowed to write to Kafka topic \"{topic}\" ({})",
-                    code.name()
-                )
+            Error::Denied { topic: Some(topic), code } => {
+                write!(f, "not allowed to write to Kafka topic \"{topic}\" ({})", code.name())
             }
             Error::Denied { topic: None, code } => {
                 write!(f, "not allowed by the Kafka cluster ({})", code.name())
@@ -178,37 +139,20 @@ impl fmt::Display for Error {
             Error::BadTopic { topic, reason } => {
                 write!(f, "\"{topic}\" cannot be a Kafka topic: {reason}")
             }
-            Error::TooLarge {
-                topic,
-                size: Some(size),
-            } => {
-                write!(
-                    f,
-                    "a message of {size} bytes is too large for Kafka topic \"{topic}\""
-                )
+            Error::TooLarge { topic, size: Some(size) } => {
+                write!(f, "a message of {size} bytes is too large for Kafka topic \"{topic}\"")
             }
             Error::TooLarge { topic, size: None } => {
-                write!(
-                    f,
-                    "the broker finds a message too large for Kafka topic \"{topic}\""
-                )
+                write!(f, "the broker finds a message too large for Kafka topic \"{topic}\"")
             }
-            Error::Rejected {
-                topic,
-                code,
-                reason,
-            } => {
+            Error::Rejected { topic, code, reason } => {
                 let code = code.name();
                 write!(
                     f,
                     "the broker refuses a message for Kafka topic \"{topic}\": {reason} ({code})"
                 )
             }
-            Error::NotDelivered {
-                topic,
-                code,
-                reason,
-            } => {
+            Error::NotDelivered { topic, code, reason } => {
                 let code = code.name();
                 write!(
                     f,
@@ -233,24 +177,13 @@ mod tests {
     fn errors_of_a_message_name_the_topic_and_the_way_out() {
         let of = |code| Error::of_message(code, "crm.acme.lead", "reason");
         let unknown = of(Code::LOCAL_UNKNOWN_TOPIC);
-        assert_eq!(
-            unknown.to_string(),
-            "Kafka topic \"crm.acme.lead\" does not exist"
-        );
-        assert!(
-            unknown
-                .hint()
-                .is_some_and(|h| h.contains("--create --topic 'crm.acme.lead'"))
-        );
+        assert_eq!(unknown.to_string(), "Kafka topic \"crm.acme.lead\" does not exist");
+        assert!(unknown.hint().is_some_and(|h| h.contains("--create --topic 'crm.acme.lead'")));
         assert!(unknown.is_retriable() && !unknown.is_fatal());
         assert!(!of(Code::MSG_SIZE_TOO_LARGE).is_retriable());
         assert!(!of(Code::INVALID_RECORD).is_retriable());
         assert!(of(Code::LOCAL_FATAL).is_fatal());
-        assert!(
-            of(Code::TOPIC_DENIED)
-                .hint()
-                .is_some_and(|h| h.contains("kafka-acls.sh"))
-        );
+        assert!(of(Code::TOPIC_DENIED).hint().is_some_and(|h| h.contains("kafka-acls.sh")));
         assert!(of(Code::LOCAL_TIMED_OUT).to_string().contains("_TIMED_OUT"));
     }
 }

@@ -24,11 +24,7 @@ pub enum EventKind {
     /// A broker answers again after none did.
     Recovered,
     /// A line of the library's log; level as in syslog, 4 being a warning and 3 an error.
-    Log {
-        level: i32,
-        facility: String,
-        text: String,
-    },
+    Log { level: i32, facility: String, text: String },
     /// So many more different events were dropped.
     Dropped(u32),
 }
@@ -55,10 +51,7 @@ impl Journal {
         let dropped = mem::take(&mut self.dropped);
         let mut events = mem::take(&mut self.events);
         if dropped > 0 {
-            events.push(ClientEvent {
-                kind: EventKind::Dropped(dropped),
-                times: 1,
-            });
+            events.push(ClientEvent { kind: EventKind::Dropped(dropped), times: 1 });
         }
         events
     }
@@ -67,10 +60,7 @@ impl Journal {
 /// A reason without what differs each time it happens ("(after 3ms in state CONNECT, 2 identical
 /// error(s) suppressed)"), so that the same error is the same text.
 pub(super) fn clean(reason: &str) -> &str {
-    reason
-        .find(" (after ")
-        .map_or(reason, |end| &reason[..end])
-        .trim()
+    reason.find(" (after ").map_or(reason, |end| &reason[..end]).trim()
 }
 
 #[cfg(test)]
@@ -78,11 +68,7 @@ mod tests {
     use super::*;
 
     fn line(text: &str) -> EventKind {
-        EventKind::Log {
-            level: 4,
-            facility: "FAIL".to_owned(),
-            text: text.to_owned(),
-        }
+        EventKind::Log { level: 4, facility: "FAIL".to_owned(), text: text.to_owned() }
     }
 
     #[test]
@@ -91,13 +77,7 @@ mod tests {
         for _ in 0..1000 {
             journal.add(line("refused"));
         }
-        assert_eq!(
-            journal.take(),
-            [ClientEvent {
-                kind: line("refused"),
-                times: 1000
-            }]
-        );
+        assert_eq!(journal.take(), [ClientEvent { kind: line("refused"), times: 1000 }]);
         assert_eq!(journal.take(), []);
     }
 

@@ -49,15 +49,8 @@ pub(super) struct Tracker {
 
 impl Tracker {
     pub(super) fn new() -> Tracker {
-        let health = Health::Connecting {
-            since: SystemTime::now(),
-        };
-        Tracker {
-            health,
-            doubt: None,
-            last: None,
-            probed: None,
-        }
+        let health = Health::Connecting { since: SystemTime::now() };
+        Tracker { health, doubt: None, last: None, probed: None }
     }
 
     pub(super) fn health(&self) -> &Health {
@@ -77,11 +70,7 @@ impl Tracker {
     /// The library has given up on every broker that it knows (for now). Why, it mostly said before.
     pub(super) fn all_down(&mut self, reason: Error, now: Instant) -> Option<Change> {
         let recent = |(at, _): &&(Instant, Error)| now.duration_since(*at) < EXPLAINS;
-        let last = self
-            .last
-            .as_ref()
-            .filter(recent)
-            .map(|(_, error)| error.clone());
+        let last = self.last.as_ref().filter(recent).map(|(_, error)| error.clone());
         let (_, reason) = self.doubt.get_or_insert((now, last.unwrap_or(reason)));
         let reason = reason.clone();
         self.fall(reason)
@@ -91,10 +80,7 @@ impl Tracker {
         if matches!(self.health, Health::Down { .. }) {
             return None;
         }
-        self.health = Health::Down {
-            since: SystemTime::now(),
-            reason: reason.clone(),
-        };
+        self.health = Health::Down { since: SystemTime::now(), reason: reason.clone() };
         Some(Change::Fell(reason))
     }
 
@@ -106,19 +92,14 @@ impl Tracker {
             Health::Connecting { .. } => None,
             Health::Down { .. } => Some(Change::Recovered),
         };
-        self.health = Health::Up {
-            since: SystemTime::now(),
-        };
+        self.health = Health::Up { since: SystemTime::now() };
         change
     }
 
     /// Whether it is time to look for a connected broker.
     pub(super) fn probe_due(&self, now: Instant) -> bool {
         let settled = matches!(self.health, Health::Up { .. }) && self.doubt.is_none();
-        !settled
-            && self
-                .probed
-                .is_none_or(|at| now.duration_since(at) >= PROBE_EVERY)
+        !settled && self.probed.is_none_or(|at| now.duration_since(at) >= PROBE_EVERY)
     }
 
     /// What the probe found, and whether messages are on the way.
@@ -147,15 +128,11 @@ mod tests {
     use super::*;
 
     fn refused() -> Error {
-        Error::Unreachable {
-            reason: "refused".to_owned(),
-        }
+        Error::Unreachable { reason: "refused".to_owned() }
     }
 
     fn denied() -> Error {
-        Error::Authentication {
-            reason: "wrong password".to_owned(),
-        }
+        Error::Authentication { reason: "wrong password".to_owned() }
     }
 
     fn is_down(tracker: &Tracker, because: &Error) -> bool {
@@ -170,12 +147,7 @@ mod tests {
     fn all_brokers_gone_is_down_for_the_reason_said_before() {
         let (mut tracker, now) = (Tracker::new(), Instant::now());
         tracker.error(refused(), now);
-        tracker.all_down(
-            Error::Unreachable {
-                reason: "1/1 brokers are down".to_owned(),
-            },
-            now,
-        );
+        tracker.all_down(Error::Unreachable { reason: "1/1 brokers are down".to_owned() }, now);
         assert!(is_down(&tracker, &refused()));
         tracker.error(denied(), now);
         assert!(is_down(&tracker, &denied()), "the latest reason counts");
@@ -223,17 +195,12 @@ mod tests {
     #[test]
     fn an_error_that_the_library_does_not_repeat_still_explains() {
         let (mut tracker, now) = (Tracker::new(), Instant::now());
-        let all = || Error::Unreachable {
-            reason: "1/1 brokers are down".to_owned(),
-        };
+        let all = || Error::Unreachable { reason: "1/1 brokers are down".to_owned() };
         tracker.error(refused(), now);
         tracker.proof();
         let change = tracker.all_down(all(), now + EXPLAINS / 2);
         assert_eq!(change, Some(Change::Fell(refused())));
         tracker.proof();
-        assert_eq!(
-            tracker.all_down(all(), now + EXPLAINS),
-            Some(Change::Fell(all()))
-        );
+        assert_eq!(tracker.all_down(all(), now + EXPLAINS), Some(Change::Fell(all())));
     }
 }

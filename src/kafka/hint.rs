@@ -17,10 +17,7 @@ impl Error {
                  semicolon or begins with a space belongs in quotes. Lines that begin with # are \
                  comments."
             }
-            Error::UnknownOption {
-                nearest: Some(nearest),
-                ..
-            } => {
+            Error::UnknownOption { nearest: Some(nearest), .. } => {
                 return Some(format!("Perhaps you meant \"{nearest}\"."));
             }
             Error::UnknownOption { .. } => {
@@ -42,9 +39,7 @@ impl Error {
                 "Check sasl.mechanism, sasl.username and sasl.password against what the broker was \
                  told, and that the listener on this port takes SASL."
             }
-            Error::Denied {
-                topic: Some(topic), ..
-            } => {
+            Error::Denied { topic: Some(topic), .. } => {
                 return Some(format!(
                     "Allow it on the broker: kafka-acls.sh --bootstrap-server <broker> --add \
                      --allow-principal User:<name> --operation Write --operation Describe \

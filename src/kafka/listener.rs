@@ -43,41 +43,21 @@ impl Listener {
             Happening::Delivered { token } => {
                 self.pending = self.pending.saturating_sub(1);
                 self.proof();
-                deliver(Delivery {
-                    token,
-                    result: Ok(()),
-                });
+                deliver(Delivery { token, result: Ok(()) });
             }
-            Happening::Failed {
-                token,
-                code,
-                topic,
-                reason,
-                possibly_written,
-            } => {
+            Happening::Failed { token, code, topic, reason, possibly_written } => {
                 self.pending = self.pending.saturating_sub(1);
                 if code.is_from_broker() {
                     self.proof();
                 }
                 let failure = self.failure(code, topic, reason, possibly_written);
-                deliver(Delivery {
-                    token,
-                    result: Err(failure),
-                });
+                deliver(Delivery { token, result: Err(failure) });
             }
-            Happening::Error {
-                code,
-                reason,
-                fatal: false,
-            } => self.error(code, reason),
+            Happening::Error { code, reason, fatal: false } => self.error(code, reason),
             Happening::Error { code, reason, .. } => {
                 self.fail(code, reason);
             }
-            Happening::Log {
-                level,
-                facility,
-                text,
-            } => self.log(level, facility, text),
+            Happening::Log { level, facility, text } => self.log(level, facility, text),
         }
     }
 
@@ -94,11 +74,7 @@ impl Listener {
             }
             _ => {}
         }
-        self.journal.add(EventKind::Log {
-            level,
-            facility: facility.to_owned(),
-            text,
-        });
+        self.journal.add(EventKind::Log { level, facility: facility.to_owned(), text });
     }
 
     fn proof(&mut self) {

@@ -58,34 +58,21 @@ pub(super) fn read(text: &str, source: Source) -> Result<Vec<Written>, Error> {
         let line = 1 + text[..text.len() - rest.len()].matches('\n').count();
         let place = source.place(line);
         let end = rest.find(|c| source.ends_value(c)).unwrap_or(rest.len());
-        let fault = |reason: &str| Error::BadSyntax {
-            place: place.clone(),
-            reason: reason.into(),
-        };
+        let fault = |reason: &str| Error::BadSyntax { place: place.clone(), reason: reason.into() };
         let Some(equals) = rest[..end].find('=') else {
             return Err(fault("an entry without \"=\""));
         };
         let name = rest[..equals].trim();
         if !looks_like_a_name(name) {
-            return Err(fault(
-                "an option's name has letters, digits, dots and underscores only",
-            ));
+            return Err(fault("an option's name has letters, digits, dots and underscores only"));
         }
         if options.iter().any(|o| o.name == name) {
             return Err(fault("an option is given a second time"));
         }
         let after = rest[equals + 1..].trim_start_matches([' ', '\t']);
         let (value, remainder) = read_value(after, source).map_err(fault)?;
-        let value = if name.ends_with(".pem") {
-            value.replace("\\n", "\n")
-        } else {
-            value
-        };
-        options.push(Written {
-            name: name.to_owned(),
-            value,
-            place,
-        });
+        let value = if name.ends_with(".pem") { value.replace("\\n", "\n") } else { value };
+        options.push(Written { name: name.to_owned(), value, place });
         rest = remainder;
     }
 }
@@ -93,9 +80,7 @@ pub(super) fn read(text: &str, source: Source) -> Result<Vec<Written>, Error> {
 fn looks_like_a_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 80
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 /// The value that the text begins with, and what follows it.
@@ -138,13 +123,9 @@ fn read_pem(text: &str) -> Result<(String, &str), &'static str> {
     let mut end = 0;
     loop {
         let block = &text[end..];
-        let tail = block
-            .find("-----END ")
-            .ok_or("a PEM text without its END line")?;
+        let tail = block.find("-----END ").ok_or("a PEM text without its END line")?;
         let label = tail + "-----END ".len();
-        let close = block[label..]
-            .find("-----")
-            .ok_or("a PEM text without its END line")?;
+        let close = block[label..].find("-----").ok_or("a PEM text without its END line")?;
         end += label + close + "-----".len();
         // A next block follows after a line end, written as such or as the two characters \n.
         let next = text[end..].trim_start_matches(|c: char| c.is_whitespace());
@@ -176,19 +157,13 @@ mod tests {
     fn a_setting_has_semicolons_or_lines() {
         let expected = vec![pair("a.b", "1"), pair("c", "x=y")];
         assert_eq!(pairs("a.b=1; c = x=y ;", Source::Setting), expected);
-        assert_eq!(
-            pairs("# note; d=3\n a.b = 1\r\n\n c=x=y", Source::Setting),
-            expected
-        );
+        assert_eq!(pairs("# note; d=3\n a.b = 1\r\n\n c=x=y", Source::Setting), expected);
         assert_eq!(pairs("", Source::Setting), []);
     }
 
     #[test]
     fn a_file_keeps_semicolons() {
-        assert_eq!(
-            pairs("sasl.password=a;b\n", Source::File),
-            [pair("sasl.password", "a;b")]
-        );
+        assert_eq!(pairs("sasl.password=a;b\n", Source::File), [pair("sasl.password", "a;b")]);
     }
 
     #[test]
@@ -219,15 +194,10 @@ mod tests {
             ("ssl.key.pem=-----BEGIN KEY-----\nhunter2", 1),
             ("sasl.password='hun'ter2", 1),
         ] {
-            let Err(error) = read(text, Source::Setting) else {
-                panic!("{text} was read")
-            };
+            let Err(error) = read(text, Source::Setting) else { panic!("{text} was read") };
             let error = error.to_string();
             assert!(error.contains(&format!("line {line} of")), "{error}");
-            assert!(
-                !error.contains("hunter2") && !error.contains("ter2"),
-                "{error}"
-            );
+            assert!(!error.contains("hunter2") && !error.contains("ter2"), "{error}");
         }
     }
 }

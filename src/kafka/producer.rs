@@ -95,14 +95,7 @@ impl Producer {
         let Some(client) = &mut self.client else {
             return Err(SendError::Fatal(closed()));
         };
-        let message = Message {
-            topic,
-            key,
-            value,
-            headers,
-            timestamp_ms,
-            token,
-        };
+        let message = Message { topic, key, value, headers, timestamp_ms, token };
         match client.produce(&message) {
             Ok(()) => {
                 self.listener.pending += 1;
@@ -124,10 +117,7 @@ impl Producer {
             return SendError::Fatal(self.listener.fail(code, &reason));
         }
         let error = match Error::of_message(code, topic, code.description()) {
-            Error::TooLarge { topic, .. } => Error::TooLarge {
-                topic,
-                size: Some(size),
-            },
+            Error::TooLarge { topic, .. } => Error::TooLarge { topic, size: Some(size) },
             error => error,
         };
         let topic = topic.to_owned();
@@ -166,9 +156,7 @@ impl Producer {
             && self.listener.tracker.probe_due(now)
         {
             let change =
-                self.listener
-                    .tracker
-                    .probed(client.probe(), self.listener.pending > 0, now);
+                self.listener.tracker.probed(client.probe(), self.listener.pending > 0, now);
             self.listener.tell(change);
         }
     }
@@ -261,8 +249,5 @@ impl Producer {
 }
 
 fn closed() -> Error {
-    Error::Fatal {
-        code: Code::LOCAL_FATAL,
-        reason: "it has been closed".to_owned(),
-    }
+    Error::Fatal { code: Code::LOCAL_FATAL, reason: "it has been closed".to_owned() }
 }

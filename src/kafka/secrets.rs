@@ -10,16 +10,7 @@ pub(super) fn is_secret(name: &str) -> bool {
         "sasl.kerberos.service.name",
     ];
     let name = name.to_ascii_lowercase();
-    let telling = [
-        "password",
-        "passphrase",
-        "secret",
-        "token",
-        ".key",
-        "_key",
-        ".pem",
-        "sasl",
-    ];
+    let telling = ["password", "passphrase", "secret", "token", ".key", "_key", ".pem", "sasl"];
     !PUBLIC.contains(&name.as_str()) && telling.iter().any(|word| name.contains(word))
 }
 

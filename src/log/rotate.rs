@@ -34,9 +34,10 @@ pub fn rotate(objects: &Objects) -> Result<Rotated> {
             u64::from(table.blocks()) * block
         })
         .collect();
+    let log_size = sizes.iter().sum();
     let mut rotated = Rotated::default();
     for number in (0..3).filter(|&number| number != current && sizes[number] > 0) {
-        if !needed(number, sizes.iter().sum())? && empty(objects, number, sizes.iter().sum())? {
+        if !needed(number, log_size, false)? && empty(objects, number, log_size)? {
             rotated.emptied += 1;
         }
     }
@@ -47,7 +48,7 @@ pub fn rotate(objects: &Objects) -> Result<Rotated> {
     } else if sizes[current] > 0
         && is_empty(objects, next)
         && sizes[current] >= IDLE_SIZE
-        && !needed(current, sizes.iter().sum())?
+        && !needed(current, log_size, false)?
     {
         // All is consumed: the next round can give the space back.
         database.log_table.store(next as u32, Ordering::Relaxed);
@@ -62,15 +63,15 @@ fn is_empty(objects: &Objects, number: usize) -> bool {
     Table::open(objects.tables[number], pg_sys::AccessShareLock).blocks() == 0
 }
 
-/// Whether any consumer has still to read something in a table.
-fn needed(number: usize, log_size: u64) -> Result<bool> {
+/// Whether any consumer has still to read something in a table. With a fresh snapshot, which takes
+/// a transaction id, what was committed since the transaction began counts too.
+fn needed(number: usize, log_size: u64, fresh: bool) -> Result<bool> {
     // A publisher that has nowhere to publish holds the log only while there is room.
     let publisher = !settings::kafka_brokers().is_empty() || log_size < settings::max_log_size();
-    // With a fresh snapshot: what was committed since the transaction began counts.
-    let needed = sql::run_one(
-        &format!("SELECT manifold.log_needed('manifold.change_{number}', $1)"),
-        &[publisher.into()],
-    )?;
+    let query = format!("SELECT manifold.log_needed('manifold.change_{number}', $1)");
+    let arguments = [publisher.into()];
+    let needed =
+        if fresh { sql::run_one(&query, &arguments)? } else { sql::one(&query, &arguments)? };
     Ok(needed.unwrap_or(true))
 }
 
@@ -80,7 +81,7 @@ fn empty(objects: &Objects, number: usize, log_size: u64) -> Result<bool> {
         return Ok(false);
     };
     drop(table);
-    if needed(number, log_size)? {
+    if needed(number, log_size, true)? {
         return Ok(false);
     }
     sql::run(&format!("TRUNCATE manifold.change_{number}"), &[])?;

@@ -68,19 +68,14 @@ impl Target {
                 &[self.org.as_str().into(), gone.into(), self.source.as_str().into()],
             )?;
         }
-        let rows: Vec<(&Entry, &[Option<String>], &Option<String>)> = entries
-            .iter()
-            .filter_map(|entry| match &entry.fate {
-                Fate::Upsert { fields, extras } => Some((entry, fields.as_slice(), extras)),
-                _ => None,
-            })
-            .collect();
+        let rows: Vec<&Entry> =
+            entries.iter().filter(|entry| matches!(entry.fate, Fate::Upsert { .. })).collect();
         if rows.is_empty() {
             return Ok(());
         }
-        let events: Vec<String> = rows.iter().map(|(entry, ..)| entry.event.to_string()).collect();
-        let records: Vec<&str> = rows.iter().map(|(entry, ..)| entry.record.as_str()).collect();
-        let extras: Vec<Option<&str>> = rows.iter().map(|(.., extras)| extras.as_deref()).collect();
+        let events: Vec<String> = rows.iter().map(|entry| entry.event.to_string()).collect();
+        let records: Vec<&str> = rows.iter().map(|entry| entry.record.as_str()).collect();
+        let extras: Vec<Option<&str>> = rows.iter().map(|entry| entry.extras()).collect();
         let mut arguments: Vec<pgrx::datum::DatumWithOid> = vec![
             self.org.as_str().into(),
             self.source.as_str().into(),
@@ -89,10 +84,7 @@ impl Target {
             extras.into(),
         ];
         for at in 0..self.entity.fields.len() {
-            let column: Vec<Option<&str>> = rows
-                .iter()
-                .map(|(_, fields, _)| fields.get(at).and_then(|v| v.as_deref()))
-                .collect();
+            let column: Vec<Option<&str>> = rows.iter().map(|entry| entry.field(at)).collect();
             arguments.push(column.into());
         }
         sql::run(&self.statements.upsert, &arguments)?;

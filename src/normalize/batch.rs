@@ -29,6 +29,24 @@ pub struct Entry {
     pub problems: Vec<Problem>,
 }
 
+impl Entry {
+    /// The value of a field that is to land.
+    pub fn field(&self, at: usize) -> Option<&str> {
+        match &self.fate {
+            Fate::Upsert { fields, .. } => fields.get(at)?.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The extras that are to land, as JSON.
+    pub fn extras(&self) -> Option<&str> {
+        match &self.fate {
+            Fate::Upsert { extras, .. } => extras.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// The records of one mapping in one batch.
 #[derive(Debug, Default)]
 pub struct Batch {

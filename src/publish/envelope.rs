@@ -13,13 +13,12 @@
 
 use std::fmt;
 
-use super::encode::Encoder;
+use super::field::Field;
 use super::json;
 use super::key::{Key, KeyPlan};
 use crate::log::change::{ChunkHead, EventId, Op};
-use crate::row::Kind;
 use crate::row::image::Malformed;
-use crate::row::layout::{Column, Layout};
+use crate::row::layout::Layout;
 use crate::row::text::Out;
 use crate::row::value::Server;
 
@@ -138,46 +137,6 @@ pub struct Plan {
     source_start: Vec<u8>,
     database: Vec<u8>,
     table: Vec<u8>,
-}
-
-/// One column of a row: where it is, what comes before its value, how the value is written.
-pub(super) struct Field {
-    index: usize,
-    /// `{"name":` or `,"name":`
-    prefix: Vec<u8>,
-    column: Column,
-    kind: Kind,
-    encoder: Encoder,
-}
-
-impl Field {
-    pub fn new(index: usize, column: &Column, first: bool) -> Field {
-        let mut prefix = vec![if first { b'{' } else { b',' }];
-        json::string(&mut prefix, &column.name);
-        prefix.push(b':');
-        let (kind, encoder) = (Kind::of(column), Encoder::of(column));
-        Field { index, prefix, column: column.clone(), kind, encoder }
-    }
-
-    pub fn slot<'a>(&self, slots: &[Option<&'a [u8]>]) -> Option<&'a [u8]> {
-        slots.get(self.index).copied().flatten()
-    }
-
-    pub fn write(
-        &self,
-        out: &mut Vec<u8>,
-        slots: &[Option<&[u8]>],
-        server: &dyn Server,
-    ) -> Result<(), Malformed> {
-        out.extend_from_slice(&self.prefix);
-        match self.slot(slots) {
-            None => out.put("null"),
-            Some(slot) => {
-                self.encoder.write(out, &self.kind.decode(&self.column, slot, server)?);
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What the events of one change share.
@@ -329,7 +288,7 @@ impl Plan {
         let Some(field) = &self.org_field else { return Ok(None) };
         let Some(slot) = field.slot(slots) else { return Ok(None) };
         buffer.clear();
-        field.kind.decode(&field.column, slot, server)?.display(buffer);
+        field.value(slot, server)?.display(buffer);
         Ok(Some(buffer))
     }
 

@@ -10,7 +10,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::kafka::{Delivery, DeliveryError, Producer, SendError};
 use crate::log::chunk;
-use crate::log::lanes::Lanes;
+use crate::log::lanes::{self, Lanes};
 use crate::log::objects::Objects;
 use crate::log::position::{self, MAIN};
 use crate::log::read::{self, Fetcher, Visible};
@@ -62,6 +62,9 @@ pub struct Feed {
     /// Messages of a chunk that were already sent when the queue was full, by lane.
     partly: BTreeMap<i32, (i64, u32)>,
     troubles: BTreeMap<i32, Trouble>,
+    /// Orgs that are to leave the main lane as soon as nothing of it is on its way: earlier, they
+    /// would begin at the proven position and send again what is on its way already.
+    leaving: BTreeSet<i32>,
     scratch: Scratch,
 }
 
@@ -74,6 +77,7 @@ impl Feed {
             bytes: BTreeMap::new(),
             partly: BTreeMap::new(),
             troubles: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             scratch: Scratch::default(),
         }
     }
@@ -156,11 +160,8 @@ impl Feed {
     ) -> Result<Fed> {
         let now = read::current_snapshot()?;
         let paused = catalog.paused(CONSUMER);
-        for org in &paused {
-            if let Some((lane, position)) = self.lanes.leave(*org) {
-                position::save(CONSUMER, lane, position.as_ref())?;
-            }
-        }
+        self.leaving.extend(paused.iter().filter(|org| self.lanes.of(**org) == MAIN));
+        self.leave()?;
         for gone in self.lanes.own().filter(|lane| !catalog.is_org(*lane)).collect::<Vec<_>>() {
             self.window.give_up(gone);
             self.troubles.remove(&gone);
@@ -187,6 +188,19 @@ impl Feed {
         Ok(fed)
     }
 
+    /// Orgs that are to leave do so, once nothing of the main lane is on its way.
+    fn leave(&mut self) -> Result<()> {
+        if self.leaving.is_empty() || !self.window.is_quiet(MAIN) {
+            return Ok(());
+        }
+        for org in std::mem::take(&mut self.leaving) {
+            if let Some((lane, position)) = self.lanes.leave(org) {
+                position::save(CONSUMER, lane, position.as_ref())?;
+            }
+        }
+        Ok(())
+    }
+
     pub fn has_room(&self, producer: &Producer) -> bool {
         producer.in_flight() < WINDOW_MESSAGES && self.bytes.values().sum::<usize>() < WINDOW_BYTES
     }
@@ -204,6 +218,9 @@ impl Feed {
             fed.more = true;
             return Ok(());
         }
+        if lane == MAIN && !self.leaving.is_empty() {
+            return Ok(());
+        }
         let from = self.window.ahead(lane).unwrap_or(self.lanes.position(lane)).clone();
         let target = from.target(now).clone();
         if from.within.is_none() && from.seen == target {
@@ -211,11 +228,26 @@ impl Feed {
         }
         let visible = Visible::now();
         let mut passed = false;
+        let mut orgs: BTreeMap<i32, usize> = BTreeMap::new();
         let selection = read::select(objects, &visible, &from, &target, TURN_CHUNKS, |source| {
             passed = true;
-            let org = catalog.org_of(source);
-            org.is_some_and(|org| self.lanes.of(org) == lane)
+            catalog.org_of(source).is_some_and(|org| {
+                let ours = self.lanes.of(org) == lane;
+                if ours {
+                    *orgs.entry(org).or_default() += 1;
+                }
+                ours
+            })
         });
+        if lane == MAIN && !selection.complete {
+            // The canonical tables count as one org more.
+            self.leaving.extend(lanes::heavy(&orgs, catalog.orgs.len() + 1));
+            self.leave()?;
+            if !self.leaving.is_empty() || orgs.keys().any(|org| self.lanes.of(*org) != MAIN) {
+                fed.more = true;
+                return Ok(());
+            }
+        }
         // Nothing of anybody: the position need not move, and nothing has to be written down.
         if !passed && from.within.is_none() {
             return Ok(());

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::row::text::Out;
 
-pub use crate::row::json::string;
+pub use crate::row::json::{string, string_of_bytes};
 
 pub fn integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.put(itoa::Buffer::new().format(number));

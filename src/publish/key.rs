@@ -1,6 +1,7 @@
 //! Keys of messages: what identifies a record in its topic.
 
-use super::envelope::{Error, Field};
+use super::envelope::Error;
+use super::field::Field;
 use crate::row::image::Malformed;
 use crate::row::layout::Layout;
 use crate::row::value::Server;

@@ -5,10 +5,13 @@
 pub mod encode;
 pub mod envelope;
 pub mod feed;
+mod field;
 mod hstore;
 pub mod json;
 pub mod key;
 pub mod plans;
+#[cfg(test)]
+mod tests;
 pub mod topic;
 pub mod window;
 

@@ -1,6 +1,7 @@
 //! JSON: strings as the server escapes them (`escape_json`), and values for the `extras` of a
 //! canonical row.
 
+use super::decode::utf8;
 use super::text::{Out, hex};
 use super::time;
 use super::value::Value;
@@ -30,6 +31,47 @@ pub fn string(out: &mut impl Out, text: &str) {
         rest = &rest[clean + 1..];
     }
     out.put("\"");
+}
+
+/// As [`string`], for the bytes of a text value: in most, one look finds that they are ASCII and
+/// need no escape, which proves them UTF-8 as well.
+pub fn string_of_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    if is_plain_ascii(bytes) {
+        out.reserve(bytes.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+    } else {
+        string(out, &utf8(bytes));
+    }
+}
+
+/// Whether all bytes are printable ASCII other than `"` and `\` (or DEL, which needs no escape).
+fn is_plain_ascii(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES * 0x80;
+    /// High bits set where a byte is below `limit` ("Bit Twiddling Hacks", `hasless`); where none
+    /// is, no bit is set at all.
+    fn less(word: u64, limit: u64) -> u64 {
+        word.wrapping_sub(ONES * limit) & !word
+    }
+    fn plain(chunk: [u8; 8]) -> bool {
+        let word = u64::from_ne_bytes(chunk);
+        let quote = less(word ^ (ONES * u64::from(b'"')), 1);
+        let backslash = less(word ^ (ONES * u64::from(b'\\')), 1);
+        (word | less(word, 0x20) | quote | backslash) & HIGH == 0
+    }
+    let (chunks, tail) = bytes.as_chunks::<8>();
+    // The last bytes once more, together with what precedes them, or filled up with blanks.
+    let last = match bytes.last_chunk::<8>() {
+        Some(last) => *last,
+        None => {
+            let mut last = [b' '; 8];
+            last[..tail.len()].copy_from_slice(tail);
+            last
+        }
+    };
+    chunks.iter().all(|chunk| plain(*chunk)) && plain(last)
 }
 
 /// How many bytes at the front need no escape.
@@ -95,4 +137,37 @@ fn quoted<O: Out>(out: &mut O, write: impl FnOnce(&mut O)) {
     out.put("\"");
     write(out);
     out.put("\"");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The quick way and the thorough one write the same.
+        #[test]
+        fn bytes_as_text(plain in "[a-z ]{0,20}", odd in proptest::collection::vec(any::<u8>(), 0..3)) {
+            for bytes in [plain.as_bytes().to_vec(), [plain.as_bytes(), &odd, b"tail"].concat()] {
+                let (mut quick, mut thorough) = (Vec::new(), Vec::new());
+                string_of_bytes(&mut quick, &bytes);
+                string(&mut thorough, &String::from_utf8_lossy(&bytes));
+                prop_assert_eq!(quick, thorough);
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_at_every_place() {
+        for byte in 0..=u8::MAX {
+            for place in 0..20 {
+                let mut bytes = [b'x'; 20];
+                bytes[place] = byte;
+                let plain = (0x20..0x80).contains(&byte) && byte != b'"' && byte != b'\\';
+                for bytes in [&bytes[..], &bytes[..=place], &bytes[place..]] {
+                    assert_eq!(is_plain_ascii(bytes), plain, "{byte} at {place}");
+                }
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! and either its length or, every so often, the end of its data: read from the front, both give
 //! the same.
 
+use super::decode::utf8;
 use super::image::{Malformed, Varlena, take_u32, varlena};
 use super::{json, numeric};
 
@@ -94,11 +95,11 @@ impl<'a> Container<'a> {
         }
         if let Some(keys) = &mut self.keys {
             let key = keys.next()?.ok_or(Malformed("jsonb value without a key"))?;
-            json::string(out, &String::from_utf8_lossy(key.bytes(self.data)?));
+            json::string(out, &utf8(key.bytes(self.data)?));
             out.push_str(": ");
         }
         match entry.kind {
-            STRING => json::string(out, &String::from_utf8_lossy(entry.bytes(self.data)?)),
+            STRING => json::string(out, &utf8(entry.bytes(self.data)?)),
             NUMERIC => match varlena(entry.aligned(self.data)?)? {
                 Varlena::Plain(bytes) => out.push_str(&numeric::text(bytes)?),
                 Varlena::Compressed(_) => return Err(Malformed("compressed number in jsonb")),

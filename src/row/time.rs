@@ -6,6 +6,7 @@
 use super::text::Out;
 
 const SECOND: u64 = 1_000_000;
+/// Microseconds of a day.
 pub const DAY: i64 = 86_400_000_000;
 
 /// Year (astronomical: 0 is 1 BC), month and day of a day number. After Howard Hinnant,
@@ -55,11 +56,11 @@ pub fn day_and_time(out: &mut impl Out, days: i64, microseconds: i64, separator:
 
 /// `08:57:57.5`, for microseconds since midnight.
 pub fn time(out: &mut impl Out, microseconds: i64) {
-    clock(out, microseconds.unsigned_abs());
+    clock(out, microseconds.unsigned_abs(), None);
 }
 
-/// Hours (two digits at least), minutes, seconds, and as many fraction digits as it takes.
-fn clock(out: &mut impl Out, microseconds: u64) {
+/// Hours (two digits at least), minutes, seconds, and a [`fraction`].
+pub fn clock(out: &mut impl Out, microseconds: u64, width: Option<usize>) {
     let seconds = microseconds / SECOND;
     let hours = seconds / 3600;
     if hours < 100 {
@@ -71,11 +72,11 @@ fn clock(out: &mut impl Out, microseconds: u64) {
     two(out, seconds / 60 % 60);
     out.put(":");
     two(out, seconds % 60);
-    fraction(out, microseconds % SECOND, None);
+    fraction(out, microseconds % SECOND, width);
 }
 
 /// `.5`, `.000001`, nothing for 0; or exactly as many digits as `width` says.
-pub fn fraction(out: &mut impl Out, microseconds: u64, width: Option<usize>) {
+fn fraction(out: &mut impl Out, microseconds: u64, width: Option<usize>) {
     let digits =
         [100_000, 10_000, 1000, 100, 10, 1].map(|unit| b'0' + (microseconds / unit % 10) as u8);
     let shown = width.unwrap_or_else(|| {
@@ -130,7 +131,7 @@ pub fn interval(out: &mut impl Out, months: i32, days: i32, microseconds: i64) {
             (false, true) => "+",
             (false, false) => "",
         });
-        clock(out, microseconds.unsigned_abs());
+        clock(out, microseconds.unsigned_abs(), None);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The publisher: log to Kafka. Lifecycle of the producer, and what `manifold.status` says of it.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,9 +24,27 @@ use crate::settings;
 const CLOSE: Duration = Duration::from_secs(2);
 
 thread_local! {
-    /// Where the exit callback finds it: a process that ends by FATAL runs no destructors, and the
-    /// client's threads must not outlive what they use.
-    static PRODUCER: RefCell<Option<Producer>> = const { RefCell::new(None) };
+    /// Where the exit callback finds the producer: a process that ends by FATAL runs no destructors,
+    /// and the client's threads must not outlive what they use. A plain pointer, since such an end
+    /// comes in the middle of whatever uses it, and never returns there.
+    static PRODUCER: Cell<*mut Producer> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// The producer, where there is one. Not to be called while an earlier result is in use.
+fn producer() -> Option<&'static mut Producer> {
+    // SAFETY: null or made by `Box::into_raw` in `set_producer`, which alone frees it.
+    unsafe { PRODUCER.get().as_mut() }
+}
+
+/// Puts another producer in the place of the one that is there, and ends that one.
+fn set_producer(new: Option<Producer>) {
+    let new = new.map_or(std::ptr::null_mut(), |producer| Box::into_raw(Box::new(producer)));
+    let old = PRODUCER.replace(new);
+    if !old.is_null() {
+        // SAFETY: it came from `Box::into_raw`, and nothing points to it any more.
+        let mut old = unsafe { Box::from_raw(old) };
+        old.close(CLOSE);
+    }
 }
 
 /// # Safety
@@ -45,13 +63,12 @@ pub extern "C-unwind" fn manifold_publisher(argument: pg_sys::Datum) {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn close_producer(_code: i32, _argument: pg_sys::Datum) {
-    PRODUCER.with(|slot| {
-        if let Ok(mut slot) = slot.try_borrow_mut()
-            && let Some(mut producer) = slot.take()
-        {
-            producer.close(CLOSE);
-        }
-    });
+    if let Some(producer) = producer()
+        && !producer.close(CLOSE)
+    {
+        // A thread stuck in a look-up of a name, say; it ends with the process.
+        pgrx::log!("pg_manifold publisher: the Kafka client did not end in time");
+    }
 }
 
 #[derive(Default)]
@@ -75,10 +92,10 @@ impl Publisher {
         if !self.configure(worker)? {
             return Ok(Turn::Wait(lifecycle::IDLE));
         }
-        let outcome = PRODUCER.with_borrow_mut(|slot| match slot {
+        let outcome = match producer() {
             Some(producer) => self.publish(producer),
             None => Ok(Turn::Wait(lifecycle::IDLE)),
-        });
+        };
         if outcome.is_err() {
             self.start_over();
         }
@@ -106,7 +123,7 @@ impl Publisher {
 
     /// Makes the producer that the settings ask for; false where they ask for none.
     fn configure(&mut self, worker: &Worker) -> Result<bool, Failure> {
-        let running = PRODUCER.with_borrow(Option::is_some);
+        let running = producer().is_some();
         if self.reloads == Some(worker.reloads()) && running {
             return Ok(true);
         }
@@ -129,7 +146,7 @@ impl Publisher {
             self.start_over();
             let producer = Producer::new(&config).map_err(failure)?;
             self.fingerprint = Some(config.fingerprint());
-            PRODUCER.set(Some(producer));
+            set_producer(Some(producer));
             self.shown = None;
             self.read_definitions(worker)?;
             lifecycle::transaction(|| lifecycle::clear_error(CONSUMER, 0))?;
@@ -206,9 +223,7 @@ impl Publisher {
 
     fn end_producer(&mut self) {
         self.deliveries.clear();
-        if let Some(mut producer) = PRODUCER.take() {
-            producer.close(CLOSE);
-        }
+        set_producer(None);
     }
 }
 

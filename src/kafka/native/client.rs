@@ -67,11 +67,7 @@ impl Client {
             queue
         };
         match NonNull::new(queue) {
-            Some(queue) => Ok(Client {
-                rk,
-                queue,
-                topics: HashMap::new(),
-            }),
+            Some(queue) => Ok(Client { rk, queue, topics: HashMap::new() }),
             None => {
                 // SAFETY: nothing else refers to the client.
                 unsafe { rd::rd_kafka_destroy(rk.as_ptr()) };
@@ -244,9 +240,7 @@ impl Client {
             let _ = done.send(());
         };
         let blocked = SignalsBlocked::new();
-        let helper = thread::Builder::new()
-            .name("kafka close".to_owned())
-            .spawn(free);
+        let helper = thread::Builder::new().name("kafka close".to_owned()).spawn(free);
         drop(blocked);
         match helper {
             Ok(thread) => finished.recv_timeout(limit).is_ok() && thread.join().is_ok(),
@@ -304,7 +298,5 @@ fn can_be_a_topic(name: &str) -> bool {
 
 fn parts(bytes: Option<&[u8]>) -> (*mut c_void, usize) {
     // Empty is not null: a slice's pointer never is.
-    bytes.map_or((ptr::null_mut(), 0), |b| {
-        (b.as_ptr().cast_mut().cast(), b.len())
-    })
+    bytes.map_or((ptr::null_mut(), 0), |b| (b.as_ptr().cast_mut().cast(), b.len()))
 }

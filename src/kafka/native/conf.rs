@@ -84,10 +84,7 @@ impl Conf {
 unsafe fn take_names(all: *mut *const c_char, count: usize) -> Vec<String> {
     // SAFETY: by this function's contract; names and values take turns.
     unsafe {
-        let names = (0..count)
-            .step_by(2)
-            .map(|i| text(*all.add(i)).into_owned())
-            .collect();
+        let names = (0..count).step_by(2).map(|i| text(*all.add(i)).into_owned()).collect();
         rd::rd_kafka_conf_dump_free(all, count);
         names
     }

@@ -77,11 +77,7 @@ impl Event {
                 rd::rd_kafka_event_error_is_fatal(event) != 0,
             )
         };
-        take(Happening::Error {
-            code,
-            reason: &reason,
-            fatal,
-        });
+        take(Happening::Error { code, reason: &reason, fatal });
     }
 
     pub(super) fn log(&self, take: &mut impl FnMut(Happening<'_>)) {
@@ -90,11 +86,7 @@ impl Event {
         unsafe {
             let event = self.0.as_ptr();
             if rd::rd_kafka_event_log(event, &mut facility, &mut line, &mut level) == 0 {
-                take(Happening::Log {
-                    level,
-                    facility: &text(facility),
-                    text: &text(line),
-                });
+                take(Happening::Log { level, facility: &text(facility), text: &text(line) });
             }
         }
     }

@@ -9,12 +9,7 @@ fn an_outage_shows_and_heals_by_itself() {
     let mut deliveries = Vec::new();
     let is_up = |p: &Producer, _: &[Delivery]| matches!(p.health(), Health::Up { .. });
     let is_down = |p: &Producer, _: &[Delivery]| matches!(p.health(), Health::Down { .. });
-    until(
-        &mut producer,
-        &mut deliveries,
-        "up without any message",
-        is_up,
-    );
+    until(&mut producer, &mut deliveries, "up without any message", is_up);
 
     for round in 0..2 {
         cluster.broker_down(1).expect("broker stopped");
@@ -22,11 +17,7 @@ fn an_outage_shows_and_heals_by_itself() {
             send(&mut producer, "t", round).expect("sent into the outage");
         }
         until(&mut producer, &mut deliveries, "down", is_down);
-        let Health::Down {
-            reason: Error::Unreachable { .. },
-            ..
-        } = producer.health()
-        else {
+        let Health::Down { reason: Error::Unreachable { .. }, .. } = producer.health() else {
             panic!("{:?}", producer.health());
         };
         let told = |e: &ClientEvent| matches!(e.kind, EventKind::Error(Error::Unreachable { .. }));
@@ -36,15 +27,8 @@ fn an_outage_shows_and_heals_by_itself() {
         cluster.broker_up(1).expect("broker started");
         // The second time nothing is on the way: only the probe can find out.
         until(&mut producer, &mut deliveries, "up again", is_up);
-        until(&mut producer, &mut deliveries, "delivered", |p, _| {
-            p.in_flight() == 0
-        });
-        assert!(
-            producer
-                .events()
-                .iter()
-                .any(|e| e.kind == EventKind::Recovered)
-        );
+        until(&mut producer, &mut deliveries, "delivered", |p, _| p.in_flight() == 0);
+        assert!(producer.events().iter().any(|e| e.kind == EventKind::Recovered));
     }
     assert_eq!(tokens(&deliveries), [0]);
 }
@@ -60,20 +44,13 @@ fn no_broker_and_no_name_are_told_apart() {
         Health::Down { reason, .. } => reason.clone(),
         other => panic!("{other:?}"),
     };
-    assert!(
-        matches!(reason(&refused), Error::Unreachable { .. }),
-        "{:?}",
-        reason(&refused)
-    );
+    assert!(matches!(reason(&refused), Error::Unreachable { .. }), "{:?}", reason(&refused));
 
     let mut nowhere = start("no-such-host.invalid:9092", "");
     until(&mut nowhere, &mut deliveries, "down", is_down);
     let error = reason(&nowhere);
     assert!(matches!(error, Error::NameNotResolved { .. }), "{error:?}");
-    assert!(
-        error.to_string().contains("no-such-host.invalid"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
 }
 
 #[test]
@@ -92,10 +69,7 @@ fn a_purge_forgets_everything_under_way() {
     for token in 0..10 {
         send(&mut producer, "t", token).expect("sent");
     }
-    assert_eq!(
-        tokens(&delivered(&mut producer)),
-        (0..10).collect::<Vec<_>>()
-    );
+    assert_eq!(tokens(&delivered(&mut producer)), (0..10).collect::<Vec<_>>());
 }
 
 #[test]
@@ -129,16 +103,9 @@ fn closing_is_quick_whatever_the_brokers_do() {
         }
         let started = Instant::now();
         assert!(producer.close(Duration::from_secs(5)), "{producer:?}");
-        assert!(
-            started.elapsed() < Duration::from_secs(3),
-            "{:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
         assert!(producer.close(Duration::ZERO), "a second time is harmless");
-        assert!(matches!(
-            send(&mut producer, "t", 1),
-            Err(SendError::Fatal(_))
-        ));
+        assert!(matches!(send(&mut producer, "t", 1), Err(SendError::Fatal(_))));
         producer.poll(Duration::ZERO, &mut Vec::new());
     }
 }
@@ -178,18 +145,9 @@ fn the_librarys_threads_block_all_signals() {
             continue;
         }
         threads += 1;
-        let line = status
-            .lines()
-            .find(|l| l.starts_with("SigBlk:"))
-            .expect("a mask");
+        let line = status.lines().find(|l| l.starts_with("SigBlk:")).expect("a mask");
         let mask = u64::from_str_radix(line["SigBlk:".len()..].trim(), 16).expect("hexadecimal");
-        for signal in [
-            libc::SIGTERM,
-            libc::SIGHUP,
-            libc::SIGUSR1,
-            libc::SIGINT,
-            libc::SIGALRM,
-        ] {
+        for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGINT, libc::SIGALRM] {
             assert_ne!(mask & (1 << (signal - 1)), 0, "signal {signal}: {status}");
         }
     }

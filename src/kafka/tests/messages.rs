@@ -8,43 +8,17 @@ fn messages_arrive_as_they_were_sent() {
     cluster.create_topic("t", 1, 1).expect("a topic");
     let mut producer = producer(&cluster, "");
     let headers: &[(&str, &[u8])] = &[("event", b"7:1"), ("org", b"acme"), ("empty", b"")];
-    producer
-        .send(
-            "t",
-            Some(b"k"),
-            Some(b"v"),
-            headers,
-            1_700_000_000_123,
-            u64::MAX,
-        )
-        .expect("sent");
-    producer
-        .send("t", Some(b"k"), None, &[], 1, 0)
-        .expect("a tombstone");
-    producer
-        .send("t", None, Some(b""), &[], 1, 1)
-        .expect("no key, empty value");
+    producer.send("t", Some(b"k"), Some(b"v"), headers, 1_700_000_000_123, u64::MAX).expect("sent");
+    producer.send("t", Some(b"k"), None, &[], 1, 0).expect("a tombstone");
+    producer.send("t", None, Some(b""), &[], 1, 1).expect("no key, empty value");
     assert_eq!(producer.in_flight(), 3);
     assert_eq!(tokens(&delivered(&mut producer)), [u64::MAX, 0, 1]);
     assert!(matches!(producer.health(), Health::Up { .. }));
 
-    let found = consume(&cluster, "t", 3, |m| {
-        (m.key(), m.value(), m.headers(), m.timestamp())
-    });
-    let owned = headers
-        .iter()
-        .map(|(n, v)| ((*n).to_owned(), v.to_vec()))
-        .collect();
+    let found = consume(&cluster, "t", 3, |m| (m.key(), m.value(), m.headers(), m.timestamp()));
+    let owned = headers.iter().map(|(n, v)| ((*n).to_owned(), v.to_vec())).collect();
     let key = Some(b"k".to_vec());
-    assert_eq!(
-        found[0],
-        (
-            key.clone(),
-            Some(b"v".to_vec()),
-            owned,
-            Some(1_700_000_000_123)
-        )
-    );
+    assert_eq!(found[0], (key.clone(), Some(b"v".to_vec()), owned, Some(1_700_000_000_123)));
     assert_eq!(found[1], (key, None, vec![], Some(1)));
     assert_eq!(found[2], (None, Some(vec![]), vec![], Some(1)));
 }
@@ -52,11 +26,7 @@ fn messages_arrive_as_they_were_sent() {
 #[test]
 fn the_descriptor_wakes_and_falls_asleep() {
     let readable = |producer: &Producer, timeout: i32| {
-        let mut fd = libc::pollfd {
-            fd: producer.wake_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
+        let mut fd = libc::pollfd { fd: producer.wake_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one valid pollfd.
         unsafe { libc::poll(&mut fd, 1, timeout) == 1 }
     };
@@ -66,10 +36,7 @@ fn the_descriptor_wakes_and_falls_asleep() {
     for token in 0..50 {
         send(&mut producer, "t", token).expect("sent");
         while producer.in_flight() > 0 {
-            assert!(
-                readable(&producer, 10_000),
-                "nothing wakes for message {token}"
-            );
+            assert!(readable(&producer, 10_000), "nothing wakes for message {token}");
             producer.poll(Duration::ZERO, &mut deliveries);
         }
     }
@@ -97,12 +64,7 @@ fn retries_lose_nothing_and_keep_the_order() {
     }
     assert_eq!(tokens(&delivered(&mut producer)), all);
     let found = consume(&cluster, "t", all.len(), |m| m.value().unwrap_or_default());
-    assert_eq!(
-        found,
-        all.iter()
-            .map(|t| t.to_be_bytes().to_vec())
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(found, all.iter().map(|t| t.to_be_bytes().to_vec()).collect::<Vec<_>>());
 }
 
 #[test]
@@ -132,17 +94,9 @@ fn a_message_too_large_is_refused_and_its_neighbours_go_on() {
     let mut producer = producer(&cluster, "message.max.bytes=1000");
     let value = [b'x'; 2000];
     match producer.send("t", Some(b"key"), Some(&value), &[], 0, 1) {
-        Err(SendError::Refused {
-            topic,
-            size: 2003,
-            error,
-        }) => {
+        Err(SendError::Refused { topic, size: 2003, error }) => {
             assert_eq!(topic, "t");
-            assert!(
-                error
-                    .hint()
-                    .is_some_and(|h| h.contains("message.max.bytes"))
-            );
+            assert!(error.hint().is_some_and(|h| h.contains("message.max.bytes")));
         }
         other => panic!("{other:?}"),
     }
@@ -154,10 +108,7 @@ fn a_message_too_large_is_refused_and_its_neighbours_go_on() {
     send(&mut producer, "t", 2).expect("sent");
     let deliveries = delivered(&mut producer);
     let failure = deliveries[0].result.as_ref().expect_err("too large");
-    assert_eq!(
-        (failure.topic.as_str(), failure.code.name()),
-        ("t", "MSG_SIZE_TOO_LARGE")
-    );
+    assert_eq!((failure.topic.as_str(), failure.code.name()), ("t", "MSG_SIZE_TOO_LARGE"));
     assert!(!failure.retriable && !failure.fatal && !failure.possibly_written);
 
     send(&mut producer, "t", 3).expect("sent");
@@ -178,26 +129,16 @@ fn a_topic_that_is_missing_holds_up_no_other_and_heals() {
             (Ok(()), 2) => {}
             (Err(failure), 1) => {
                 assert!(failure.retriable && !failure.fatal, "{failure:?}");
-                assert_eq!(
-                    failure.error,
-                    Error::UnknownTopic {
-                        topic: "missing".to_owned()
-                    }
-                );
+                assert_eq!(failure.error, Error::UnknownTopic { topic: "missing".to_owned() });
             }
             other => panic!("{other:?}"),
         }
     }
     assert_eq!(deliveries.len(), 2);
     let again = send(&mut producer, "missing", 3);
-    assert!(
-        matches!(again, Err(SendError::TopicUnavailable { .. })),
-        "{again:?}"
-    );
+    assert!(matches!(again, Err(SendError::TopicUnavailable { .. })), "{again:?}");
 
-    cluster
-        .topic_error("missing", RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR)
-        .expect("set");
+    cluster.topic_error("missing", RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).expect("set");
     let mut deliveries = Vec::new();
     let deadline = Instant::now() + PATIENCE;
     while send(&mut producer, "missing", 4).is_err() {
@@ -213,10 +154,7 @@ fn a_name_that_no_topic_can_have_is_refused() {
     let mut producer = producer(&cluster, "");
     for name in ["", "a b", "a/b", "..", "nul\0", &"x".repeat(250)] {
         match send(&mut producer, name, 1) {
-            Err(SendError::Refused {
-                error: Error::BadTopic { .. },
-                ..
-            }) => {}
+            Err(SendError::Refused { error: Error::BadTopic { .. }, .. }) => {}
             other => panic!("{name:?}: {other:?}"),
         }
     }

@@ -31,14 +31,7 @@ fn start(brokers: &str, options: &str) -> Producer {
 }
 
 fn send(producer: &mut Producer, topic: &str, token: u64) -> Result<(), SendError> {
-    producer.send(
-        topic,
-        Some(b"key"),
-        Some(&token.to_be_bytes()),
-        &[],
-        0,
-        token,
-    )
+    producer.send(topic, Some(b"key"), Some(&token.to_be_bytes()), &[], 0, token)
 }
 
 /// Polls until the condition holds.
@@ -50,30 +43,20 @@ fn until(
 ) {
     let deadline = Instant::now() + PATIENCE;
     while !done(producer, deliveries) {
-        assert!(
-            Instant::now() < deadline,
-            "{what}: {producer:?} {:?}",
-            producer.events()
-        );
+        assert!(Instant::now() < deadline, "{what}: {producer:?} {:?}", producer.events());
         producer.poll(Duration::from_millis(20), deliveries);
     }
 }
 
 fn delivered(producer: &mut Producer) -> Vec<Delivery> {
     let mut deliveries = Vec::new();
-    until(producer, &mut deliveries, "all delivered", |p, _| {
-        p.in_flight() == 0
-    });
+    until(producer, &mut deliveries, "all delivered", |p, _| p.in_flight() == 0);
     deliveries
 }
 
 fn tokens(deliveries: &[Delivery]) -> Vec<u64> {
     let ok = |d: &Delivery| assert!(d.result.is_ok(), "{d:?}");
-    deliveries
-        .iter()
-        .inspect(|d| ok(d))
-        .map(|d| d.token)
-        .collect()
+    deliveries.iter().inspect(|d| ok(d)).map(|d| d.token).collect()
 }
 
 /// Reads a one-partition topic from its beginning.
@@ -89,18 +72,12 @@ fn consume<T>(
         .create()
         .expect("a consumer");
     let mut partitions = TopicPartitionList::new();
-    partitions
-        .add_partition_offset(topic, 0, Offset::Beginning)
-        .expect("an offset");
+    partitions.add_partition_offset(topic, 0, Offset::Beginning).expect("an offset");
     consumer.assign(&partitions).expect("assigned");
     let deadline = Instant::now() + PATIENCE;
     let mut found = Vec::new();
     while found.len() < count {
-        assert!(
-            Instant::now() < deadline,
-            "{} of {count} messages",
-            found.len()
-        );
+        assert!(Instant::now() < deadline, "{} of {count} messages", found.len());
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
             found.push(read(&message));
         }
@@ -126,8 +103,7 @@ impl<M: Message> Reading for M {
     fn headers(&self) -> Vec<(String, Vec<u8>)> {
         let headers = Message::headers(self);
         let all = headers.into_iter().flat_map(|h| h.iter());
-        all.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec()))
-            .collect()
+        all.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect()
     }
     fn timestamp(&self) -> Option<i64> {
         Message::timestamp(self).to_millis()

@@ -54,10 +54,12 @@ pub struct Definition {
     pub accepts: &'static [Kind],
     /// Each is run by a test.
     pub examples: &'static [Example],
-    /// Checks the arguments and builds the rule. Errors are added to the given list; `None` comes
-    /// with at least one.
-    pub build: fn(&Arguments<'_>, &mut Vec<MappingError>) -> Option<Box<dyn Rule>>,
+    pub build: Build,
 }
+
+/// Checks the arguments and builds the rule. Errors are added to the given list; `None` comes with
+/// at least one.
+pub type Build = fn(&Arguments<'_>, &mut Vec<MappingError>) -> Option<Box<dyn Rule>>;
 
 /// An argument of a rule.
 #[derive(Debug)]

@@ -36,6 +36,9 @@ pub const DEFINITION: Definition = Definition {
     build,
 };
 
+/// 0001-01-01 00:00 UTC.
+const YEAR_1: i64 = -62_135_596_800_000_000;
+
 #[derive(Debug)]
 struct Utc;
 
@@ -70,9 +73,14 @@ pub fn iso(text: &str) -> Result<i64, Failure> {
             }
         },
     };
-    moment.map(Timestamp::as_microsecond).map_err(|_| {
-        Failure::new("invalid_timestamp", format!("{} is not an ISO 8601 timestamp", quoted(text)))
-    })
+    match moment.map(Timestamp::as_microsecond) {
+        // The server's calendar ends earlier in the past than the library's.
+        Ok(micros) if micros >= YEAR_1 => Ok(micros),
+        _ => {
+            let message = format!("{} is not an ISO 8601 timestamp", quoted(text));
+            Err(Failure::new("invalid_timestamp", message))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -91,7 +99,13 @@ mod tests {
         ] {
             assert_eq!(iso(text), at, "{text}");
         }
-        for text in ["08:57:57", "17/12/2024", "2024-02-30T00:00:00", "1734425877"] {
+        for text in [
+            "08:57:57",
+            "17/12/2024",
+            "2024-02-30T00:00:00",
+            "1734425877",
+            "-009999-01-02T00:00:00Z",
+        ] {
             assert!(iso(text).is_err(), "{text}");
         }
     }
