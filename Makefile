@@ -6,6 +6,7 @@ export PGRX_PG_CONFIG_PATH = $(PG_CONFIG)
 export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND = 1
 
 PG_MAJOR = $(shell $(PG_CONFIG) --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
+# As cargo pgrx names them: "default" counts as a feature too, and would make another library.
 FEATURES = --no-default-features --features pg$(PG_MAJOR)
 PACKAGE = target/release/pg_manifold-pg$(PG_MAJOR)
 DEMO = target/release/examples/demo

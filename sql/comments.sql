@@ -48,13 +48,12 @@ COMMENT ON INDEX manifold.layout_lookup IS 'Capture finds a table''s layout by i
 
 COMMENT ON COLUMN manifold.capture.source_id IS 'A source that has been started and not been stopped';
 COMMENT ON COLUMN manifold.capture.started_at IS 'When manifold.start was last called for it';
-COMMENT ON COLUMN manifold.capture.gap IS 'Why some of its rows could not be captured; null where nothing is missing. manifold.start captures it afresh and clears this';
-COMMENT ON COLUMN manifold.capture.gap_at IS 'When the first of these rows was met; null where nothing is missing';
+COMMENT ON COLUMN manifold.capture.gap IS 'Why something is missing of it: rows that could not be described, or deletes from a time when it was not captured; null where nothing is. It lasts until the org is removed and added again; manifold.start brings everything but deletes';
+COMMENT ON COLUMN manifold.capture.gap_at IS 'Since when it is known that something is missing; null where nothing is';
 
 COMMENT ON COLUMN manifold.backfill.source_id IS 'The source whose rows are read into the log';
 COMMENT ON COLUMN manifold.backfill.requested_at IS 'When manifold.start or manifold.set_mapping asked for it';
 COMMENT ON COLUMN manifold.backfill.finished_at IS 'When the last row was read; null while there are rows left';
-COMMENT ON COLUMN manifold.backfill.rows IS 'Reserved for the number of rows read; null for now';
 
 -- ---------------------------------------------------------------- the log
 
@@ -82,6 +81,7 @@ COMMENT ON COLUMN manifold.position.lane IS '0: all orgs without a lane of their
 COMMENT ON COLUMN manifold.position.seen IS 'All changes of transactions that this snapshot sees are consumed. Null: the lane is no more, or this is a backfill';
 COMMENT ON COLUMN manifold.position.upto IS 'In the middle of a batch, where the batch ends; else null';
 COMMENT ON COLUMN manifold.position.last_seq IS 'In the middle of a batch, its chunks up to this sequence number are consumed; else null';
+COMMENT ON COLUMN manifold.position.request IS 'Backfill: which one, by backfill.requested_at';
 COMMENT ON COLUMN manifold.position.file IS 'Backfill: the file (relfilenode) of the table that the blocks belong to';
 COMMENT ON COLUMN manifold.position.progress IS 'Backfill: all blocks before this one have been read';
 COMMENT ON COLUMN manifold.position.total IS 'Backfill: the number of blocks when it began; rows beyond come by the triggers';
@@ -99,7 +99,7 @@ COMMENT ON COLUMN manifold.problem.org IS 'The org of the row; canonical for a c
 COMMENT ON COLUMN manifold.problem.source IS 'The table of the row, within its schema';
 COMMENT ON COLUMN manifold.problem.entity IS 'The entity that the value was for; kafka for a change that could not be published';
 COMMENT ON COLUMN manifold.problem.field IS 'The canonical field that is null therefore; * where the whole row is held back or was not published';
-COMMENT ON COLUMN manifold.problem.rule IS 'The rule that failed; type for the conversion to the field''s type, key or required where something is missing, null where the database or Kafka refused';
+COMMENT ON COLUMN manifold.problem.rule IS 'The rule that failed; type for the conversion to the field''s type, key or required where something is missing, decode for a row that cannot be read, null where the database or Kafka refused';
 COMMENT ON COLUMN manifold.problem.message IS 'The reason in words';
 COMMENT ON COLUMN manifold.problem.event_id IS 'Id of the change that brought the value last';
 COMMENT ON COLUMN manifold.problem.since IS 'When this was first met, with this reason';

@@ -13,7 +13,7 @@ static NORMALIZE_MAX_ROWS_PER_SECOND: GucSetting<i32> = GucSetting::<i32>::new(0
 static LOG_TABLE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
 static MAX_LOG_SIZE: GucSetting<i32> = GucSetting::<i32>::new(10 * 1024);
 static BACKFILL_CHUNK_ROWS: GucSetting<i32> = GucSetting::<i32>::new(500);
-static ATTACH_LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5000);
+static ATTACH_LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(900);
 
 pub fn define() {
     let open = GucFlags::default();
@@ -94,7 +94,7 @@ pub fn define() {
     GucRegistry::define_int_guc(
         c"manifold.attach_lock_timeout",
         c"How long manifold.start and manifold.stop wait for a table that is being written.",
-        c"While they wait, later writers of the table wait behind them, so the wait is short and can be tried again.",
+        c"While they wait, later writers of the table wait behind them, so the wait is short and can be tried again; below deadlock_timeout, so that in a deadlock it is not the sync that is cancelled.",
         &ATTACH_LOCK_TIMEOUT,
         1,
         i32::MAX,

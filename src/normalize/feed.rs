@@ -25,6 +25,7 @@ use crate::log::snapshot::{Position, Snapshot};
 use crate::pg::server::Here;
 use crate::pg::sql;
 use crate::pg::subtransaction::Failure;
+use crate::row::image::Malformed;
 use crate::row::layout::Layout;
 use crate::row::{decode, json as row_json};
 use crate::worker::lifecycle::backoff;
@@ -47,12 +48,6 @@ pub enum Stop {
 impl From<Error> for Stop {
     fn from(error: Error) -> Stop {
         Stop::Server(error)
-    }
-}
-
-impl From<crate::row::image::Malformed> for Stop {
-    fn from(error: crate::row::image::Malformed) -> Stop {
-        Stop::Server(error.into())
     }
 }
 
@@ -82,12 +77,14 @@ pub struct Feed {
 }
 
 impl Feed {
-    pub fn new(lanes: Lanes) -> Feed {
+    /// `troubled` are the orgs whose error the status still shows.
+    pub fn new(lanes: Lanes, troubled: &[i32]) -> Feed {
+        let until = Instant::now();
         Feed {
             lanes,
             layouts: Layouts::default(),
             runners: HashMap::new(),
-            troubles: BTreeMap::new(),
+            troubles: troubled.iter().map(|org| (*org, Trouble { until, failures: 1 })).collect(),
             throttle: Throttle::new(0, Duration::ZERO),
             rate: 0,
             credit: BTreeMap::new(),
@@ -121,7 +118,8 @@ impl Feed {
     /// When the next lane that waits is to be tried again.
     pub fn next_try(&self) -> Option<Duration> {
         let now = Instant::now();
-        self.troubles.values().map(|trouble| trouble.until.saturating_duration_since(now)).min()
+        let later = self.troubles.values().filter(|trouble| trouble.until > now);
+        later.map(|trouble| trouble.until - now).min()
     }
 
     /// Lanes that may have their turn now, in order.
@@ -199,7 +197,10 @@ impl Feed {
             pgrx::check_for_interrupts!();
         }
         for (org, target, batch) in batches.0.values() {
-            target.apply(batch).map_err(|failure| Stop::Org(*org, failure))?;
+            // Whoever removes the org waits for this turn, or this turn finds it removed.
+            if hold_org(*org)? {
+                target.apply(batch).map_err(|failure| Stop::Org(*org, failure))?;
+            }
         }
         let complete = selection.complete && taken == selection.references.len();
         let position = match (complete, taken.checked_sub(1)) {
@@ -217,8 +218,18 @@ impl Feed {
         if passed || !finished {
             save(&[change])?;
         }
-        if lane != MAIN && taken > 0 && self.troubles.remove(&lane).is_some() {
-            crate::worker::lifecycle::clear_error(CONSUMER, lane)?;
+        let healed: Vec<i32> = match lane {
+            // Of an earlier life, and in the main lane again: it went well here.
+            MAIN => {
+                self.troubles.keys().copied().filter(|org| self.lanes.of(*org) == MAIN).collect()
+            }
+            _ if finished || taken > 0 => vec![lane],
+            _ => Vec::new(),
+        };
+        for org in healed {
+            if self.troubles.remove(&org).is_some() {
+                crate::worker::lifecycle::clear_error(CONSUMER, org)?;
+            }
         }
         Ok(!finished && !waits)
     }
@@ -299,7 +310,8 @@ impl Feed {
         if head.op == Op::Gap {
             return Ok(note_gap(head.source, &String::from_utf8_lossy(images))?);
         }
-        let layout = self.layouts.get(head.source, head.layout)?;
+        let blame = |error: Error| Stop::Org(org, undecodable(head, &error.to_string()));
+        let layout = self.layouts.get(head.source, head.layout).map_err(blame)?;
         let runners = self.runners(org, head, &layout, catalog)?;
         if runners.is_empty() {
             return Ok(());
@@ -314,34 +326,15 @@ impl Feed {
             let event = EventId { seq: head.seq, ordinal };
             for runner in runners.iter() {
                 let batch = batches.of(org, head.source, &runner.target);
-                let old = row.old.as_deref().filter(|_| head.op != Op::Create);
-                if head.op == Op::Delete {
-                    if let Some(old) = old {
-                        batch.delete(record(&runner.plan, &layout, old)?, event);
-                    }
-                    continue;
-                }
-                let Some(new) = row.new.as_deref() else { continue };
-                runner.plan.run(new, &Here, outcome)?;
-                let now = match &outcome.key {
-                    Some(key) => key.clone(),
-                    None => record(&runner.plan, &layout, new)?,
-                };
-                if let Some(old) = old {
-                    let before = record(&runner.plan, &layout, old)?;
-                    if before != now {
-                        batch.delete(before, event);
-                    }
-                }
-                if outcome.held {
-                    let problems = std::mem::take(&mut outcome.problems);
-                    batch.hold(now, event, source_row(&layout, new)?, problems);
-                } else {
-                    batch.upsert(now, event, outcome);
+                if let Err(malformed) =
+                    add_row(head.op, row, event, runner, &layout, batch, outcome)
+                {
+                    batch.undecodable(event, &malformed.to_string());
                 }
             }
-            Ok::<(), Stop>(())
+            Ok::<(), Malformed>(())
         })
+        .map_err(|malformed| Stop::Org(org, undecodable(head, &malformed.to_string())))
     }
 
     /// What the mappings of a source need for rows of one layout.
@@ -384,6 +377,69 @@ impl Feed {
     }
 }
 
+/// Adds one row to its batch. An error is about this row alone.
+fn add_row(
+    op: Op,
+    row: &chunk::Row<'_>,
+    event: EventId,
+    runner: &Runner,
+    layout: &Layout,
+    batch: &mut Batch,
+    outcome: &mut Outcome,
+) -> Result<(), Malformed> {
+    let old = row.old.as_deref();
+    if op == Op::Delete {
+        if let Some(old) = old {
+            batch.delete(record(&runner.plan, layout, old)?, event);
+        }
+        return Ok(());
+    }
+    let Some(new) = row.new.as_deref() else { return Ok(()) };
+    runner.plan.run(new, &Here, outcome)?;
+    let now = match &outcome.key {
+        Some(key) => key.clone(),
+        None => record(&runner.plan, layout, new)?,
+    };
+    if let Some(old) = old.filter(|_| op == Op::Update) {
+        let before = record(&runner.plan, layout, old)?;
+        if before != now {
+            batch.delete(before, event);
+        }
+    }
+    if outcome.held {
+        let problems = std::mem::take(&mut outcome.problems);
+        batch.hold(now, event, source_row(layout, new)?, problems);
+    } else {
+        batch.upsert(now, event, outcome);
+    }
+    Ok(())
+}
+
+/// Keeps an org from being removed until the transaction ends; false if it is gone already.
+fn hold_org(org: i32) -> Result<bool> {
+    sql::run(
+        "SELECT pg_catalog.pg_advisory_xact_lock_shared($1, $2)",
+        &[ORG_LOCK.into(), org.into()],
+    )?;
+    let there =
+        sql::run_one::<bool>("SELECT true FROM manifold.org WHERE org_id = $1", &[org.into()])?;
+    Ok(there.is_some())
+}
+
+/// First key of the advisory locks on orgs ("mani" in ASCII); the second is the org's number.
+pub const ORG_LOCK: i32 = 0x6d61_6e69;
+
+fn undecodable(head: &ChunkHead, message: &str) -> Failure {
+    Failure {
+        code: pgrx::PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+        message: format!("chunk {} of the log cannot be read: {message}", head.seq),
+        hint: Some(
+            "The org is held up here; remove it and add it again to go on without the chunk."
+                .into(),
+        ),
+    }
+}
+
 /// Batches by source and entity, with the org that they are of.
 #[derive(Default)]
 struct Batches(BTreeMap<(i32, String), (i32, Rc<Target>, Batch)>);
@@ -403,11 +459,7 @@ fn save(changes: &[lanes::Change]) -> Result<()> {
 }
 
 /// What a record goes by: its key, or `id:N` as long as Salesforce has not given it one.
-fn record(
-    plan: &Plan,
-    layout: &Layout,
-    slots: &[Option<&[u8]>],
-) -> Result<String, crate::row::image::Malformed> {
+fn record(plan: &Plan, layout: &Layout, slots: &[Option<&[u8]>]) -> Result<String, Malformed> {
     if let Some(key) = plan.key(slots, &Here)? {
         return Ok(key);
     }
@@ -419,10 +471,7 @@ fn record(
 }
 
 /// A whole source row as JSON, for the quarantine.
-fn source_row(
-    layout: &Layout,
-    slots: &[Option<&[u8]>],
-) -> Result<String, crate::row::image::Malformed> {
+fn source_row(layout: &Layout, slots: &[Option<&[u8]>]) -> Result<String, Malformed> {
     let mut out = Vec::from(*b"{");
     for (at, column) in layout.live() {
         if out.len() > 1 {

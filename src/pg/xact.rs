@@ -64,7 +64,7 @@ fn let_go() {
         let _ = database
             .holds
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |holds| holds.checked_sub(1));
-        shared::wake_launcher();
+        shared::look_for_databases();
     }
 }
 
@@ -107,11 +107,10 @@ unsafe extern "C-unwind" fn at_subtransaction_end(
 /// `ProcArrayEndTransaction`), so whoever is woken finds what was written.
 fn wake(flags: Flags) {
     if flags.installed {
-        // SAFETY: a plain read.
-        if let Some(database) = shared::claim(unsafe { pg_sys::MyDatabaseId }) {
+        if let Some(database) = shared::my_database() {
             database.set_presence(Presence::Unknown);
         }
-        shared::wake_launcher();
+        shared::look_for_databases();
     }
     if !(flags.captured || flags.defined) {
         return;

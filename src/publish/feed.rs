@@ -9,6 +9,7 @@ use super::window::Window;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::kafka::{Delivery, DeliveryError, Producer, SendError};
+use crate::log::change::{ChunkHead, EventId, Op};
 use crate::log::chunk;
 use crate::log::lanes::{self, Lanes};
 use crate::log::objects::Objects;
@@ -16,6 +17,8 @@ use crate::log::position::{self, MAIN};
 use crate::log::read::{self, Fetcher, Visible};
 use crate::log::snapshot::{Position, Snapshot};
 use crate::pg::server::Here;
+use crate::row::image::Malformed;
+use crate::worker::lifecycle::{Failure, backoff};
 
 /// Chunks that one turn of a lane reads at most: some thousand rows.
 const TURN_CHUNKS: usize = 512;
@@ -29,7 +32,7 @@ pub const CONSUMER: &str = "publisher";
 /// Why an org's changes are not published just now.
 #[derive(Debug, Clone)]
 pub struct Trouble {
-    pub error: crate::kafka::Error,
+    pub failure: Failure,
     /// When it is tried again.
     pub until: Instant,
     pub failures: u32,
@@ -41,7 +44,7 @@ pub struct Refused {
     pub source: i32,
     pub event_id: String,
     pub key: String,
-    pub error: crate::kafka::Error,
+    pub message: String,
 }
 
 /// What came of a turn.
@@ -50,6 +53,8 @@ pub struct Fed {
     /// There was more to send than there was room or time for.
     pub more: bool,
     pub refused: Vec<Refused>,
+    /// Orgs that were set apart.
+    pub failed: Vec<i32>,
 }
 
 /// The publisher's state between turns.
@@ -69,14 +74,19 @@ pub struct Feed {
 }
 
 impl Feed {
-    pub fn new(lanes: Lanes, plans: Plans) -> Feed {
+    /// `troubled` are the orgs whose error the status still shows.
+    pub fn new(lanes: Lanes, plans: Plans, troubled: &[i32]) -> Feed {
+        let trouble = |org: &i32| {
+            let failure = Failure { message: String::new(), hint: None };
+            (*org, Trouble { failure, until: Instant::now(), failures: 1 })
+        };
         Feed {
             lanes,
             plans,
             window: Window::default(),
             bytes: BTreeMap::new(),
             partly: BTreeMap::new(),
-            troubles: BTreeMap::new(),
+            troubles: troubled.iter().map(trouble).collect(),
             leaving: BTreeSet::new(),
             scratch: Scratch::default(),
         }
@@ -103,19 +113,19 @@ impl Feed {
             self.window.settled(delivery.token);
         }
         for (org, error) in &failed {
-            self.set_apart(*org, error.error.clone());
+            self.set_apart(*org, (&error.error).into());
         }
         failed.into_keys().collect()
     }
 
-    fn set_apart(&mut self, org: i32, error: crate::kafka::Error) {
+    fn set_apart(&mut self, org: i32, failure: Failure) {
         // From the main lane's proven position: what it has on its way for this org is sent again.
         self.lanes.leave(org);
         self.window.give_up(org);
         self.partly.remove(&org);
         let failures = self.troubles.get(&org).map_or(1, |trouble| trouble.failures + 1);
-        let until = Instant::now() + crate::worker::lifecycle::backoff(failures);
-        self.troubles.insert(org, Trouble { error, until, failures });
+        let until = Instant::now() + backoff(failures);
+        self.troubles.insert(org, Trouble { failure, until, failures });
     }
 
     /// Saves the positions that are proven by now. Returns the orgs whose trouble is over.
@@ -126,10 +136,16 @@ impl Feed {
                 let (lane, position) = self.lanes.advance(lane, position);
                 position::save(CONSUMER, lane, position.as_ref())?;
             }
-            if lane != MAIN && self.troubles.remove(&lane).is_some() {
-                healed.push(lane);
+            match lane {
+                // Of an earlier life, and in the main lane again: it goes well here.
+                MAIN => {
+                    let back: Vec<i32> = self.troubles.keys().copied().collect();
+                    healed.extend(back.into_iter().filter(|org| self.lanes.of(*org) == MAIN));
+                }
+                _ => healed.push(lane),
             }
         }
+        healed.retain(|org| self.troubles.remove(org).is_some());
         let mut stay: BTreeSet<i32> = paused.iter().chain(self.troubles.keys()).copied().collect();
         stay.extend(self.lanes.own().filter(|lane| !self.window.is_quiet(*lane)));
         if self.window.is_quiet(MAIN) {
@@ -148,17 +164,18 @@ impl Feed {
     /// When the next troubled org is tried again.
     pub fn next_try(&self) -> Option<Duration> {
         let now = Instant::now();
-        self.troubles.values().map(|trouble| trouble.until.saturating_duration_since(now)).min()
+        let later = self.troubles.values().filter(|trouble| trouble.until > now);
+        later.map(|trouble| trouble.until - now).min()
     }
 
     /// One turn: each lane sends what it may. Runs in a transaction.
     pub fn turn(
         &mut self,
+        now: &Snapshot,
         objects: &Objects,
         catalog: &Catalog,
         producer: &mut Producer,
     ) -> Result<Fed> {
-        let now = read::current_snapshot()?;
         let paused = catalog.paused(CONSUMER);
         self.leaving.extend(paused.iter().filter(|org| self.lanes.of(**org) == MAIN));
         self.leave()?;
@@ -182,7 +199,12 @@ impl Feed {
             if paused.contains(&lane) || waits {
                 continue;
             }
-            self.lane_turn(lane, &now, objects, catalog, producer, &mut fed)?;
+            // Whoever comes after in this round has its turn first in the next one.
+            if !self.has_room(producer) {
+                fed.more = true;
+                break;
+            }
+            self.lane_turn(lane, now, objects, catalog, producer, &mut fed)?;
             self.lanes.had_turn(lane);
         }
         Ok(fed)
@@ -214,10 +236,6 @@ impl Feed {
         producer: &mut Producer,
         fed: &mut Fed,
     ) -> Result<()> {
-        if !self.has_room(producer) {
-            fed.more = true;
-            return Ok(());
-        }
         if lane == MAIN && !self.leaving.is_empty() {
             return Ok(());
         }
@@ -253,12 +271,26 @@ impl Feed {
             return Ok(());
         }
         let token = self.window.begin(lane);
-        let mut sender =
-            Sender { feed: self, catalog, producer, lane, token, size: 0, refused: Vec::new() };
+        let mut sender = Sender {
+            feed: self,
+            catalog,
+            producer,
+            lane,
+            token,
+            size: 0,
+            refused: Vec::new(),
+            failed: Vec::new(),
+        };
         let fetcher = Fetcher::open(objects, &visible);
         let mut last = None;
         let mut complete = selection.complete;
         for reference in &selection.references {
+            // An org that was set apart on the way begins again in a lane of its own.
+            let org = catalog.org_of(reference.source);
+            if org.is_none_or(|org| sender.failed.contains(&org)) {
+                last = Some(reference.seq);
+                continue;
+            }
             if !sender.feed.has_room(sender.producer) || sender.size > WINDOW_BYTES / 4 {
                 complete = false;
                 break;
@@ -272,8 +304,13 @@ impl Feed {
             }
             pgrx::check_for_interrupts!();
         }
-        let Sender { size, refused, .. } = sender;
+        let Sender { size, refused, failed, .. } = sender;
         fed.refused.extend(refused);
+        fed.failed.extend(&failed);
+        if lane != MAIN && failed.contains(&lane) {
+            // Given up, this batch included.
+            return Ok(());
+        }
         self.bytes.insert(token, size);
         fed.more |= !complete;
         let after = match (complete, last) {
@@ -295,13 +332,14 @@ enum Sent {
 /// Why sending a chunk stopped.
 enum Stop {
     Full,
+    /// The org cannot be served now.
+    Org(Failure),
     Fatal(crate::kafka::Error),
-    Server(Error),
 }
 
-impl From<crate::row::image::Malformed> for Stop {
-    fn from(error: crate::row::image::Malformed) -> Self {
-        Stop::Server(error.into())
+impl From<Malformed> for Stop {
+    fn from(error: Malformed) -> Self {
+        Stop::Org(Error::from(error).into())
     }
 }
 
@@ -313,15 +351,19 @@ struct Sender<'a> {
     token: u64,
     size: usize,
     refused: Vec<Refused>,
+    failed: Vec<i32>,
 }
 
 impl Sender<'_> {
-    fn chunk(&mut self, head: &crate::log::change::ChunkHead, images: &[u8]) -> Result<Sent> {
-        use crate::log::change::Op;
+    fn chunk(&mut self, head: &ChunkHead, images: &[u8]) -> Result<Sent> {
         if matches!(head.op, Op::Gap | Op::Truncate) {
             return Ok(Sent::All);
         }
-        let compiled = self.feed.plans.get(self.catalog, head.source, head.layout)?;
+        let org = self.catalog.org_of(head.source).unwrap_or(crate::catalog::CANONICAL);
+        let compiled = match self.feed.plans.get(self.catalog, head.source, head.layout) {
+            Ok(compiled) => compiled,
+            Err(error) => return Ok(self.set_apart(org, error.into())),
+        };
         let skip = match self.feed.partly.remove(&self.lane) {
             Some((seq, sent)) if seq == head.seq => sent,
             _ => 0,
@@ -349,7 +391,15 @@ impl Sender<'_> {
             match encoded {
                 Ok(()) => Ok(()),
                 Err(EncodeError::Sink(stop)) => Err(stop),
-                Err(EncodeError::Row(malformed)) => Err(malformed.into()),
+                Err(EncodeError::Row(malformed)) => {
+                    self.refused.push(Refused {
+                        source: head.source,
+                        event_id: EventId { seq: head.seq, ordinal }.to_string(),
+                        key: format!("event:{}.{ordinal}", head.seq),
+                        message: malformed.to_string(),
+                    });
+                    Ok(())
+                }
             }
         });
         self.feed.scratch = scratch;
@@ -363,8 +413,15 @@ impl Sender<'_> {
                 error.to_string(),
                 error.hint().unwrap_or_else(|| "It is tried again with a new producer.".into()),
             )),
-            Err(Stop::Server(error)) => Err(error),
+            Err(Stop::Org(failure)) => Ok(self.set_apart(org, failure)),
         }
+    }
+
+    /// As if it had failed on its way: the org begins again, later, where it was proven to be.
+    fn set_apart(&mut self, org: i32, failure: Failure) -> Sent {
+        self.feed.set_apart(org, failure);
+        self.failed.push(org);
+        if self.lane == MAIN { Sent::All } else { Sent::Partly }
     }
 
     fn send(&mut self, source: i32, message: &Message<'_>) -> Result<(), Stop> {
@@ -389,19 +446,11 @@ impl Sender<'_> {
                     source,
                     event_id: message.event.to_string(),
                     key: String::from_utf8_lossy(message.key.unwrap_or_default()).into_owned(),
-                    error,
+                    message: error.to_string(),
                 });
                 Ok(())
             }
-            Err(SendError::TopicUnavailable { topic, error }) => {
-                // As if it had failed on its way: the org is set apart, and begins again.
-                if let Some(org) = self.feed.plans.org_of(&topic)
-                    && !self.feed.troubles.contains_key(&org)
-                {
-                    self.feed.set_apart(org, error);
-                }
-                Ok(())
-            }
+            Err(SendError::TopicUnavailable { error, .. }) => Err(Stop::Org((&error).into())),
             Err(SendError::Fatal(error)) => Err(Stop::Fatal(error)),
         }
     }

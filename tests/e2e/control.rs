@@ -108,7 +108,10 @@ fn a_row_that_cannot_be_written_is_set_aside_and_its_neighbours_go_on() {
     world.run(&format!("ALTER TABLE canonical.lead ADD CONSTRAINT picky CHECK (sfid <> '{bad}')"));
     acme.load(0, 100);
     world.await_count("canonical.lead", 99);
-    world.await_count(&format!("manifold.problem WHERE org = 'acme' AND record = '{bad}'"), 1);
+    world.await_count(
+        &format!("manifold.problem WHERE org = 'acme' AND record = '{bad}' AND field = '*'"),
+        1,
+    );
     world.normalized();
     acme.load(100, 10);
     world.await_count("canonical.lead", 109);

@@ -51,7 +51,7 @@ fn fields_that_differ(world: &mut World, org: &Org, mapping: &Mapping) -> Vec<St
     assert_eq!(copy.finish().unwrap(), org.leads.len() as u64);
     for name in &typed {
         let sql_type: String = world.value(&format!(
-            "SELECT atttypid::regtype::text FROM pg_attribute \
+            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute \
              WHERE attrelid = 'canonical.lead'::regclass AND attname = '{name}'"
         ));
         world.run(&format!(
