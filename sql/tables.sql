@@ -14,6 +14,7 @@ BEGIN
   BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'manifold_reader') THEN
       CREATE ROLE manifold_reader NOLOGIN;
+      COMMENT ON ROLE manifold_reader IS 'pg_manifold: may read manifold.status, the definitions, the problems, and the tables in canonical and qc';
     END IF;
   EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
   END;
@@ -21,6 +22,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'manifold_admin') THEN
       CREATE ROLE manifold_admin NOLOGIN;
       GRANT manifold_reader TO manifold_admin;
+      COMMENT ON ROLE manifold_admin IS 'pg_manifold: may call its functions, which act as a superuser; whoever has it can capture any table of the database';
     END IF;
   EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
   END;
