@@ -148,10 +148,10 @@ impl Feed {
     }
 
     /// Lanes that have caught up with the main lane join it. Runs in a transaction.
-    pub fn join(&mut self, catalog: &Catalog) -> Result<()> {
+    pub fn join(&mut self, now: &Snapshot, catalog: &Catalog) -> Result<()> {
         let mut stay: BTreeSet<i32> = catalog.paused(CONSUMER);
         stay.extend(self.troubles.keys());
-        save(&self.lanes.join(&stay))
+        save(&self.lanes.join(now, &stay))
     }
 
     /// One turn of a lane up to `now`. Runs in a transaction. True if there is more to do at once.

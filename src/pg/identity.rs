@@ -24,7 +24,7 @@ pub fn require_admin() -> Result<()> {
         std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
     };
     Err(Error::Denied {
-        message: format!("role \"{user}\" may not administer pg_manifold"),
+        message: format!("role \"{user}\" is no member of manifold_admin"),
         hint: format!("Ask a superuser for: GRANT manifold_admin TO {user}"),
     })
 }

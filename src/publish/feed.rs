@@ -70,6 +70,8 @@ pub struct Feed {
     /// Orgs that are to leave the main lane as soon as nothing of it is on its way: earlier, they
     /// would begin at the proven position and send again what is on its way already.
     leaving: BTreeSet<i32>,
+    /// The moment up to which the last round read.
+    read_to: Snapshot,
     scratch: Scratch,
 }
 
@@ -88,6 +90,7 @@ impl Feed {
             partly: BTreeMap::new(),
             troubles: troubled.iter().map(trouble).collect(),
             leaving: BTreeSet::new(),
+            read_to: Snapshot::nothing(),
             scratch: Scratch::default(),
         }
     }
@@ -149,7 +152,7 @@ impl Feed {
         let mut stay: BTreeSet<i32> = paused.iter().chain(self.troubles.keys()).copied().collect();
         stay.extend(self.lanes.own().filter(|lane| !self.window.is_quiet(*lane)));
         if self.window.is_quiet(MAIN) {
-            for (lane, position) in self.lanes.join(&stay) {
+            for (lane, position) in self.lanes.join(&self.read_to, &stay) {
                 position::save(CONSUMER, lane, position.as_ref())?;
             }
         }
@@ -192,6 +195,7 @@ impl Feed {
         for token in done {
             self.bytes.remove(&token);
         }
+        self.read_to = now.clone();
         let mut fed = Fed::default();
         for lane in self.lanes.turns() {
             let waits =
@@ -266,8 +270,11 @@ impl Feed {
                 return Ok(());
             }
         }
-        // Nothing of anybody: the position need not move, and nothing has to be written down.
+        // Nothing of anybody: nothing has to be written down, and moving on in memory is enough.
         if !passed && from.within.is_none() {
+            if self.window.is_quiet(lane) {
+                self.lanes.advance(lane, Position::at(target));
+            }
             return Ok(());
         }
         let token = self.window.begin(lane);

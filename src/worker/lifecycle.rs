@@ -192,9 +192,12 @@ impl Worker {
     fn succeeded(&mut self) {
         if self.failures > 0 {
             self.failures = 0;
-            let kind = self.kind.name();
-            if let Err(failure) = transaction(|| clear_error(kind, 0)) {
-                self.failed(&failure);
+            // The publisher's status says of the brokers, too, and it clears that itself.
+            if self.kind != Kind::Publisher {
+                let kind = self.kind.name();
+                if let Err(failure) = transaction(|| clear_error(kind, 0)) {
+                    self.failed(&failure);
+                }
             }
         }
     }

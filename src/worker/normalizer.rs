@@ -92,7 +92,7 @@ impl Normalizer {
                 return Ok(Turn::Again);
             }
         }
-        lifecycle::transaction(|| feed.join(catalog))?;
+        lifecycle::transaction(|| feed.join(now, catalog))?;
         if more {
             return Ok(Turn::Again);
         }

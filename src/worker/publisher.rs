@@ -86,18 +86,22 @@ struct Publisher {
 impl Publisher {
     fn turn(&mut self, worker: &Worker) -> Result<Turn, Failure> {
         let Some(moment) = worker.begin()? else { return Ok(Turn::Gone) };
-        self.read_definitions(worker)?;
-        if !self.configure(worker)? {
-            return Ok(Turn::Wait(lifecycle::IDLE));
-        }
-        let outcome = match producer() {
-            Some(producer) => self.publish(&moment.now, producer),
-            None => Ok(Turn::Wait(lifecycle::IDLE)),
-        };
+        let outcome = self.round(worker, &moment.now);
         if outcome.is_err() {
             self.start_over();
         }
         outcome
+    }
+
+    fn round(&mut self, worker: &Worker, now: &Snapshot) -> Result<Turn, Failure> {
+        self.read_definitions(worker)?;
+        if !self.configure(worker)? {
+            return Ok(Turn::Wait(lifecycle::IDLE));
+        }
+        match producer() {
+            Some(producer) => self.publish(now, producer),
+            None => Ok(Turn::Wait(lifecycle::IDLE)),
+        }
     }
 
     fn read_definitions(&mut self, worker: &Worker) -> Result<(), Failure> {
