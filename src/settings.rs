@@ -51,7 +51,7 @@ pub fn define() {
     GucRegistry::define_string_guc(
         c"manifold.kafka_options_file",
         c"File with librdkafka options, a key=value a line.",
-        c"Read when the configuration is reloaded; its options win over manifold.kafka_options.",
+        c"Read when the configuration is reloaded; manifold.kafka_options wins over it.",
         &KAFKA_OPTIONS_FILE,
         GucContext::Sighup,
         secret,

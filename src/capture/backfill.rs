@@ -10,7 +10,7 @@
 //! Rows that move to other blocks meanwhile do so by an update, which capture sees. A rewritten
 //! table (VACUUM FULL) has other blocks, and is read from its start again.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -162,15 +162,14 @@ impl Backfill {
         }
         let range = blocks(to);
         let read = self.append(table, &range)?;
-        if read.len() < places.len() {
-            let read: std::collections::HashSet<&str> = read.iter().map(String::as_str).collect();
-            progress.skipped.extend(
-                places
-                    .iter()
-                    .filter(|place| !read.contains(place.as_str()))
-                    .map(|place| (block_of(place).unwrap_or(from), place.clone())),
-            );
-        }
+        // By place, not by number: rows may have come into the range in between.
+        let read_places: HashSet<&str> = read.iter().map(String::as_str).collect();
+        progress.skipped.extend(
+            places
+                .iter()
+                .filter(|place| !read_places.contains(place.as_str()))
+                .map(|place| (block_of(place).unwrap_or(from), place.clone())),
+        );
         progress.next_block = to;
         progress.aim(places.len() as i64, to - from);
         Ok(read.len() as i64)
