@@ -3,21 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::envelope::{EncodeError, Message, Scratch};
+use super::envelope::Scratch;
 use super::plans::Plans;
+use super::send::{Sender, Sent};
 use super::window::Window;
 use crate::catalog::Catalog;
-use crate::error::{Error, Result};
-use crate::kafka::{Delivery, DeliveryError, Producer, SendError};
-use crate::log::change::{ChunkHead, EventId, Op};
-use crate::log::chunk;
+use crate::error::Result;
+use crate::kafka::{Delivery, DeliveryError, Producer};
 use crate::log::lanes::{self, Lanes};
 use crate::log::objects::Objects;
 use crate::log::position::{self, MAIN};
 use crate::log::read::{self, Fetcher, Visible};
 use crate::log::snapshot::{Position, Snapshot};
-use crate::pg::server::Here;
-use crate::row::image::Malformed;
 use crate::worker::lifecycle::{Failure, backoff};
 
 /// Chunks that one turn of a lane reads at most: some thousand rows.
@@ -61,18 +58,18 @@ pub struct Fed {
 pub struct Feed {
     pub lanes: Lanes,
     pub plans: Plans,
-    window: Window,
+    pub(super) window: Window,
     /// Bytes on their way, by batch; a batch is small against the window.
     bytes: BTreeMap<u64, usize>,
     /// Messages of a chunk that were already sent when the queue was full, by lane.
-    partly: BTreeMap<i32, (i64, u32)>,
+    pub(super) partly: BTreeMap<i32, (i64, u32)>,
     troubles: BTreeMap<i32, Trouble>,
     /// Orgs that are to leave the main lane as soon as nothing of it is on its way: earlier, they
     /// would begin at the proven position and send again what is on its way already.
     leaving: BTreeSet<i32>,
     /// The moment up to which the last round read.
     read_to: Snapshot,
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
 }
 
 impl Feed {
@@ -121,7 +118,7 @@ impl Feed {
         failed.into_keys().collect()
     }
 
-    fn set_apart(&mut self, org: i32, failure: Failure) {
+    pub(super) fn set_apart(&mut self, org: i32, failure: Failure) {
         // From the main lane's proven position: what it has on its way for this org is sent again.
         self.lanes.leave(org);
         self.window.give_up(org);
@@ -328,143 +325,4 @@ impl Feed {
         self.window.end(token, after);
         Ok(())
     }
-}
-
-enum Sent {
-    All,
-    /// The queue was full in the middle of the chunk.
-    Partly,
-}
-
-/// Why sending a chunk stopped.
-enum Stop {
-    Full,
-    /// The org cannot be served now.
-    Org(Failure),
-    Fatal(crate::kafka::Error),
-}
-
-impl From<Malformed> for Stop {
-    fn from(error: Malformed) -> Self {
-        Stop::Org(Error::from(error).into())
-    }
-}
-
-struct Sender<'a> {
-    feed: &'a mut Feed,
-    catalog: &'a Catalog,
-    producer: &'a mut Producer,
-    lane: i32,
-    token: u64,
-    size: usize,
-    refused: Vec<Refused>,
-    failed: Vec<i32>,
-}
-
-impl Sender<'_> {
-    fn chunk(&mut self, head: &ChunkHead, images: &[u8]) -> Result<Sent> {
-        if matches!(head.op, Op::Gap | Op::Truncate) {
-            return Ok(Sent::All);
-        }
-        let org = self.catalog.org_of(head.source).unwrap_or(crate::catalog::CANONICAL);
-        let compiled = match self.feed.plans.get(self.catalog, head.source, head.layout) {
-            Ok(compiled) => compiled,
-            Err(error) => return Ok(self.set_apart(org, error.into())),
-        };
-        let skip = match self.feed.partly.remove(&self.lane) {
-            Some((seq, sent)) if seq == head.seq => sent,
-            _ => 0,
-        };
-        let mut count = 0;
-        let now_us = now_microseconds();
-        let mut scratch = std::mem::take(&mut self.feed.scratch);
-        let outcome = chunk::for_each_row(head.op, images, &compiled.layout, |ordinal, row| {
-            let encoded = compiled.plan.encode(
-                head,
-                ordinal,
-                row.old.as_deref(),
-                row.new.as_deref(),
-                now_us,
-                &Here,
-                &mut scratch,
-                &mut |message| {
-                    if count >= skip {
-                        self.send(head.source, &message)?;
-                    }
-                    count += 1;
-                    Ok(())
-                },
-            );
-            match encoded {
-                Ok(()) => Ok(()),
-                Err(EncodeError::Sink(stop)) => Err(stop),
-                Err(EncodeError::Row(malformed)) => {
-                    self.refused.push(Refused {
-                        source: head.source,
-                        event_id: EventId { seq: head.seq, ordinal }.to_string(),
-                        key: format!("event:{}.{ordinal}", head.seq),
-                        message: malformed.to_string(),
-                    });
-                    Ok(())
-                }
-            }
-        });
-        self.feed.scratch = scratch;
-        match outcome {
-            Ok(()) => Ok(Sent::All),
-            Err(Stop::Full) => {
-                self.feed.partly.insert(self.lane, (head.seq, count));
-                Ok(Sent::Partly)
-            }
-            Err(Stop::Fatal(error)) => Err(Error::state(
-                error.to_string(),
-                error.hint().unwrap_or_else(|| "It is tried again with a new producer.".into()),
-            )),
-            Err(Stop::Org(failure)) => Ok(self.set_apart(org, failure)),
-        }
-    }
-
-    /// As if it had failed on its way: the org begins again, later, where it was proven to be.
-    fn set_apart(&mut self, org: i32, failure: Failure) -> Sent {
-        self.feed.set_apart(org, failure);
-        self.failed.push(org);
-        if self.lane == MAIN { Sent::All } else { Sent::Partly }
-    }
-
-    fn send(&mut self, source: i32, message: &Message<'_>) -> Result<(), Stop> {
-        let outcome = self.producer.send(
-            message.topic,
-            message.key,
-            message.value,
-            message.headers,
-            message.timestamp_ms,
-            self.token,
-        );
-        match outcome {
-            Ok(()) => {
-                self.feed.window.sent(self.token);
-                self.size +=
-                    message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
-                Ok(())
-            }
-            Err(SendError::QueueFull) => Err(Stop::Full),
-            Err(SendError::Refused { error, .. }) => {
-                self.refused.push(Refused {
-                    source,
-                    event_id: message.event.to_string(),
-                    key: String::from_utf8_lossy(message.key.unwrap_or_default()).into_owned(),
-                    message: error.to_string(),
-                });
-                Ok(())
-            }
-            Err(SendError::TopicUnavailable { error, .. }) => Err(Stop::Org((&error).into())),
-            Err(SendError::Fatal(error)) => Err(Stop::Fatal(error)),
-        }
-    }
-}
-
-fn now_microseconds() -> i64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_micros() as i64)
 }

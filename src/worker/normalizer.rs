@@ -11,7 +11,8 @@ use crate::catalog::Catalog;
 use crate::log::lanes::Lanes;
 use crate::log::snapshot::Snapshot;
 use crate::log::{objects, position};
-use crate::normalize::feed::{CONSUMER, Feed, Stop};
+use crate::normalize::digest::Stop;
+use crate::normalize::feed::{CONSUMER, Feed};
 use crate::pg::shared::Kind;
 use crate::settings;
 
