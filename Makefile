@@ -12,13 +12,14 @@ PACKAGE = target/release/pg_manifold-pg$(PG_MAJOR)
 DEMO = target/release/examples/demo
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup package install demo up down test lint
+.PHONY: help setup package install demo up down test lint bench
 
 help:
 	@echo "make demo         the story, on servers of its own (EXIT=1: end after it)"
 	@echo "make up, down     the same servers without the story; how to reach them is in .run/env"
 	@echo "make test         every test"
 	@echo "make lint         format and lints"
+	@echo "make bench        what turning a captured row into an event costs"
 	@echo "make install      the release build into the Postgres of $(or $(PG_CONFIG),pg_config)"
 
 # What is missing on this machine; everything that is there is skipped.
@@ -60,3 +61,6 @@ _test:
 lint:
 	cargo fmt --check
 	cargo clippy --release --all-targets $(FEATURES) -- -D warnings
+
+bench: setup
+	cargo bench $(FEATURES) --bench encode

@@ -1,7 +1,30 @@
--- After everything else: who may call what, and the launcher hears of it.
+-- After everything else: what the functions are for, who may call what, and the launcher hears of it.
+
+COMMENT ON FUNCTION manifold.add_org(text, text, text, text, jsonb) IS
+  'Registers an org: the name that it has in topics and canonical rows, and the schema that Heroku Connect syncs it into (null: the schema of that name). phone_region is an ISO 3166-1 alpha-2 code, time_zone an IANA name, defaults a JSON object for mappings to come. Fails for a name that topics cannot have (22023), a schema or time zone that does not exist (42704), and a name or schema that is taken (42710)';
+COMMENT ON FUNCTION manifold.remove_org(text, boolean) IS
+  'Removes an org: its capture triggers, mappings, problems and, unless keep_canonical, its canonical rows. Its own tables and its topics stay. Waits as manifold.stop does, and for the normalizer''s turn. Fails for an org that does not exist (42704)';
+COMMENT ON FUNCTION manifold.create_entity(text, jsonb) IS
+  'Creates an entity: table canonical.NAME with key (org, sfid), captured and published like any source, and view qc.NAME. lead has a built-in definition; fields is a list of fields, or a definition, for any other. Returns the table. Fails for an entity or a relation that exists (42710), for a definition that is wrong, naming all that is (22023), and where schema canonical or qc belongs to a role that is no superuser (55000)';
+COMMENT ON FUNCTION manifold.set_mapping(text, text, text, jsonb) IS
+  'Says how a table (source, without schema) of an org feeds an entity, and returns the version. A change makes a new version; if the table is captured already, all its rows are read through the log again. Checked against the table''s columns and the entity''s fields: the error names all that is wrong, and where (22023). Fails for an org, table or entity that does not exist (42704)';
+COMMENT ON FUNCTION manifold.start(text, text) IS
+  'Begins to capture an org''s mapped tables, or the one named: attaches the triggers and has the rows that are there read through the log, while the sync goes on. Called again, it attaches what is missing and reads all rows afresh; deletes from a time when the table was not captured, or had a gap, stay unknown, and the gap stays. Waits for the tables'' writers for manifold.attach_lock_timeout, then fails (55P03); fails for an org, source or table that does not exist (42704), for an org without a mapping and for a table that is partitioned or inherits (55000)';
+COMMENT ON FUNCTION manifold.stop(text, text) IS
+  'Ends the capture of an org''s tables, or of the one named: takes the triggers off. What is in the log is still normalized and published. Waits, for readers too, and fails as manifold.start does';
+COMMENT ON FUNCTION manifold.pause(text, text) IS
+  'Has a consumer (normalizer or publisher) leave an org''s changes in the log, which keeps them until manifold.resume; the other orgs go on. Fails for an org or a consumer that does not exist (42704)';
+COMMENT ON FUNCTION manifold.resume(text, text) IS
+  'Has a paused consumer go on with an org, from where it was. Fails as manifold.pause does';
+COMMENT ON FUNCTION manifold.peek(text, integer) IS
+  'The next n messages of an org (or of canonical) that wait to be published, oldest first: event_id, topic, key, value (null: a tombstone) and headers, as they will be sent but for the time of sending. Takes nothing away. Fails for an org that does not exist (42704) and for a negative n (22023)';
+COMMENT ON FUNCTION manifold.installed() IS
+  'Called by the extension''s script alone: refuses an installation without shared_preload_libraries (55000), and has the launcher start the workers at commit';
+
 -- The functions for admins may be called by anybody and check the role themselves, so that they can
 -- say which one is missing. The workers' own are for nobody else.
-REVOKE ALL ON FUNCTION manifold.log_needed, manifold.empty_position_log, manifold.lag, manifold.installed FROM PUBLIC;
+-- Whoever could put the capture trigger on a table of his own could write any org's changes.
+REVOKE ALL ON FUNCTION manifold.capture, manifold.log_needed, manifold.empty_position_log, manifold.lag, manifold.installed FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION manifold.lag TO manifold_reader;
 
 SELECT manifold.installed();

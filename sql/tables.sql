@@ -9,14 +9,23 @@ BEGIN
       MESSAGE = format('pg_manifold needs a database with encoding UTF8, this one has %s', current_setting('server_encoding')),
       HINT = 'Create a database with ENCODING ''UTF8'' TEMPLATE template0.';
   END IF;
-  -- Roles belong to the cluster, so another database's extension may have made them already.
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'manifold_reader') THEN
-    CREATE ROLE manifold_reader NOLOGIN;
-  END IF;
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'manifold_admin') THEN
-    CREATE ROLE manifold_admin NOLOGIN;
-    GRANT manifold_reader TO manifold_admin;
-  END IF;
+  -- Roles belong to the cluster, so another database's extension may have made them already, or
+  -- at this very moment, even.
+  BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'manifold_reader') THEN
+      CREATE ROLE manifold_reader NOLOGIN;
+      COMMENT ON ROLE manifold_reader IS 'pg_manifold: may read manifold.status, the definitions, the problems, and the tables in canonical and qc';
+    END IF;
+  EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+  END;
+  BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'manifold_admin') THEN
+      CREATE ROLE manifold_admin NOLOGIN;
+      GRANT manifold_reader TO manifold_admin;
+      COMMENT ON ROLE manifold_admin IS 'pg_manifold: may call its functions, which act as a superuser; whoever has it can capture any table of the database';
+    END IF;
+  EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+  END;
 END $$;
 
 COMMENT ON SCHEMA manifold IS 'pg_manifold: orgs, mappings, the change log and its consumers';
@@ -117,8 +126,7 @@ COMMENT ON TABLE manifold.capture IS 'Sources that are being captured; gap says 
 CREATE TABLE manifold.backfill (
   source_id    integer PRIMARY KEY REFERENCES manifold.source ON DELETE CASCADE,
   requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  finished_at  timestamptz,
-  rows         bigint
+  finished_at  timestamptz
 );
 COMMENT ON TABLE manifold.backfill IS 'Sources whose rows are read into the log, or were; progress is in manifold.status';
 
@@ -178,6 +186,7 @@ BEGIN
         seen     pg_snapshot,
         upto     pg_snapshot,
         last_seq bigint,
+        request  timestamptz,
         file     oid,
         progress bigint,
         total    bigint
@@ -188,10 +197,10 @@ BEGIN
 END $$;
 
 CREATE VIEW manifold.position AS
-  SELECT DISTINCT ON (consumer, lane) consumer, lane, seen, upto, last_seq, file, progress, total
+  SELECT DISTINCT ON (consumer, lane) consumer, lane, seen, upto, last_seq, request, file, progress, total
   FROM (SELECT * FROM manifold.position_log_0 UNION ALL SELECT * FROM manifold.position_log_1) p
   ORDER BY consumer, lane, id DESC;
-COMMENT ON VIEW manifold.position IS 'Where each consumer is. Lane 0 holds for all orgs without a lane of their own (org_id; -1 for the canonical tables). All that is visible in seen is consumed, and of what is visible in upto, all to last_seq. For backfill the lane is the source, file the table''s, progress the next block and total the last';
+COMMENT ON VIEW manifold.position IS 'Where each consumer is. Lane 0 holds for all orgs without a lane of their own (org_id; -1 for the canonical tables). All that is visible in seen is consumed, and of what is visible in upto, all to last_seq. For backfill the lane is the source, request when it was asked for, file the table''s, progress the next block and total the last';
 
 CREATE TABLE manifold.consumer_error (
   consumer text NOT NULL,

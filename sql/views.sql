@@ -45,8 +45,8 @@ BEGIN
     RETURN false;
   END;
   EXECUTE format(
-    'INSERT INTO %1$s (id, consumer, lane, seen, upto, last_seq, file, progress, total)
-     SELECT DISTINCT ON (o.consumer, o.lane) o.id, o.consumer, o.lane, o.seen, o.upto, o.last_seq, o.file, o.progress, o.total
+    'INSERT INTO %1$s (id, consumer, lane, seen, upto, last_seq, request, file, progress, total)
+     SELECT DISTINCT ON (o.consumer, o.lane) o.id, o.consumer, o.lane, o.seen, o.upto, o.last_seq, o.request, o.file, o.progress, o.total
      FROM %2$s o
      WHERE NOT EXISTS (SELECT FROM %1$s n WHERE n.consumer = o.consumer AND n.lane = o.lane AND n.id > o.id)
      ORDER BY o.consumer, o.lane, o.id DESC', new, old);
@@ -128,7 +128,7 @@ CREATE VIEW manifold.status AS
               ELSE 'waiting to begin' END
   FROM manifold.backfill b
   JOIN manifold.source s USING (source_id)
-  LEFT JOIN manifold.position p ON p.consumer = 'backfill' AND p.lane = s.source_id AND b.finished_at IS NULL
+  LEFT JOIN manifold.position p ON p.consumer = 'backfill' AND p.lane = s.source_id AND p.request = b.requested_at AND b.finished_at IS NULL
   LEFT JOIN manifold.consumer_error e ON e.consumer = 'backfill' AND e.lane = s.source_id
   ORDER BY 1, 2, 3;
 COMMENT ON VIEW manifold.status IS

@@ -1,8 +1,12 @@
 //! Settings (GUCs). All but one change by reload: `ALTER SYSTEM SET …; SELECT pg_reload_conf();`.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, c_char, c_void};
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use crate::kafka::Config;
 
 static KAFKA_BROKERS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KAFKA_OPTIONS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
@@ -13,32 +17,41 @@ static NORMALIZE_MAX_ROWS_PER_SECOND: GucSetting<i32> = GucSetting::<i32>::new(0
 static LOG_TABLE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
 static MAX_LOG_SIZE: GucSetting<i32> = GucSetting::<i32>::new(10 * 1024);
 static BACKFILL_CHUNK_ROWS: GucSetting<i32> = GucSetting::<i32>::new(500);
-static ATTACH_LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5000);
+static ATTACH_LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(900);
 
 pub fn define() {
     let open = GucFlags::default();
     // Options carry passwords and keys.
     let secret = GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL;
-    GucRegistry::define_string_guc(
-        c"manifold.kafka_brokers",
-        c"Kafka brokers that changes are published to, as host:port, comma-separated.",
-        c"Empty (the default): nothing is published, and the publisher is idle.",
-        &KAFKA_BROKERS,
-        GucContext::Sighup,
-        open,
-    );
-    GucRegistry::define_string_guc(
+    // SAFETY: the hooks are guarded against panics.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"manifold.kafka_brokers",
+            c"Kafka brokers that changes are published to, as host:port, comma-separated.",
+            c"Empty (the default): nothing is published, and the publisher is idle.",
+            &KAFKA_BROKERS,
+            GucContext::Sighup,
+            open,
+            Some(check_brokers),
+            None,
+            None,
+        );
+        GucRegistry::define_string_guc_with_hooks(
         c"manifold.kafka_options",
         c"librdkafka options as key=value, separated by semicolons or line ends.",
         c"Readable by superusers only, since it may carry passwords; they belong in manifold.kafka_options_file.",
         &KAFKA_OPTIONS,
         GucContext::Sighup,
         secret,
+        Some(check_options),
+        None,
+        None,
     );
+    }
     GucRegistry::define_string_guc(
         c"manifold.kafka_options_file",
         c"File with librdkafka options, a key=value a line.",
-        c"Read when the configuration is reloaded; its options win over manifold.kafka_options.",
+        c"Read when the configuration is reloaded; manifold.kafka_options wins over it.",
         &KAFKA_OPTIONS_FILE,
         GucContext::Sighup,
         secret,
@@ -94,7 +107,7 @@ pub fn define() {
     GucRegistry::define_int_guc(
         c"manifold.attach_lock_timeout",
         c"How long manifold.start and manifold.stop wait for a table that is being written.",
-        c"While they wait, later writers of the table wait behind them, so the wait is short and can be tried again.",
+        c"While they wait, later writers of the table wait behind them, so the wait is short and can be tried again; below deadlock_timeout, so that in a deadlock it is not the sync that is cancelled.",
         &ATTACH_LOCK_TIMEOUT,
         1,
         i32::MAX,
@@ -106,6 +119,62 @@ pub fn define() {
     unsafe {
         pgrx::pg_sys::MarkGUCPrefixReserved(c"manifold".as_ptr());
     }
+}
+
+/// Refuses brokers that cannot be any, when ALTER SYSTEM sets them.
+#[pg_guard]
+unsafe extern "C-unwind" fn check_brokers(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: as the server calls it.
+    unsafe { check(*value, |brokers| Config::parse(brokers, "", "").map(|_| ())) }
+}
+
+/// Refuses options that librdkafka does not know, when ALTER SYSTEM sets them.
+#[pg_guard]
+unsafe extern "C-unwind" fn check_options(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: as the server calls it.
+    unsafe { check(*value, |options| Config::parse("localhost:9092", options, "").map(|_| ())) }
+}
+
+/// A value that a user sets by a statement is checked, since he can be told. One that is read from a
+/// file is not: the publisher checks it and says in `manifold.status` what is wrong.
+///
+/// # Safety
+/// `value` is null or a C string.
+unsafe fn check(
+    value: *const c_char,
+    parse: impl FnOnce(&str) -> Result<(), crate::kafka::Error>,
+) -> bool {
+    // SAFETY: as promised; texts go where the server frees them with the error.
+    unsafe {
+        if value.is_null() || !pg_sys::IsTransactionState() {
+            return true;
+        }
+        let text = CStr::from_ptr(value).to_string_lossy();
+        if text.trim().is_empty() {
+            return true;
+        }
+        let Err(error) = parse(text.trim()) else { return true };
+        pg_sys::GUC_check_errmsg_string = copy(&error.to_string());
+        if let Some(hint) = error.hint() {
+            pg_sys::GUC_check_errhint_string = copy(&hint);
+        }
+        false
+    }
+}
+
+/// A copy for the server, in the memory of the error that it reports.
+unsafe fn copy(text: &str) -> *mut c_char {
+    let text = CString::new(text.replace('\0', " ")).unwrap_or_default();
+    // SAFETY: a C string; the context lives as long as the server.
+    unsafe { pg_sys::MemoryContextStrdup(pg_sys::ErrorContext, text.as_ptr()) }
 }
 
 fn text(setting: &GucSetting<Option<CString>>) -> String {

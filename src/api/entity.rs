@@ -92,11 +92,20 @@ fn create_table(entity: &Entity) -> Result<String> {
         ("canonical", "Canonical tables: the rows of all orgs, normalized by pg_manifold"),
         ("qc", "What the quality-control team reads"),
     ] {
-        let there = sql::one::<bool>(
-            "SELECT true FROM pg_catalog.pg_namespace WHERE nspname = $1",
+        let safe = sql::one::<bool>(
+            "SELECT r.rolsuper FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner \
+             WHERE n.nspname = $1",
             &[schema.into()],
         )?;
-        if there.is_none() {
+        if safe == Some(false) {
+            // Its owner could put another table in the place of ours, with triggers that the
+            // normalizer would run.
+            return Err(Error::state(
+                format!("schema \"{schema}\" belongs to a role that is no superuser"),
+                format!("ALTER SCHEMA {schema} OWNER TO a superuser, or rename it."),
+            ));
+        }
+        if safe.is_none() {
             sql::run(&format!("CREATE SCHEMA {schema}"), &[])?;
             sql::run(&format!("COMMENT ON SCHEMA {schema} IS '{comment}'"), &[])?;
             sql::run(&format!("GRANT USAGE ON SCHEMA {schema} TO manifold_reader"), &[])?;

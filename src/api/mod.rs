@@ -8,13 +8,13 @@ pub mod peek;
 pub mod source;
 
 use crate::error::{Error, Result};
-use crate::pg::identity::{self, AsOwner};
+use crate::pg::identity::{self, AsUser};
 
-/// What every function for admins begins with: the caller must be one, and then acts as the
-/// extension's owner.
-fn administer() -> Result<AsOwner> {
+/// What every function for admins begins with: the caller must be one, and then acts as
+/// the superuser.
+fn administer() -> Result<AsUser> {
     identity::require_admin()?;
-    Ok(AsOwner::enter())
+    Ok(AsUser::superuser())
 }
 
 /// A required argument that was given as null.

@@ -8,6 +8,7 @@ use super::{administer, required};
 use crate::capture::attach;
 use crate::catalog;
 use crate::error::{Error, Result};
+use crate::normalize::feed::ORG_LOCK;
 use crate::pg::{sql, xact};
 
 /// Registers an org: the name it goes by in topics and canonical rows, and the schema that Heroku
@@ -70,6 +71,11 @@ fn remove_org(
     let _owner = administer()?;
     let org = required(org, "org")?;
     let known = catalog::org(org)?;
+    // After a turn of the normalizer that is under way: what it writes is then seen and deleted.
+    sql::run(
+        "SELECT pg_catalog.pg_advisory_xact_lock($1, $2)",
+        &[ORG_LOCK.into(), known.id.into()],
+    )?;
     for source in catalog::sources_of(org)? {
         if super::source::table_exists(&source)? {
             attach::detach(&source.schema, &source.table)?;
@@ -93,8 +99,16 @@ fn remove_org(
          WHERE m.source_id = s.source_id AND s.org = $1",
         &[org.into()],
     )?;
+    sql::run(
+        "DELETE FROM manifold.consumer_error e USING manifold.source s \
+         WHERE e.consumer = 'backfill' AND e.lane = s.source_id AND s.org = $1",
+        &[org.into()],
+    )?;
     sql::run("DELETE FROM manifold.source WHERE org = $1", &[org.into()])?;
-    sql::run("DELETE FROM manifold.consumer_error WHERE lane = $1", &[known.id.into()])?;
+    sql::run(
+        "DELETE FROM manifold.consumer_error WHERE consumer <> 'backfill' AND lane = $1",
+        &[known.id.into()],
+    )?;
     sql::run("DELETE FROM manifold.org WHERE org = $1", &[org.into()])?;
     xact::defined();
     Ok(())

@@ -27,7 +27,7 @@ pub fn attach(schema: &str, table: &str, source: i32) -> Result<()> {
              ALTER TABLE %1$I.%2$I ENABLE ALWAYS TRIGGER {name}; "
         ));
     }
-    run_locked(schema, table, &statements)
+    run_locked(schema, table, "SHARE ROW EXCLUSIVE", &statements)
 }
 
 /// Takes the triggers off, where they are.
@@ -36,24 +36,28 @@ pub fn detach(schema: &str, table: &str) -> Result<()> {
         .iter()
         .map(|(name, ..)| format!("DROP TRIGGER IF EXISTS {name} ON %1$I.%2$I; "))
         .collect();
-    run_locked(schema, table, &statements)
+    // What DROP TRIGGER needs, from the start: to upgrade a lock is to invite a deadlock.
+    run_locked(schema, table, "ACCESS EXCLUSIVE", &statements)
 }
 
 /// Runs DDL on a table after its lock is taken: the lock first, so that a busy table is found out
 /// within the timeout and before anything is changed.
-fn run_locked(schema: &str, table: &str, statements: &str) -> Result<()> {
-    let lock = format!("LOCK TABLE %1$I.%2$I IN SHARE ROW EXCLUSIVE MODE; {statements}");
+fn run_locked(schema: &str, table: &str, mode: &str, statements: &str) -> Result<()> {
+    let lock = format!("LOCK TABLE %1$I.%2$I IN {mode} MODE; {statements}");
     let timeout = settings::attach_lock_timeout();
     let outcome = subtransaction::attempt(|| {
-        sql::run(
-            "SELECT pg_catalog.set_config('lock_timeout', $1, true)",
-            &[format!("{timeout}ms").into()],
-        )?;
+        let before: Option<String> =
+            sql::one("SELECT pg_catalog.current_setting('lock_timeout')", &[])?;
+        let limit = |value: &str| {
+            sql::run("SELECT pg_catalog.set_config('lock_timeout', $1, true)", &[value.into()])
+        };
+        limit(&format!("{timeout}ms"))?;
         let ddl: Option<String> = sql::one(
             "SELECT pg_catalog.format($1, $2, $3)",
             &[lock.as_str().into(), schema.into(), table.into()],
         )?;
-        sql::run(&ddl.unwrap_or_default(), &[])
+        sql::run(&ddl.unwrap_or_default(), &[])?;
+        limit(&before.unwrap_or_default())
     });
     match outcome {
         Ok(result) => result.map(|_| ()),

@@ -10,7 +10,7 @@
 //! Rows that move to other blocks meanwhile do so by an update, which capture sees. A rewritten
 //! table (VACUUM FULL) has other blocks, and is read from its start again.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::log::append::{Appender, Statement};
 use crate::log::change::{Op, Origin};
 use crate::log::{objects, position};
+use crate::pg::identity::AsUser;
 use crate::pg::relation::Table;
 use crate::pg::sql;
 use crate::settings;
@@ -101,14 +102,17 @@ impl Backfill {
                 "Map it again in Heroku Connect and run manifold.start, or remove the org.",
             ));
         };
-        let table = Table::open(oid, pg_sys::RowShareLock);
+        // An ALTER TABLE of Heroku Connect may take long; other backfills do not wait for it.
+        let Some(table) = Table::try_open(oid, pg_sys::RowShareLock) else {
+            return Ok(Step::Waiting);
+        };
         // SAFETY: the relation is open.
         let file = unsafe { (*(*table.0).rd_rel).relfilenode };
         let mut progress = match self.state.take() {
             Some(progress) if progress.file == file => progress,
             // Rewritten meanwhile: all blocks are others.
             Some(_) => Progress::from_start(file, i64::from(table.blocks())),
-            None => match position::load_progress(self.source)? {
+            None => match position::load_progress(self.source, &self.requested)? {
                 Some(saved) if saved.file == file => Progress {
                     next_block: saved.next_block,
                     ..Progress::from_start(file, saved.end_block)
@@ -116,6 +120,7 @@ impl Backfill {
                 _ => Progress::from_start(file, i64::from(table.blocks())),
             },
         };
+        let before = progress.done();
         let rows = if progress.next_block < progress.end_block {
             self.read_blocks(&table, &mut progress)?
         } else if progress.skipped.is_empty() {
@@ -123,14 +128,11 @@ impl Backfill {
         } else {
             self.read_skipped(&table, &mut progress)?
         };
-        position::save_progress(
-            self.source,
-            &position::Progress {
-                file,
-                next_block: progress.done(),
-                end_block: progress.end_block,
-            },
-        )?;
+        if rows > 0 || progress.done() != before {
+            let (next_block, end_block) = (progress.done(), progress.end_block);
+            let saved = position::Progress { file, next_block, end_block };
+            position::save_progress(self.source, &self.requested, &saved)?;
+        }
         let only_locked_rows =
             progress.next_block >= progress.end_block && !progress.skipped.is_empty() && rows == 0;
         let step = if only_locked_rows { Step::Waiting } else { Step::More };
@@ -140,25 +142,34 @@ impl Backfill {
 
     fn read_blocks(&self, table: &Table, progress: &mut Progress) -> Result<i64> {
         let from = progress.next_block;
-        let to = (from + progress.stride).min(progress.end_block);
-        let range = format!("t.ctid >= '({from},0)' AND t.ctid < '({to},0)'");
+        let mut to = (from + progress.stride).min(progress.end_block);
+        let blocks = |to: i64| format!("t.ctid >= '({from},0)' AND t.ctid < '({to},0)'");
         // The places first, then the rows with their locks: a row that is missing then was locked,
         // or has been deleted or moved by a change that capture saw.
-        let places = sql::rows(
-            &format!("SELECT t.ctid::text FROM ONLY {} t WHERE {range}", self.table),
+        let owner = AsUser::owner_of(table);
+        let mut places = sql::rows(
+            &format!("SELECT t.ctid::text FROM ONLY {} t WHERE {}", self.table, blocks(to)),
             &[],
             |row| Ok(row.get::<String>(1)?.unwrap_or_default()),
         )?;
-        let read = self.append(table, &range)?;
-        if read.len() < places.len() {
-            let read: std::collections::HashSet<&str> = read.iter().map(String::as_str).collect();
-            progress.skipped.extend(
-                places
-                    .iter()
-                    .filter(|place| !read.contains(place.as_str()))
-                    .map(|place| (block_of(place).unwrap_or(from), place.clone())),
-            );
+        drop(owner);
+        // Full blocks after empty ones: fewer of them, so that few rows are locked at a time.
+        if let Some(end) = places.get(settings::backfill_chunk_rows().unsigned_abs() as usize)
+            && let Some(block) = block_of(end).filter(|block| *block > from)
+        {
+            to = block;
+            places.retain(|place| block_of(place).is_some_and(|block| block < to));
         }
+        let range = blocks(to);
+        let read = self.append(table, &range)?;
+        // By place, not by number: rows may have come into the range in between.
+        let read_places: HashSet<&str> = read.iter().map(String::as_str).collect();
+        progress.skipped.extend(
+            places
+                .iter()
+                .filter(|place| !read_places.contains(place.as_str()))
+                .map(|place| (block_of(place).unwrap_or(from), place.clone())),
+        );
         progress.next_block = to;
         progress.aim(places.len() as i64, to - from);
         Ok(read.len() as i64)
@@ -170,10 +181,12 @@ impl Backfill {
         for _ in 0..progress.skipped.len().min(100) {
             let Some((block, place)) = progress.skipped.pop_front() else { break };
             let range = format!("t.ctid = '{place}'");
+            let owner = AsUser::owner_of(table);
             let there = sql::one::<bool>(
                 &format!("SELECT true FROM ONLY {} t WHERE {range}", self.table),
                 &[],
             )?;
+            drop(owner);
             if there.is_none() {
                 // Changed or deleted: capture saw it.
                 continue;
@@ -204,6 +217,9 @@ impl Backfill {
             "SELECT t.ctid::text, t FROM ONLY {} t WHERE {range} FOR SHARE SKIP LOCKED",
             self.table
         );
+        // As the table's owner: whatever has the table's name by now, none of its code runs with
+        // our rights.
+        let _owner = AsUser::owner_of(table);
         Spi::connect_mut(|client| {
             let mut appender = Appender::open(&objects, statement);
             let mut places = Vec::new();
@@ -216,6 +232,9 @@ impl Backfill {
                 unsafe {
                     let header = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
                     let tuple = Tuple::from_composite(header.cast());
+                    appender
+                        .reserve(tuple.size())
+                        .map_err(|reason| Error::Corrupt(reason.into()))?;
                     appender.row(|out| tuple.write(out));
                 }
             }
@@ -226,8 +245,9 @@ impl Backfill {
 
     fn finish(&mut self) -> Result<Step> {
         sql::run(
-            "UPDATE manifold.backfill SET finished_at = clock_timestamp() WHERE source_id = $1",
-            &[self.source.into()],
+            "UPDATE manifold.backfill SET finished_at = clock_timestamp() \
+             WHERE source_id = $1 AND requested_at = $2::timestamptz",
+            &[self.source.into(), self.requested.as_str().into()],
         )?;
         Ok(Step::Finished)
     }

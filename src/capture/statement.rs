@@ -18,6 +18,12 @@ impl From<image::Malformed> for Undescribable {
     }
 }
 
+impl From<&'static str> for Undescribable {
+    fn from(reason: &'static str) -> Self {
+        Undescribable(reason.into())
+    }
+}
+
 /// A tuple's parts, borrowed from a slot or a composite value.
 #[derive(Clone, Copy)]
 pub struct Tuple<'a> {
@@ -83,6 +89,11 @@ impl<'a> Tuple<'a> {
             });
             Tuple { natts, nulls, data: std::slice::from_raw_parts(start.add(hoff), end - hoff) }
         }
+    }
+
+    /// Bytes of its image, at most.
+    pub fn size(&self) -> usize {
+        self.data.len() + self.nulls.map_or(0, <[u8]>::len)
     }
 
     /// Appends the tuple as an image with its length.
@@ -189,6 +200,7 @@ unsafe fn rebuild(slot: *mut pg_sys::TupleTableSlot) -> pg_sys::MinimalTuple {
 /// Appends all rows of one transition table (inserted or deleted rows).
 pub fn append_rows(rows: &mut Transition, appender: &mut Appender) -> Result<(), Undescribable> {
     while let Some(tuple) = rows.next_row()? {
+        appender.reserve(tuple.size())?;
         appender.row(|out| tuple.write(out));
     }
     Ok(())
@@ -214,6 +226,7 @@ pub fn append_updates(
             (Slots::with_capacity(columns.len()), Slots::with_capacity(columns.len()));
         image::read_tuple(usize::from(old.natts), old.nulls, old.data, columns, &mut old_slots)?;
         image::read_tuple(usize::from(new.natts), new.nulls, new.data, columns, &mut new_slots)?;
+        appender.reserve(new.size() + old.size())?;
         appender.row(|out| {
             new.write(out);
             write_part(out, |out| image::write_delta(out, &old_slots, &new_slots));

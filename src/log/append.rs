@@ -27,6 +27,8 @@ const HEADER: usize = 24;
 /// What comes before the images: tuple header, fixed columns, varlena header.
 const PREFIX: usize = HEADER + IMAGES + 4;
 const ATTRIBUTES: u16 = 9;
+/// A row with more bytes than this is not described.
+const LARGEST: usize = 512 * 1024 * 1024;
 
 /// What all chunks of one statement share.
 #[derive(Clone, Copy)]
@@ -69,6 +71,15 @@ impl Appender {
             tuple,
             rows: 0,
         }
+    }
+
+    /// Makes room for a row of so many bytes. A value of the server has less than 1 GB, and a process
+    /// that cannot have the memory must not take the server down: such a row is not described.
+    pub fn reserve(&mut self, bytes: usize) -> Result<(), &'static str> {
+        if bytes > LARGEST {
+            return Err("a row of more than 512 MB");
+        }
+        self.tuple.try_reserve(bytes + 64).map_err(|_| "no memory for a row")
     }
 
     /// Adds a row, as `write` packs it. A chunk that would grow beyond a page is written first.

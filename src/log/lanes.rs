@@ -71,9 +71,14 @@ impl Lanes {
         (lane, Some(position))
     }
 
-    /// Lets lanes join the main lane that are exactly where it is, but for those that `stay`.
-    pub fn join(&mut self, stay: &BTreeSet<i32>) -> Vec<Change> {
+    /// Lets lanes join the main lane that have caught up with it, but for those that `stay`: both
+    /// have consumed all that `now` sees. Merely being where the main lane is does not do: that is
+    /// where a lane begins.
+    pub fn join(&mut self, now: &Snapshot, stay: &BTreeSet<i32>) -> Vec<Change> {
         let main = &self.main;
+        if main.within.is_some() || main.seen != *now {
+            return Vec::new();
+        }
         let joined: Vec<i32> = self
             .own
             .iter()
@@ -128,10 +133,13 @@ mod tests {
         assert_eq!(lanes.position(7), &at("10:10:"));
         assert_eq!(lanes.position(8), &at("20:20:"));
         assert_eq!((lanes.of(7), lanes.of(8)), (7, MAIN));
-        assert!(lanes.join(&BTreeSet::new()).is_empty());
+        let now = at("20:20:").seen;
+        assert!(lanes.join(&now, &BTreeSet::new()).is_empty());
         lanes.advance(7, at("20:20:"));
-        assert!(lanes.join(&BTreeSet::from([7])).is_empty(), "a paused org stays apart");
-        assert_eq!(lanes.join(&BTreeSet::new()), [(7, None)]);
+        assert!(lanes.join(&now, &BTreeSet::from([7])).is_empty(), "a paused org stays apart");
+        let later = at("21:21:").seen;
+        assert!(lanes.join(&later, &BTreeSet::new()).is_empty(), "there may be more to read");
+        assert_eq!(lanes.join(&now, &BTreeSet::new()), [(7, None)]);
         assert_eq!(lanes.of(7), MAIN);
     }
 

@@ -14,7 +14,13 @@ pub const MAIN: i32 = 0;
 
 /// The positions of a consumer, by lane.
 pub fn load(consumer: &str) -> Result<BTreeMap<i32, Position>> {
-    let rows = sql::rows(
+    // A table is emptied after its rows have been carried over: with both locked and a snapshot
+    // taken afterwards, a row is seen in one of them.
+    sql::run(
+        "LOCK TABLE manifold.position_log_0, manifold.position_log_1 IN ACCESS SHARE MODE",
+        &[],
+    )?;
+    let rows = sql::fresh_rows(
         "SELECT lane, seen::text, upto::text, last_seq FROM manifold.position \
          WHERE consumer = $1 AND seen IS NOT NULL",
         &[consumer.into()],
@@ -80,16 +86,17 @@ pub struct Progress {
     pub end_block: i64,
 }
 
-/// Appends how far a backfill is.
-pub fn save_progress(source: i32, progress: &Progress) -> Result<()> {
+/// Appends how far a backfill is. `request` says which: when it was asked for, as text.
+pub fn save_progress(source: i32, request: &str, progress: &Progress) -> Result<()> {
     sql::run(
         &format!(
-            "INSERT INTO {} (consumer, lane, file, progress, total) \
-             VALUES ('backfill', $1, $2, $3, $4)",
+            "INSERT INTO {} (consumer, lane, request, file, progress, total) \
+             VALUES ('backfill', $1, $2::timestamptz, $3, $4, $5)",
             table()
         ),
         &[
             source.into(),
+            request.into(),
             progress.file.into(),
             progress.next_block.into(),
             progress.end_block.into(),
@@ -98,21 +105,12 @@ pub fn save_progress(source: i32, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// Forgets how far a backfill was: the next one begins at the start.
-pub fn forget_progress(source: i32) -> Result<()> {
-    sql::run(
-        &format!("INSERT INTO {} (consumer, lane) VALUES ('backfill', $1)", table()),
-        &[source.into()],
-    )?;
-    Ok(())
-}
-
 /// How far a backfill is, if it has begun.
-pub fn load_progress(source: i32) -> Result<Option<Progress>> {
-    let progress = sql::rows(
+pub fn load_progress(source: i32, request: &str) -> Result<Option<Progress>> {
+    let progress = sql::fresh_rows(
         "SELECT file, progress, total FROM manifold.position \
-         WHERE consumer = 'backfill' AND lane = $1 AND progress IS NOT NULL",
-        &[source.into()],
+         WHERE consumer = 'backfill' AND lane = $1 AND request = $2::timestamptz",
+        &[source.into(), request.into()],
         |row| {
             Ok(Progress {
                 file: row.get(1)?.unwrap_or(pg_sys::InvalidOid),

@@ -6,7 +6,7 @@ use super::batch::{Batch, Entry, Fate};
 use super::bisect::{self, Fault};
 use super::entity::Entity;
 use super::quarantine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pg::sql;
 use crate::pg::subtransaction::{self, Failure};
 
@@ -29,6 +29,7 @@ struct Statements {
 
 impl Target {
     pub fn new(org: String, source: String, entity: Entity) -> Result<Target> {
+        check_owner(&entity.name)?;
         let statements = Statements::of(&entity)?;
         Ok(Target { org, source, entity, statements })
     }
@@ -135,6 +136,29 @@ impl Statements {
     }
 }
 
+/// Writing to a table runs its triggers, and the normalizer is a superuser: the table has to be one
+/// that only superusers can put triggers on.
+fn check_owner(entity: &str) -> Result<()> {
+    let owner = sql::one::<String>(
+        "SELECT r.rolname::text FROM pg_catalog.pg_class c \
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+           JOIN pg_catalog.pg_roles r ON r.oid = c.relowner \
+         WHERE n.nspname = 'canonical' AND c.relname = $1 AND NOT r.rolsuper",
+        &[entity.into()],
+    )?;
+    match owner {
+        None => Ok(()),
+        Some(owner) => Err(Error::Denied {
+            message: format!(
+                "table canonical.{entity} belongs to \"{owner}\", who is no superuser"
+            ),
+            hint: format!(
+                "ALTER TABLE canonical.{entity} OWNER TO a superuser, after a look at its triggers."
+            ),
+        }),
+    }
+}
+
 /// As [`subtransaction::attempt`], for work with errors of its own.
 fn attempt(work: impl FnOnce() -> Result<()>) -> Result<(), Failure> {
     subtransaction::attempt(|| {
@@ -145,10 +169,10 @@ fn attempt(work: impl FnOnce() -> Result<()>) -> Result<(), Failure> {
 }
 
 /// Whether an error is about the values of a row: data exceptions (class 22), integrity violations
-/// (23), a program limit that a row exceeds (54).
+/// (23, 44), a program limit that a row exceeds (54), what a trigger or check raises (P0).
 fn blames_data(code: PgSqlErrorCode) -> bool {
     // SQLSTATEs are packed six bits a character, the first lowest (MAKE_SQLSTATE).
     let code = code as i32;
     let character = |at: i32| char::from(((code >> (6 * at)) & 0x3f) as u8 + b'0');
-    matches!((character(0), character(1)), ('2', '2' | '3') | ('5', '4'))
+    matches!((character(0), character(1)), ('2', '2' | '3') | ('4', '4') | ('5', '4') | ('P', '0'))
 }

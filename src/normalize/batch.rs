@@ -77,6 +77,18 @@ impl Batch {
         self.put(Entry { record, event, fate: Fate::Hold { image }, problems });
     }
 
+    /// A row whose image cannot be read, and whose record is therefore not known.
+    pub fn undecodable(&mut self, event: EventId, message: &str) {
+        let problem = Problem {
+            field: "*".into(),
+            value: None,
+            rule: "decode",
+            reason: "undecodable",
+            message: message.into(),
+        };
+        self.hold(format!("event:{event}"), event, "null".into(), vec![problem]);
+    }
+
     /// All records are gone.
     pub fn truncate(&mut self) {
         self.truncated = true;

@@ -1,32 +1,19 @@
 //! Feeding the canonical tables from the log: lanes in turn, each turn one transaction that applies
 //! a batch and moves the position.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::apply::Target;
-use super::batch::Batch;
-use super::entity::Entity;
-use super::mapping::Mapping;
-use super::outcome::Outcome;
-use super::plan::Plan;
+use super::digest::{Batches, Digest, Stop};
 use super::throttle::Throttle;
-use super::{MappingError, compile};
-use crate::catalog::{CANONICAL, Catalog, Layouts};
-use crate::error::{Error, Result};
-use crate::log::change::{ChunkHead, EventId, Op};
-use crate::log::chunk;
+use crate::catalog::{CANONICAL, Catalog};
+use crate::error::Result;
 use crate::log::lanes::{self, Lanes};
 use crate::log::objects::Objects;
 use crate::log::position::{self, MAIN};
 use crate::log::read::{self, Fetcher, Reference, Visible};
 use crate::log::snapshot::{Position, Snapshot};
-use crate::pg::server::Here;
 use crate::pg::sql;
-use crate::pg::subtransaction::Failure;
-use crate::row::layout::Layout;
-use crate::row::{decode, json as row_json};
 use crate::worker::lifecycle::backoff;
 
 /// Chunks that one turn of a lane reads at most.
@@ -37,68 +24,41 @@ const TURN_BYTES: usize = 8 * 1024 * 1024;
 
 pub const CONSUMER: &str = "normalizer";
 
-/// Why a lane's turn came to nothing.
-pub enum Stop {
-    /// One org is to blame: it is set apart, and the others go on without it.
-    Org(i32, Failure),
-    Server(Error),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Stop {
-        Stop::Server(error)
-    }
-}
-
-impl From<crate::row::image::Malformed> for Stop {
-    fn from(error: crate::row::image::Malformed) -> Stop {
-        Stop::Server(error.into())
-    }
-}
-
 struct Trouble {
     until: Instant,
     failures: u32,
 }
 
-/// What a mapping needs to run.
-struct Runner {
-    plan: Plan,
-    target: Rc<Target>,
-}
-
 /// The normalizer's state between turns.
 pub struct Feed {
     pub lanes: Lanes,
-    layouts: Layouts,
-    runners: HashMap<(i32, i32), Rc<Vec<Runner>>>,
+    digest: Digest,
     troubles: BTreeMap<i32, Trouble>,
     throttle: Throttle,
     rate: u32,
     /// Rows that the throttle granted an org and that it has not taken yet.
     credit: BTreeMap<i32, u32>,
     clock: Instant,
-    outcome: Outcome,
 }
 
 impl Feed {
-    pub fn new(lanes: Lanes) -> Feed {
+    /// `troubled` are the orgs whose error the status still shows.
+    pub fn new(lanes: Lanes, troubled: &[i32]) -> Feed {
+        let until = Instant::now();
         Feed {
             lanes,
-            layouts: Layouts::default(),
-            runners: HashMap::new(),
-            troubles: BTreeMap::new(),
+            digest: Digest::default(),
+            troubles: troubled.iter().map(|org| (*org, Trouble { until, failures: 1 })).collect(),
             throttle: Throttle::new(0, Duration::ZERO),
             rate: 0,
             credit: BTreeMap::new(),
             clock: Instant::now(),
-            outcome: Outcome::default(),
         }
     }
 
     /// Definitions have changed: plans are made anew.
     pub fn refresh(&mut self) {
-        self.runners.clear();
+        self.digest.refresh();
     }
 
     /// Rows a second for all orgs together; 0 is without bound.
@@ -121,7 +81,8 @@ impl Feed {
     /// When the next lane that waits is to be tried again.
     pub fn next_try(&self) -> Option<Duration> {
         let now = Instant::now();
-        self.troubles.values().map(|trouble| trouble.until.saturating_duration_since(now)).min()
+        let later = self.troubles.values().filter(|trouble| trouble.until > now);
+        later.map(|trouble| trouble.until - now).min()
     }
 
     /// Lanes that may have their turn now, in order.
@@ -150,10 +111,10 @@ impl Feed {
     }
 
     /// Lanes that have caught up with the main lane join it. Runs in a transaction.
-    pub fn join(&mut self, catalog: &Catalog) -> Result<()> {
+    pub fn join(&mut self, now: &Snapshot, catalog: &Catalog) -> Result<()> {
         let mut stay: BTreeSet<i32> = catalog.paused(CONSUMER);
         stay.extend(self.troubles.keys());
-        save(&self.lanes.join(&stay))
+        save(&self.lanes.join(now, &stay))
     }
 
     /// One turn of a lane up to `now`. Runs in a transaction. True if there is more to do at once.
@@ -191,7 +152,7 @@ impl Feed {
         let mut batches: Batches = Batches::default();
         for reference in &selection.references[..taken] {
             let outcome = fetcher.fetch(reference, |head, images| {
-                Ok(self.chunk(head, images, catalog, &mut batches))
+                Ok(self.digest.chunk(head, images, catalog, &mut batches))
             })?;
             if let Some(result) = outcome {
                 result?;
@@ -199,7 +160,10 @@ impl Feed {
             pgrx::check_for_interrupts!();
         }
         for (org, target, batch) in batches.0.values() {
-            target.apply(batch).map_err(|failure| Stop::Org(*org, failure))?;
+            // Whoever removes the org waits for this turn, or this turn finds it removed.
+            if hold_org(*org)? {
+                target.apply(batch).map_err(|failure| Stop::Org(*org, failure))?;
+            }
         }
         let complete = selection.complete && taken == selection.references.len();
         let position = match (complete, taken.checked_sub(1)) {
@@ -217,8 +181,18 @@ impl Feed {
         if passed || !finished {
             save(&[change])?;
         }
-        if lane != MAIN && taken > 0 && self.troubles.remove(&lane).is_some() {
-            crate::worker::lifecycle::clear_error(CONSUMER, lane)?;
+        let healed: Vec<i32> = match lane {
+            // Of an earlier life, and in the main lane again: it went well here.
+            MAIN => {
+                self.troubles.keys().copied().filter(|org| self.lanes.of(*org) == MAIN).collect()
+            }
+            _ if finished || taken > 0 => vec![lane],
+            _ => Vec::new(),
+        };
+        for org in healed {
+            if self.troubles.remove(&org).is_some() {
+                crate::worker::lifecycle::clear_error(CONSUMER, org)?;
+            }
         }
         Ok(!finished && !waits)
     }
@@ -287,172 +261,25 @@ impl Feed {
     pub fn throttle_wait(&self) -> Duration {
         self.throttle.wait(self.clock.elapsed()).max(Duration::from_millis(1))
     }
-
-    fn chunk(
-        &mut self,
-        head: &ChunkHead,
-        images: &[u8],
-        catalog: &Catalog,
-        batches: &mut Batches,
-    ) -> Result<(), Stop> {
-        let Some(org) = catalog.org_of(head.source) else { return Ok(()) };
-        if head.op == Op::Gap {
-            return Ok(note_gap(head.source, &String::from_utf8_lossy(images))?);
-        }
-        let layout = self.layouts.get(head.source, head.layout)?;
-        let runners = self.runners(org, head, &layout, catalog)?;
-        if runners.is_empty() {
-            return Ok(());
-        }
-        if head.op == Op::Truncate {
-            for runner in runners.iter() {
-                batches.of(org, head.source, &runner.target).truncate();
-            }
-        }
-        let outcome = &mut self.outcome;
-        chunk::for_each_row(head.op, images, &layout, |ordinal, row| {
-            let event = EventId { seq: head.seq, ordinal };
-            for runner in runners.iter() {
-                let batch = batches.of(org, head.source, &runner.target);
-                let old = row.old.as_deref().filter(|_| head.op != Op::Create);
-                if head.op == Op::Delete {
-                    if let Some(old) = old {
-                        batch.delete(record(&runner.plan, &layout, old)?, event);
-                    }
-                    continue;
-                }
-                let Some(new) = row.new.as_deref() else { continue };
-                runner.plan.run(new, &Here, outcome)?;
-                let now = match &outcome.key {
-                    Some(key) => key.clone(),
-                    None => record(&runner.plan, &layout, new)?,
-                };
-                if let Some(old) = old {
-                    let before = record(&runner.plan, &layout, old)?;
-                    if before != now {
-                        batch.delete(before, event);
-                    }
-                }
-                if outcome.held {
-                    let problems = std::mem::take(&mut outcome.problems);
-                    batch.hold(now, event, source_row(&layout, new)?, problems);
-                } else {
-                    batch.upsert(now, event, outcome);
-                }
-            }
-            Ok::<(), Stop>(())
-        })
-    }
-
-    /// What the mappings of a source need for rows of one layout.
-    fn runners(
-        &mut self,
-        org: i32,
-        head: &ChunkHead,
-        layout: &Layout,
-        catalog: &Catalog,
-    ) -> Result<Rc<Vec<Runner>>, Stop> {
-        let key = (head.source, head.layout);
-        if let Some(known) = self.runners.get(&key) {
-            return Ok(Rc::clone(known));
-        }
-        let mut runners = Vec::new();
-        let source = catalog.sources.get(&head.source);
-        let known_org = source.and_then(|source| catalog.orgs.get(source.org.as_ref()?));
-        if let (Some(source), Some(known_org)) = (source, known_org) {
-            for mapping in catalog.mappings.iter().filter(|mapping| mapping.source == source.id) {
-                let blame = |errors: Vec<MappingError>| {
-                    Stop::Org(org, mapping_failure(&mapping.entity, &errors))
-                };
-                let definition = catalog.entities.get(&mapping.entity).cloned().unwrap_or_default();
-                let entity = Entity::from_json(&mapping.entity, &definition).map_err(blame)?;
-                let parsed = Mapping::from_json(&mapping.json).map_err(blame)?;
-                let rules_org = super::Org {
-                    name: known_org.name.clone(),
-                    phone_region: known_org.phone_region.clone(),
-                    time_zone: known_org.time_zone.clone(),
-                };
-                let plan = compile::compile_lenient(&parsed, &entity, layout, &rules_org)
-                    .map_err(blame)?;
-                let target = Target::new(known_org.name.clone(), source.table.clone(), entity)?;
-                runners.push(Runner { plan, target: Rc::new(target) });
-            }
-        }
-        let runners = Rc::new(runners);
-        self.runners.insert(key, Rc::clone(&runners));
-        Ok(runners)
-    }
 }
 
-/// Batches by source and entity, with the org that they are of.
-#[derive(Default)]
-struct Batches(BTreeMap<(i32, String), (i32, Rc<Target>, Batch)>);
-
-impl Batches {
-    fn of(&mut self, org: i32, source: i32, target: &Rc<Target>) -> &mut Batch {
-        let key = (source, target.entity.name.clone());
-        &mut self.0.entry(key).or_insert_with(|| (org, Rc::clone(target), Batch::default())).2
-    }
+/// Keeps an org from being removed until the transaction ends; false if it is gone already.
+fn hold_org(org: i32) -> Result<bool> {
+    sql::run(
+        "SELECT pg_catalog.pg_advisory_xact_lock_shared($1, $2)",
+        &[ORG_LOCK.into(), org.into()],
+    )?;
+    let there =
+        sql::run_one::<bool>("SELECT true FROM manifold.org WHERE org_id = $1", &[org.into()])?;
+    Ok(there.is_some())
 }
+
+/// First key of the advisory locks on orgs ("mani" in ASCII); the second is the org's number.
+pub const ORG_LOCK: i32 = 0x6d61_6e69;
 
 fn save(changes: &[lanes::Change]) -> Result<()> {
     for (lane, position) in changes {
         position::save(CONSUMER, *lane, position.as_ref())?;
     }
     Ok(())
-}
-
-/// What a record goes by: its key, or `id:N` as long as Salesforce has not given it one.
-fn record(
-    plan: &Plan,
-    layout: &Layout,
-    slots: &[Option<&[u8]>],
-) -> Result<String, crate::row::image::Malformed> {
-    if let Some(key) = plan.key(slots, &Here)? {
-        return Ok(key);
-    }
-    let mut text = String::from("id:");
-    if let Some((at, column)) = layout.column("id") {
-        decode(column, slots.get(at).copied().flatten(), &Here)?.display(&mut text);
-    }
-    Ok(text)
-}
-
-/// A whole source row as JSON, for the quarantine.
-fn source_row(
-    layout: &Layout,
-    slots: &[Option<&[u8]>],
-) -> Result<String, crate::row::image::Malformed> {
-    let mut out = Vec::from(*b"{");
-    for (at, column) in layout.live() {
-        if out.len() > 1 {
-            out.push(b',');
-        }
-        row_json::string(&mut out, &column.name);
-        out.push(b':');
-        decode(column, slots.get(at).copied().flatten(), &Here)?.to_json(&mut out);
-    }
-    out.push(b'}');
-    Ok(String::from_utf8_lossy(&out).into_owned())
-}
-
-fn note_gap(source: i32, reason: &str) -> Result<()> {
-    sql::run(
-        "UPDATE manifold.capture SET gap = $2, gap_at = coalesce(gap_at, pg_catalog.clock_timestamp()) \
-         WHERE source_id = $1",
-        &[source.into(), reason.into()],
-    )?;
-    Ok(())
-}
-
-fn mapping_failure(entity: &str, errors: &[MappingError]) -> Failure {
-    let list: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    Failure {
-        code: pgrx::PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-        message: format!(
-            "the mapping to \"{entity}\" does not fit the table any more: {}",
-            list.join("; ")
-        ),
-        hint: Some("Give the org a mapping that fits: SELECT manifold.set_mapping(…).".into()),
-    }
 }

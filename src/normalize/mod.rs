@@ -19,6 +19,7 @@ mod chain;
 pub mod compile;
 mod convert;
 mod decimal;
+pub mod digest;
 pub mod entity;
 pub mod feed;
 pub mod field_type;

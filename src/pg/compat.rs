@@ -31,6 +31,21 @@ mod unbound {
     }
 }
 
+/// Whether the current user is the database's owner or a superuser.
+pub fn owns_database(database: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up in a transaction, for a database that exists.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        return pg_sys::pg_database_ownercheck(database, pg_sys::GetUserId());
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        return pg_sys::object_ownercheck(
+            pg_sys::DatabaseRelationId,
+            database,
+            pg_sys::GetUserId(),
+        );
+    }
+}
+
 type ProcessUtility = unsafe extern "C-unwind" fn(
     *mut pg_sys::PlannedStmt,
     *const std::ffi::c_char,

@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys;
 
+use super::relation::Table;
 use crate::error::{Error, Result};
 
 const ADMIN: &std::ffi::CStr = c"manifold_admin";
@@ -23,48 +24,64 @@ pub fn require_admin() -> Result<()> {
         std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
     };
     Err(Error::Denied {
-        message: format!("role \"{user}\" may not administer pg_manifold"),
+        message: format!("role \"{user}\" is no member of manifold_admin"),
         hint: format!("Ask a superuser for: GRANT manifold_admin TO {user}"),
     })
 }
 
-/// Acts as the extension's owner until dropped. The session cannot change roles meanwhile.
-pub struct AsOwner {
+/// Acts as another user until dropped. The session cannot change roles meanwhile.
+pub struct AsUser {
     user: pg_sys::Oid,
     context: i32,
 }
 
-impl AsOwner {
-    pub fn enter() -> AsOwner {
+impl AsUser {
+    /// The superuser that the server was made with.
+    pub fn superuser() -> AsUser {
+        AsUser::enter(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID), 0)
+    }
+
+    /// The owner of a table, for what names may make him run.
+    pub fn owner_of(table: &Table) -> AsUser {
+        // SAFETY: the relation is open.
+        let owner = unsafe { (*(*table.0).rd_rel).relowner };
+        AsUser::enter(owner, pg_sys::SECURITY_RESTRICTED_OPERATION as i32)
+    }
+
+    fn enter(other: pg_sys::Oid, more: i32) -> AsUser {
         // SAFETY: reads and sets the session's user as SECURITY DEFINER functions do; on ERROR the
         // server puts it back when the transaction ends.
         unsafe {
             let mut user = pg_sys::InvalidOid;
             let mut context = 0;
             pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-            pg_sys::SetUserIdAndSecContext(
-                pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID),
-                context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32,
-            );
-            AsOwner { user, context }
+            let new_context = context | more | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
+            pg_sys::SetUserIdAndSecContext(other, new_context);
+            AsUser { user, context }
         }
     }
 }
 
-impl Drop for AsOwner {
+impl Drop for AsUser {
     fn drop(&mut self) {
         // SAFETY: what `enter` found.
         unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) }
     }
 }
 
+/// OID of the extension in this database; another one after DROP and CREATE EXTENSION.
+pub fn extension() -> Option<pg_sys::Oid> {
+    // SAFETY: a catalog look-up in a transaction.
+    let oid = unsafe { pg_sys::get_extension_oid(c"pg_manifold".as_ptr(), true) };
+    (oid != pg_sys::InvalidOid).then_some(oid)
+}
+
 /// OID of the schema `manifold`, where the extension is installed in this database.
 pub fn schema() -> Option<pg_sys::Oid> {
     // SAFETY: catalog look-ups in a transaction.
     unsafe {
-        let extension = pg_sys::get_extension_oid(c"pg_manifold".as_ptr(), true);
         let schema = pg_sys::get_namespace_oid(c"manifold".as_ptr(), true);
-        (extension != pg_sys::InvalidOid && schema != pg_sys::InvalidOid).then_some(schema)
+        (extension().is_some() && schema != pg_sys::InvalidOid).then_some(schema)
     }
 }
 

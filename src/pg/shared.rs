@@ -3,7 +3,7 @@
 //! Nothing here is needed for correctness: all of it may be lost in a crash. The log and the
 //! positions are in tables.
 
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -63,6 +63,8 @@ pub struct Database {
 #[repr(C)]
 struct Shared {
     launcher: AtomicPtr<pg_sys::Latch>,
+    /// Databases may have come or gone: the launcher is to look at once.
+    look: AtomicBool,
     databases: [Database; MAX_DATABASES],
 }
 
@@ -168,6 +170,19 @@ pub fn wake_launcher() {
     }
 }
 
+/// Has the launcher look for databases at once.
+pub fn look_for_databases() {
+    if let Some(shared) = shared() {
+        shared.look.store(true, Ordering::Release);
+    }
+    wake_launcher();
+}
+
+/// Whether somebody asked the launcher to look for databases; asked for once.
+pub fn told_to_look() -> bool {
+    shared().is_some_and(|shared| shared.look.swap(false, Ordering::AcqRel))
+}
+
 fn set_latch(latch: &AtomicPtr<pg_sys::Latch>) {
     let latch = latch.load(Ordering::Acquire);
     if !latch.is_null() {
@@ -194,18 +209,28 @@ impl Database {
         self.presence.store(presence as u32, Ordering::Release);
     }
 
-    /// Says that this process is the worker of a kind; taken back by `leave`.
-    pub fn enter(&self, kind: Kind) {
+    /// Makes this process the worker of a kind; false if there is one (a launcher that was ended
+    /// leaves its workers to the next one, which knows nothing of them). Taken back by `leave`.
+    pub fn enter(&self, kind: Kind) -> bool {
         // SAFETY: plain reads.
-        unsafe {
-            self.latches[kind as usize].store(pg_sys::MyLatch, Ordering::Release);
-            self.pids[kind as usize].store(pg_sys::MyProcPid, Ordering::Release);
+        let (me, latch) = unsafe { (pg_sys::MyProcPid, pg_sys::MyLatch) };
+        let free = self.pids[kind as usize]
+            .compare_exchange(0, me, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok();
+        if free {
+            self.latches[kind as usize].store(latch, Ordering::Release);
         }
+        free
     }
 
+    /// This process is the worker no more.
     pub fn leave(&self, kind: Kind) {
-        self.pids[kind as usize].store(0, Ordering::Release);
-        self.latches[kind as usize].store(std::ptr::null_mut(), Ordering::Release);
+        // SAFETY: a plain read.
+        let me = unsafe { pg_sys::MyProcPid };
+        if self.pid(kind) == Some(me) {
+            self.latches[kind as usize].store(std::ptr::null_mut(), Ordering::Release);
+            self.pids[kind as usize].store(0, Ordering::Release);
+        }
     }
 
     /// Process id of the worker of a kind, where one runs.
@@ -219,8 +244,9 @@ impl Database {
 
     /// Gives the slot back: the database is gone.
     pub fn release(&self) {
-        for kind in Kind::ALL {
-            self.leave(kind);
+        for kind in 0..Kind::ALL.len() {
+            self.latches[kind].store(std::ptr::null_mut(), Ordering::Relaxed);
+            self.pids[kind].store(0, Ordering::Relaxed);
         }
         self.log_table.store(0, Ordering::Relaxed);
         self.position_table.store(0, Ordering::Relaxed);

@@ -15,6 +15,17 @@ pub fn rows<T>(
     Spi::connect(|client| client.select(sql, None, arguments)?.map(|tuple| row(&tuple)).collect())
 }
 
+/// Reads with a fresh snapshot; takes a transaction id.
+pub fn fresh_rows<T>(
+    sql: &str,
+    arguments: &[DatumWithOid],
+    mut row: impl FnMut(&SpiHeapTupleData) -> Result<T>,
+) -> Result<Vec<T>> {
+    Spi::connect_mut(|client| {
+        client.update(sql, None, arguments)?.map(|tuple| row(&tuple)).collect()
+    })
+}
+
 /// The first column of the first row, if there is one and it is not null.
 pub fn one<T: FromDatum + IntoDatum>(sql: &str, arguments: &[DatumWithOid]) -> Result<Option<T>> {
     Ok(rows(sql, arguments, |row| Ok(row.get::<T>(1)?))?.into_iter().next().flatten())

@@ -8,9 +8,11 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::shared::{self, Database, Kind, Presence};
+use crate::error::Error;
 
 #[derive(Clone, Copy, Default)]
 struct Flags {
@@ -64,7 +66,7 @@ fn let_go() {
         let _ = database
             .holds
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |holds| holds.checked_sub(1));
-        shared::wake_launcher();
+        shared::look_for_databases();
     }
 }
 
@@ -78,6 +80,7 @@ pub fn aborts() -> u64 {
 unsafe extern "C-unwind" fn at_end(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
     use pg_sys::XactEvent::*;
     match event {
+        XACT_EVENT_PRE_PREPARE if FLAGS.get().defined => refuse_to_prepare(),
         XACT_EVENT_COMMIT | XACT_EVENT_PARALLEL_COMMIT => {
             let_go();
             wake(FLAGS.take());
@@ -89,6 +92,16 @@ unsafe extern "C-unwind" fn at_end(event: pg_sys::XactEvent::Type, _arg: *mut st
         }
         _ => {}
     }
+}
+
+/// COMMIT PREPARED calls nobody back, so workers would not hear of the new definitions, and pass over
+/// changes of a new source.
+fn refuse_to_prepare() {
+    let error = Error::state(
+        "a transaction that changes definitions of pg_manifold cannot be prepared",
+        "Use COMMIT instead of PREPARE TRANSACTION.",
+    );
+    ErrorReport::from(error).report(PgLogLevel::ERROR);
 }
 
 #[pg_guard]
@@ -107,11 +120,10 @@ unsafe extern "C-unwind" fn at_subtransaction_end(
 /// `ProcArrayEndTransaction`), so whoever is woken finds what was written.
 fn wake(flags: Flags) {
     if flags.installed {
-        // SAFETY: a plain read.
-        if let Some(database) = shared::claim(unsafe { pg_sys::MyDatabaseId }) {
+        if let Some(database) = shared::my_database() {
             database.set_presence(Presence::Unknown);
         }
-        shared::wake_launcher();
+        shared::look_for_databases();
     }
     if !(flags.captured || flags.defined) {
         return;

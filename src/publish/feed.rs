@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::envelope::{EncodeError, Message, Scratch};
+use super::envelope::Scratch;
 use super::plans::Plans;
+use super::send::{Sender, Sent};
 use super::window::Window;
 use crate::catalog::Catalog;
-use crate::error::{Error, Result};
-use crate::kafka::{Delivery, DeliveryError, Producer, SendError};
-use crate::log::chunk;
+use crate::error::Result;
+use crate::kafka::{Delivery, DeliveryError, Producer};
 use crate::log::lanes::{self, Lanes};
 use crate::log::objects::Objects;
 use crate::log::position::{self, MAIN};
 use crate::log::read::{self, Fetcher, Visible};
 use crate::log::snapshot::{Position, Snapshot};
-use crate::pg::server::Here;
+use crate::worker::lifecycle::{Failure, backoff};
 
 /// Chunks that one turn of a lane reads at most: some thousand rows.
 const TURN_CHUNKS: usize = 512;
@@ -29,7 +29,7 @@ pub const CONSUMER: &str = "publisher";
 /// Why an org's changes are not published just now.
 #[derive(Debug, Clone)]
 pub struct Trouble {
-    pub error: crate::kafka::Error,
+    pub failure: Failure,
     /// When it is tried again.
     pub until: Instant,
     pub failures: u32,
@@ -41,7 +41,7 @@ pub struct Refused {
     pub source: i32,
     pub event_id: String,
     pub key: String,
-    pub error: crate::kafka::Error,
+    pub message: String,
 }
 
 /// What came of a turn.
@@ -50,34 +50,44 @@ pub struct Fed {
     /// There was more to send than there was room or time for.
     pub more: bool,
     pub refused: Vec<Refused>,
+    /// Orgs that were set apart.
+    pub failed: Vec<i32>,
 }
 
 /// The publisher's state between turns.
 pub struct Feed {
     pub lanes: Lanes,
     pub plans: Plans,
-    window: Window,
+    pub(super) window: Window,
     /// Bytes on their way, by batch; a batch is small against the window.
     bytes: BTreeMap<u64, usize>,
     /// Messages of a chunk that were already sent when the queue was full, by lane.
-    partly: BTreeMap<i32, (i64, u32)>,
+    pub(super) partly: BTreeMap<i32, (i64, u32)>,
     troubles: BTreeMap<i32, Trouble>,
     /// Orgs that are to leave the main lane as soon as nothing of it is on its way: earlier, they
     /// would begin at the proven position and send again what is on its way already.
     leaving: BTreeSet<i32>,
-    scratch: Scratch,
+    /// The moment up to which the last round read.
+    read_to: Snapshot,
+    pub(super) scratch: Scratch,
 }
 
 impl Feed {
-    pub fn new(lanes: Lanes, plans: Plans) -> Feed {
+    /// `troubled` are the orgs whose error the status still shows.
+    pub fn new(lanes: Lanes, plans: Plans, troubled: &[i32]) -> Feed {
+        let trouble = |org: &i32| {
+            let failure = Failure { message: String::new(), hint: None };
+            (*org, Trouble { failure, until: Instant::now(), failures: 1 })
+        };
         Feed {
             lanes,
             plans,
             window: Window::default(),
             bytes: BTreeMap::new(),
             partly: BTreeMap::new(),
-            troubles: BTreeMap::new(),
+            troubles: troubled.iter().map(trouble).collect(),
             leaving: BTreeSet::new(),
+            read_to: Snapshot::nothing(),
             scratch: Scratch::default(),
         }
     }
@@ -103,19 +113,19 @@ impl Feed {
             self.window.settled(delivery.token);
         }
         for (org, error) in &failed {
-            self.set_apart(*org, error.error.clone());
+            self.set_apart(*org, (&error.error).into());
         }
         failed.into_keys().collect()
     }
 
-    fn set_apart(&mut self, org: i32, error: crate::kafka::Error) {
+    pub(super) fn set_apart(&mut self, org: i32, failure: Failure) {
         // From the main lane's proven position: what it has on its way for this org is sent again.
         self.lanes.leave(org);
         self.window.give_up(org);
         self.partly.remove(&org);
         let failures = self.troubles.get(&org).map_or(1, |trouble| trouble.failures + 1);
-        let until = Instant::now() + crate::worker::lifecycle::backoff(failures);
-        self.troubles.insert(org, Trouble { error, until, failures });
+        let until = Instant::now() + backoff(failures);
+        self.troubles.insert(org, Trouble { failure, until, failures });
     }
 
     /// Saves the positions that are proven by now. Returns the orgs whose trouble is over.
@@ -126,14 +136,20 @@ impl Feed {
                 let (lane, position) = self.lanes.advance(lane, position);
                 position::save(CONSUMER, lane, position.as_ref())?;
             }
-            if lane != MAIN && self.troubles.remove(&lane).is_some() {
-                healed.push(lane);
+            match lane {
+                // Of an earlier life, and in the main lane again: it goes well here.
+                MAIN => {
+                    let back: Vec<i32> = self.troubles.keys().copied().collect();
+                    healed.extend(back.into_iter().filter(|org| self.lanes.of(*org) == MAIN));
+                }
+                _ => healed.push(lane),
             }
         }
+        healed.retain(|org| self.troubles.remove(org).is_some());
         let mut stay: BTreeSet<i32> = paused.iter().chain(self.troubles.keys()).copied().collect();
         stay.extend(self.lanes.own().filter(|lane| !self.window.is_quiet(*lane)));
         if self.window.is_quiet(MAIN) {
-            for (lane, position) in self.lanes.join(&stay) {
+            for (lane, position) in self.lanes.join(&self.read_to, &stay) {
                 position::save(CONSUMER, lane, position.as_ref())?;
             }
         }
@@ -148,17 +164,18 @@ impl Feed {
     /// When the next troubled org is tried again.
     pub fn next_try(&self) -> Option<Duration> {
         let now = Instant::now();
-        self.troubles.values().map(|trouble| trouble.until.saturating_duration_since(now)).min()
+        let later = self.troubles.values().filter(|trouble| trouble.until > now);
+        later.map(|trouble| trouble.until - now).min()
     }
 
     /// One turn: each lane sends what it may. Runs in a transaction.
     pub fn turn(
         &mut self,
+        now: &Snapshot,
         objects: &Objects,
         catalog: &Catalog,
         producer: &mut Producer,
     ) -> Result<Fed> {
-        let now = read::current_snapshot()?;
         let paused = catalog.paused(CONSUMER);
         self.leaving.extend(paused.iter().filter(|org| self.lanes.of(**org) == MAIN));
         self.leave()?;
@@ -175,6 +192,7 @@ impl Feed {
         for token in done {
             self.bytes.remove(&token);
         }
+        self.read_to = now.clone();
         let mut fed = Fed::default();
         for lane in self.lanes.turns() {
             let waits =
@@ -182,7 +200,12 @@ impl Feed {
             if paused.contains(&lane) || waits {
                 continue;
             }
-            self.lane_turn(lane, &now, objects, catalog, producer, &mut fed)?;
+            // Whoever comes after in this round has its turn first in the next one.
+            if !self.has_room(producer) {
+                fed.more = true;
+                break;
+            }
+            self.lane_turn(lane, now, objects, catalog, producer, &mut fed)?;
             self.lanes.had_turn(lane);
         }
         Ok(fed)
@@ -214,10 +237,6 @@ impl Feed {
         producer: &mut Producer,
         fed: &mut Fed,
     ) -> Result<()> {
-        if !self.has_room(producer) {
-            fed.more = true;
-            return Ok(());
-        }
         if lane == MAIN && !self.leaving.is_empty() {
             return Ok(());
         }
@@ -248,17 +267,34 @@ impl Feed {
                 return Ok(());
             }
         }
-        // Nothing of anybody: the position need not move, and nothing has to be written down.
+        // Nothing of anybody: nothing has to be written down, and moving on in memory is enough.
         if !passed && from.within.is_none() {
+            if self.window.is_quiet(lane) {
+                self.lanes.advance(lane, Position::at(target));
+            }
             return Ok(());
         }
         let token = self.window.begin(lane);
-        let mut sender =
-            Sender { feed: self, catalog, producer, lane, token, size: 0, refused: Vec::new() };
+        let mut sender = Sender {
+            feed: self,
+            catalog,
+            producer,
+            lane,
+            token,
+            size: 0,
+            refused: Vec::new(),
+            failed: Vec::new(),
+        };
         let fetcher = Fetcher::open(objects, &visible);
         let mut last = None;
         let mut complete = selection.complete;
         for reference in &selection.references {
+            // An org that was set apart on the way begins again in a lane of its own.
+            let org = catalog.org_of(reference.source);
+            if org.is_none_or(|org| sender.failed.contains(&org)) {
+                last = Some(reference.seq);
+                continue;
+            }
             if !sender.feed.has_room(sender.producer) || sender.size > WINDOW_BYTES / 4 {
                 complete = false;
                 break;
@@ -272,8 +308,13 @@ impl Feed {
             }
             pgrx::check_for_interrupts!();
         }
-        let Sender { size, refused, .. } = sender;
+        let Sender { size, refused, failed, .. } = sender;
         fed.refused.extend(refused);
+        fed.failed.extend(&failed);
+        if lane != MAIN && failed.contains(&lane) {
+            // Given up, this batch included.
+            return Ok(());
+        }
         self.bytes.insert(token, size);
         fed.more |= !complete;
         let after = match (complete, last) {
@@ -284,131 +325,4 @@ impl Feed {
         self.window.end(token, after);
         Ok(())
     }
-}
-
-enum Sent {
-    All,
-    /// The queue was full in the middle of the chunk.
-    Partly,
-}
-
-/// Why sending a chunk stopped.
-enum Stop {
-    Full,
-    Fatal(crate::kafka::Error),
-    Server(Error),
-}
-
-impl From<crate::row::image::Malformed> for Stop {
-    fn from(error: crate::row::image::Malformed) -> Self {
-        Stop::Server(error.into())
-    }
-}
-
-struct Sender<'a> {
-    feed: &'a mut Feed,
-    catalog: &'a Catalog,
-    producer: &'a mut Producer,
-    lane: i32,
-    token: u64,
-    size: usize,
-    refused: Vec<Refused>,
-}
-
-impl Sender<'_> {
-    fn chunk(&mut self, head: &crate::log::change::ChunkHead, images: &[u8]) -> Result<Sent> {
-        use crate::log::change::Op;
-        if matches!(head.op, Op::Gap | Op::Truncate) {
-            return Ok(Sent::All);
-        }
-        let compiled = self.feed.plans.get(self.catalog, head.source, head.layout)?;
-        let skip = match self.feed.partly.remove(&self.lane) {
-            Some((seq, sent)) if seq == head.seq => sent,
-            _ => 0,
-        };
-        let mut count = 0;
-        let now_us = now_microseconds();
-        let mut scratch = std::mem::take(&mut self.feed.scratch);
-        let outcome = chunk::for_each_row(head.op, images, &compiled.layout, |ordinal, row| {
-            let encoded = compiled.plan.encode(
-                head,
-                ordinal,
-                row.old.as_deref(),
-                row.new.as_deref(),
-                now_us,
-                &Here,
-                &mut scratch,
-                &mut |message| {
-                    if count >= skip {
-                        self.send(head.source, &message)?;
-                    }
-                    count += 1;
-                    Ok(())
-                },
-            );
-            match encoded {
-                Ok(()) => Ok(()),
-                Err(EncodeError::Sink(stop)) => Err(stop),
-                Err(EncodeError::Row(malformed)) => Err(malformed.into()),
-            }
-        });
-        self.feed.scratch = scratch;
-        match outcome {
-            Ok(()) => Ok(Sent::All),
-            Err(Stop::Full) => {
-                self.feed.partly.insert(self.lane, (head.seq, count));
-                Ok(Sent::Partly)
-            }
-            Err(Stop::Fatal(error)) => Err(Error::state(
-                error.to_string(),
-                error.hint().unwrap_or_else(|| "It is tried again with a new producer.".into()),
-            )),
-            Err(Stop::Server(error)) => Err(error),
-        }
-    }
-
-    fn send(&mut self, source: i32, message: &Message<'_>) -> Result<(), Stop> {
-        let outcome = self.producer.send(
-            message.topic,
-            message.key,
-            message.value,
-            message.headers,
-            message.timestamp_ms,
-            self.token,
-        );
-        match outcome {
-            Ok(()) => {
-                self.feed.window.sent(self.token);
-                self.size +=
-                    message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
-                Ok(())
-            }
-            Err(SendError::QueueFull) => Err(Stop::Full),
-            Err(SendError::Refused { error, .. }) => {
-                self.refused.push(Refused {
-                    source,
-                    event_id: message.event.to_string(),
-                    key: String::from_utf8_lossy(message.key.unwrap_or_default()).into_owned(),
-                    error,
-                });
-                Ok(())
-            }
-            Err(SendError::TopicUnavailable { topic, error }) => {
-                // As if it had failed on its way: the org is set apart, and begins again.
-                if let Some(org) = self.feed.plans.org_of(&topic)
-                    && !self.feed.troubles.contains_key(&org)
-                {
-                    self.feed.set_apart(org, error);
-                }
-                Ok(())
-            }
-            Err(SendError::Fatal(error)) => Err(Stop::Fatal(error)),
-        }
-    }
-}
-
-fn now_microseconds() -> i64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_micros() as i64)
 }

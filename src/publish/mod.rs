@@ -1,6 +1,6 @@
 //! Changes as Debezium events: names of topics, keys, and the JSON envelope that consumers of
 //! Debezium and Kafka Connect's sinks read. Pure, what becomes of a [`Message`] being the sink's,
-//! but for [`feed`], which reads the log and drives a producer.
+//! but for [`feed`] and `send`, which read the log and drive a producer.
 
 pub mod encode;
 pub mod envelope;
@@ -10,6 +10,7 @@ mod hstore;
 pub mod json;
 pub mod key;
 pub mod plans;
+mod send;
 #[cfg(test)]
 mod tests;
 pub mod topic;

@@ -191,6 +191,7 @@ mod tests {
                     prop_assert_eq!(unacknowledged, 0);
                 }
             }
+            window.proven();
             prop_assert!(window.is_quiet(0));
         }
     }

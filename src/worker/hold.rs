@@ -57,7 +57,7 @@ unsafe fn concerns_databases(node: *const pg_sys::Node) -> bool {
     matches!(tag, T_DropdbStmt | T_RenameStmt | T_AlterDatabaseStmt | T_CreatedbStmt)
 }
 
-/// Has our workers leave the database that a statement needs for itself, until the transaction
+/// Has our workers leave the database that a statement of its owner needs for itself, until the transaction
 /// ends, however it ends (such statements are transactions of their own).
 #[pg_guard]
 unsafe extern "C-unwind" fn hold_for(node: *mut pg_sys::Node) {
@@ -65,7 +65,8 @@ unsafe extern "C-unwind" fn hold_for(node: *mut pg_sys::Node) {
     let database = unsafe {
         emptied_database(node).and_then(|name| {
             let oid = pg_sys::get_database_oid(name, true);
-            shared::database(oid).filter(|_| oid != pg_sys::InvalidOid)
+            shared::database(oid)
+                .filter(|_| oid != pg_sys::InvalidOid && compat::owns_database(oid))
         })
     };
     if let Some(database) = database {

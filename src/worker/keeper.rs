@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 use super::lifecycle::{self, Failure, Turn, Worker};
 use crate::capture::backfill::{Backfill, Step};
 use crate::log::{objects, rotate};
+use crate::pg::identity;
 use crate::pg::shared::{self, Kind, Presence};
 
 const ROTATE_EVERY: Duration = Duration::from_secs(1);
@@ -31,8 +32,13 @@ struct Keeper {
 
 impl Keeper {
     fn turn(&mut self, worker: &Worker) -> Result<Turn, Failure> {
-        if !lifecycle::extension_is_here()? {
+        if worker.begin()?.is_none() {
+            // Said first, then looked again: an extension that comes just now says so after it.
             worker.database.set_presence(Presence::Absent);
+            if lifecycle::transaction(|| Ok(identity::extension()))?.is_some() {
+                worker.database.set_presence(Presence::Unknown);
+                shared::wake_launcher();
+            }
             return Ok(Turn::Gone);
         }
         if worker.database.presence() != Presence::Present {
@@ -87,8 +93,8 @@ impl Keeper {
             }
             Ok(Step::Waiting) => {
                 self.backfills.push(backfill);
-                // Rows that others have locked just now.
-                Ok(Turn::Wait(Duration::from_millis(20)))
+                // Rows or the table are locked just now.
+                Ok(Turn::Wait(lifecycle::IDLE))
             }
             Err(failure) => {
                 backfill.rewind();

@@ -64,7 +64,8 @@ pub extern "C-unwind" fn manifold_launcher(_argument: pg_sys::Datum) {
     // A main function that returned would not be started again: this loop ends with the process.
     loop {
         pgrx::check_for_interrupts!();
-        if looked.is_none_or(|at| at.elapsed() >= LOOK_FOR_DATABASES) {
+        let told = shared::told_to_look();
+        if told || looked.is_none_or(|at| at.elapsed() >= LOOK_FOR_DATABASES) {
             match lifecycle::transaction(|| Ok(list_databases())) {
                 Ok(databases) => take_notice(&databases, &mut workers),
                 Err(failure) => pgrx::log!("pg_manifold launcher: {}", failure.message),

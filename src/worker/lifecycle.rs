@@ -12,6 +12,8 @@ use pgrx::prelude::*;
 
 use crate::capture::origin;
 use crate::error::{Error, Result};
+use crate::log::read;
+use crate::log::snapshot::Snapshot;
 use crate::pg::shared::{self, Database, Kind};
 use crate::pg::{compat, identity, sql};
 
@@ -30,6 +32,12 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         let report = pg_sys::panic::ErrorReport::from(error);
         Failure { message: report.message().to_string(), hint: report.hint().map(str::to_string) }
+    }
+}
+
+impl From<&crate::kafka::Error> for Failure {
+    fn from(error: &crate::kafka::Error) -> Failure {
+        Failure { message: error.to_string(), hint: error.hint() }
     }
 }
 
@@ -59,8 +67,18 @@ pub enum Turn {
 pub struct Worker {
     pub kind: Kind,
     pub database: &'static Database,
+    oid: pg_sys::Oid,
+    /// The extension that this worker serves, once it has met it.
+    extension: Cell<Option<pg_sys::Oid>>,
     failures: u32,
     reloads: Cell<u32>,
+}
+
+/// What a turn begins with.
+pub struct Moment {
+    /// All that was over when the turn began. Definitions are read after it, so that whatever it
+    /// sees is understood.
+    pub now: Snapshot,
 }
 
 impl Worker {
@@ -74,19 +92,40 @@ impl Worker {
             pg_sys::BackgroundWorkerInitializeConnectionByOid(oid, pg_sys::InvalidOid, 0);
         }
         origin::i_am_a_worker();
+        // What a database or a role was given must not change what workers see or print. Emptying
+        // the log relies on READ COMMITTED.
+        for (name, value) in [
+            (c"default_transaction_isolation", c"read committed"),
+            (c"default_transaction_read_only", c"off"),
+            (c"default_transaction_deferrable", c"off"),
+            (c"session_replication_role", c"origin"),
+            (c"row_security", c"off"),
+            (c"statement_timeout", c"0"),
+            (c"lock_timeout", c"0"),
+            (c"idle_in_transaction_session_timeout", c"0"),
+            (c"datestyle", c"ISO"),
+            (c"intervalstyle", c"postgres"),
+            (c"timezone", c"UTC"),
+            (c"extra_float_digits", c"1"),
+            (c"bytea_output", c"hex"),
+            (c"search_path", c"pg_catalog, pg_temp"),
+        ] {
+            set(name, value);
+        }
         let database = shared::database(oid)?;
-        database.enter(kind);
-        // What workers print is not to depend on what a database or role was given to print.
-        set(c"datestyle", c"ISO");
-        set(c"intervalstyle", c"postgres");
-        set(c"timezone", c"UTC");
-        set(c"extra_float_digits", c"1");
-        set(c"search_path", c"pg_catalog, pg_temp");
         // SAFETY: called once when the process ends, however it ends short of a crash.
         unsafe {
             pg_sys::before_shmem_exit(Some(leave), pg_sys::Datum::from(kind as usize));
         }
-        Some(Worker { kind, database, failures: 0, reloads: Cell::new(0) })
+        // The first turn that succeeds clears what an earlier life may have left in the status.
+        database.enter(kind).then(|| Worker {
+            kind,
+            database,
+            oid,
+            extension: Cell::new(None),
+            failures: 1,
+            reloads: Cell::new(0),
+        })
     }
 
     /// Runs `turn` until the worker is to stop. A failed turn is reported and tried again after a
@@ -94,23 +133,20 @@ impl Worker {
     pub fn run(&mut self, mut turn: impl FnMut(&Worker) -> Result<Turn, Failure>) {
         loop {
             self.interrupts();
-            if self.is_held() {
+            // Held, or the slot is another database's by now: this one may not have workers any more.
+            if self.is_held() || self.database.oid() != self.oid {
                 return;
             }
             let (wait, fd) = match turn(self) {
-                Ok(Turn::Again) => {
-                    self.failures = 0;
-                    continue;
-                }
-                Ok(Turn::Wait(time)) => {
-                    self.failures = 0;
-                    (time, None)
-                }
-                Ok(Turn::WaitFor(time, fd)) => {
-                    self.failures = 0;
-                    (time, Some(fd))
-                }
                 Ok(Turn::Gone) => return,
+                Ok(turn) => {
+                    self.succeeded();
+                    match turn {
+                        Turn::Wait(time) => (time, None),
+                        Turn::WaitFor(time, fd) => (time, Some(fd)),
+                        Turn::Again | Turn::Gone => continue,
+                    }
+                }
                 Err(failure) => (self.failed(&failure), None),
             };
             wait_latch(wait, fd);
@@ -138,6 +174,32 @@ impl Worker {
     /// Whether a session wants us out of the database (see `hold`).
     pub fn is_held(&self) -> bool {
         self.database.holds.load(std::sync::atomic::Ordering::Acquire) > 0
+    }
+
+    /// How a turn begins: the moment, or none where the extension is not there, or is another one by
+    /// now, whose layouts and positions are not those that this worker knows.
+    pub fn begin(&self) -> Result<Option<Moment>, Failure> {
+        let found = transaction(|| match identity::extension() {
+            Some(extension) => Ok(Some((extension, read::current_snapshot()?))),
+            None => Ok(None),
+        })?;
+        let Some((extension, now)) = found else { return Ok(None) };
+        let served = self.extension.get().unwrap_or(extension);
+        self.extension.set(Some(served));
+        Ok((served == extension).then_some(Moment { now }))
+    }
+
+    fn succeeded(&mut self) {
+        if self.failures > 0 {
+            self.failures = 0;
+            // The publisher's status says of the brokers, too, and it clears that itself.
+            if self.kind != Kind::Publisher {
+                let kind = self.kind.name();
+                if let Err(failure) = transaction(|| clear_error(kind, 0)) {
+                    self.failed(&failure);
+                }
+            }
+        }
     }
 
     fn failed(&mut self, failure: &Failure) -> Duration {
@@ -239,9 +301,14 @@ pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Failure> {
     }
 }
 
-/// Whether the extension is installed in this database.
-pub fn extension_is_here() -> Result<bool, Failure> {
-    transaction(|| Ok(identity::schema().is_some()))
+/// Orgs (lanes) whose error the status still shows: what an earlier life of the worker met.
+pub fn open_errors(consumer: &str) -> Result<Vec<i32>> {
+    sql::rows(
+        "SELECT lane FROM manifold.consumer_error \
+         WHERE consumer = $1 AND lane <> 0 AND cleared_at IS NULL",
+        &[consumer.into()],
+        |row| Ok(row.get(1)?.unwrap_or_default()),
+    )
 }
 
 /// Notes a consumer's error for `manifold.status`; the same error again only moves its time on.

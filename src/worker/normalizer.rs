@@ -9,8 +9,10 @@ use pgrx::prelude::*;
 use super::lifecycle::{self, Failure, Turn, Worker};
 use crate::catalog::Catalog;
 use crate::log::lanes::Lanes;
-use crate::log::{objects, position, read};
-use crate::normalize::feed::{CONSUMER, Feed, Stop};
+use crate::log::snapshot::Snapshot;
+use crate::log::{objects, position};
+use crate::normalize::digest::Stop;
+use crate::normalize::feed::{CONSUMER, Feed};
 use crate::pg::shared::Kind;
 use crate::settings;
 
@@ -29,37 +31,26 @@ struct Normalizer {
     definitions: Option<u64>,
     catalog: Catalog,
     feed: Option<Feed>,
-    /// The last round failed as a whole; its end is to be shown.
-    failed: bool,
 }
 
 impl Normalizer {
     fn turn(&mut self, worker: &Worker) -> Result<Turn, Failure> {
-        if !lifecycle::extension_is_here()? {
-            return Ok(Turn::Gone);
-        }
-        let outcome = self.round(worker);
+        let Some(moment) = worker.begin()? else { return Ok(Turn::Gone) };
+        let outcome = self.round(worker, &moment.now);
         if outcome.is_err() {
             // What is in memory may be ahead of what was rolled back.
             self.feed = None;
-            self.failed = true;
-        } else if self.failed {
-            lifecycle::transaction(|| lifecycle::clear_error(CONSUMER, 0))?;
-            self.failed = false;
         }
         outcome
     }
 
     /// A turn for every lane, all up to the same moment.
-    fn round(&mut self, worker: &Worker) -> Result<Turn, Failure> {
+    fn round(&mut self, worker: &Worker, now: &Snapshot) -> Result<Turn, Failure> {
         self.read_definitions(worker)?;
         let catalog = &self.catalog;
         let Some(feed) = self.feed.as_mut() else { return Ok(Turn::Again) };
         feed.set_rate(settings::normalize_max_rows_per_second().unwrap_or(0));
-        let now = lifecycle::transaction(|| {
-            feed.tidy(catalog)?;
-            read::current_snapshot()
-        })?;
+        lifecycle::transaction(|| feed.tidy(catalog))?;
         let mut more = false;
         let mut throttled = false;
         for lane in feed.lanes_in_turn(catalog) {
@@ -67,7 +58,7 @@ impl Normalizer {
             let mut stop = None;
             let outcome = lifecycle::transaction(|| {
                 let Some(objects) = objects::objects() else { return Ok(false) };
-                match feed.turn(lane, &now, &objects, catalog) {
+                match feed.turn(lane, now, &objects, catalog) {
                     Ok(more) => Ok(more),
                     Err(Stop::Server(error)) => Err(error),
                     Err(Stop::Org(org, failure)) => {
@@ -102,7 +93,7 @@ impl Normalizer {
                 return Ok(Turn::Again);
             }
         }
-        lifecycle::transaction(|| feed.join(catalog))?;
+        lifecycle::transaction(|| feed.join(now, catalog))?;
         if more {
             return Ok(Turn::Again);
         }
@@ -120,8 +111,10 @@ impl Normalizer {
         match &mut self.feed {
             Some(feed) => feed.refresh(),
             None => {
-                let lanes = lifecycle::transaction(|| Ok(Lanes::new(position::load(CONSUMER)?)))?;
-                self.feed = Some(Feed::new(lanes));
+                let (lanes, troubled) = lifecycle::transaction(|| {
+                    Ok((Lanes::new(position::load(CONSUMER)?), lifecycle::open_errors(CONSUMER)?))
+                })?;
+                self.feed = Some(Feed::new(lanes, &troubled));
             }
         }
         self.definitions = Some(definitions);

@@ -1,7 +1,6 @@
 //! The publisher: log to Kafka. Lifecycle of the producer, and what `manifold.status` says of it.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::kafka::{self, Config, Delivery, EventKind, Health, Producer};
 use crate::log::lanes::Lanes;
+use crate::log::snapshot::Snapshot;
 use crate::log::{objects, position};
 use crate::pg::shared::Kind;
 use crate::pg::{identity, sql};
@@ -85,21 +85,23 @@ struct Publisher {
 
 impl Publisher {
     fn turn(&mut self, worker: &Worker) -> Result<Turn, Failure> {
-        if !lifecycle::extension_is_here()? {
-            return Ok(Turn::Gone);
-        }
-        self.read_definitions(worker)?;
-        if !self.configure(worker)? {
-            return Ok(Turn::Wait(lifecycle::IDLE));
-        }
-        let outcome = match producer() {
-            Some(producer) => self.publish(producer),
-            None => Ok(Turn::Wait(lifecycle::IDLE)),
-        };
+        let Some(moment) = worker.begin()? else { return Ok(Turn::Gone) };
+        let outcome = self.round(worker, &moment.now);
         if outcome.is_err() {
             self.start_over();
         }
         outcome
+    }
+
+    fn round(&mut self, worker: &Worker, now: &Snapshot) -> Result<Turn, Failure> {
+        self.read_definitions(worker)?;
+        if !self.configure(worker)? {
+            return Ok(Turn::Wait(lifecycle::IDLE));
+        }
+        match producer() {
+            Some(producer) => self.publish(now, producer),
+            None => Ok(Turn::Wait(lifecycle::IDLE)),
+        }
     }
 
     fn read_definitions(&mut self, worker: &Worker) -> Result<(), Failure> {
@@ -109,11 +111,12 @@ impl Publisher {
             match &mut self.feed {
                 Some(feed) => feed.plans.refresh(),
                 None => {
-                    let (lanes, database) = lifecycle::transaction(|| {
-                        Ok((Lanes::new(position::load(CONSUMER)?), identity::database()))
+                    let (lanes, troubled, database) = lifecycle::transaction(|| {
+                        let lanes = Lanes::new(position::load(CONSUMER)?);
+                        Ok((lanes, lifecycle::open_errors(CONSUMER)?, identity::database()))
                     })?;
                     let plans = Plans::new(settings::topic_prefix(&database), database);
-                    self.feed = Some(Feed::new(lanes, plans));
+                    self.feed = Some(Feed::new(lanes, plans, &troubled));
                 }
             }
             self.definitions = Some(definitions);
@@ -155,27 +158,13 @@ impl Publisher {
         Ok(true)
     }
 
-    fn publish(&mut self, producer: &mut Producer) -> Result<Turn, Failure> {
+    fn publish(&mut self, now: &Snapshot, producer: &mut Producer) -> Result<Turn, Failure> {
         let Some(feed) = self.feed.as_mut() else { return Ok(Turn::Again) };
         producer.poll(Duration::ZERO, &mut self.deliveries);
         let failed = feed.book(&mut self.deliveries);
         let paused = self.catalog.paused(CONSUMER);
         if !failed.is_empty() {
-            lifecycle::transaction(|| {
-                for org in &failed {
-                    let lane_position = feed.lanes.position(*org).clone();
-                    position::save(CONSUMER, *org, Some(&lane_position))?;
-                    if let Some(trouble) = feed.troubles().get(org) {
-                        lifecycle::note_error(
-                            CONSUMER,
-                            *org,
-                            "error",
-                            &failure_of(&trouble.error),
-                        )?;
-                    }
-                }
-                Ok(())
-            })?;
+            lifecycle::transaction(|| failed.iter().try_for_each(|org| note_trouble(feed, *org)))?;
         }
         if feed.has_proof() {
             lifecycle::transaction(|| {
@@ -190,20 +179,13 @@ impl Publisher {
             return Err(failure(error.clone()));
         }
         let catalog = &self.catalog;
-        let before: BTreeSet<i32> = feed.troubles().keys().copied().collect();
         let fed = lifecycle::transaction(|| {
             let Some(objects) = objects::objects() else { return Ok(None) };
-            let fed = feed.turn(&objects, catalog, producer)?;
+            let fed = feed.turn(now, &objects, catalog, producer)?;
             for refused in &fed.refused {
                 set_aside(catalog, refused)?;
             }
-            for (org, trouble) in feed.troubles() {
-                if !before.contains(org) {
-                    let lane_position = feed.lanes.position(*org).clone();
-                    position::save(CONSUMER, *org, Some(&lane_position))?;
-                    lifecycle::note_error(CONSUMER, *org, "error", &failure_of(&trouble.error))?;
-                }
-            }
+            fed.failed.iter().try_for_each(|org| note_trouble(feed, *org))?;
             Ok(Some(fed))
         })?;
         let Some(fed) = fed else { return Ok(Turn::Gone) };
@@ -228,11 +210,17 @@ impl Publisher {
 }
 
 fn failure(error: kafka::Error) -> Failure {
-    failure_of(&error)
+    Failure::from(&error)
 }
 
-fn failure_of(error: &kafka::Error) -> Failure {
-    Failure { message: error.to_string(), hint: error.hint() }
+/// Notes where an org that was set apart begins again, and why it was.
+fn note_trouble(feed: &Feed, org: i32) -> crate::error::Result<()> {
+    let lane_position = feed.lanes.position(org).clone();
+    position::save(CONSUMER, org, Some(&lane_position))?;
+    match feed.troubles().get(&org) {
+        Some(trouble) => lifecycle::note_error(CONSUMER, org, "error", &trouble.failure),
+        None => Ok(()),
+    }
 }
 
 fn read_options_file() -> Result<String, Failure> {
@@ -267,7 +255,7 @@ fn show_health(producer: &mut Producer, shown: &mut Option<kafka::Error>) -> Res
     };
     if down != *shown {
         lifecycle::transaction(|| match &down {
-            Some(error) => lifecycle::note_error(CONSUMER, 0, "error", &failure_of(error)),
+            Some(error) => lifecycle::note_error(CONSUMER, 0, "error", &Failure::from(error)),
             None => lifecycle::clear_error(CONSUMER, 0),
         })?;
         *shown = down;
@@ -287,7 +275,7 @@ fn set_aside(catalog: &Catalog, refused: &Refused) -> crate::error::Result<()> {
             source.org.as_deref().unwrap_or("canonical").into(),
             source.table.as_str().into(),
             refused.key.as_str().into(),
-            refused.error.to_string().into(),
+            refused.message.as_str().into(),
             refused.event_id.as_str().into(),
         ],
     )?;

@@ -204,3 +204,61 @@ fn the_server_stops_in_time_whatever_its_workers_wait_for() {
     let events = topic.at_least(1010, seconds(60));
     check::topic_tells_table(&mut world.client, "acme", "lead", events);
 }
+
+#[test]
+fn a_topic_that_is_missing_holds_up_its_org_alone_and_loses_nothing() {
+    let mut broker = Broker::start(run::dir());
+    let cluster = cluster_with(&format!("manifold.kafka_brokers = '{}'", broker.bootstrap()));
+    let mut world = World::in_cluster(&cluster);
+    let mut globex = world.running("globex", 10);
+    world.published();
+    broker.stop();
+    broker.creates_topics(false);
+    broker.launch();
+    let mut acme = world.running("acme", 20);
+    world.await_status("acme", "publisher", "in trouble", |s| {
+        s.state == "error" && s.last_error.as_deref().is_some_and(|e| e.contains("acme.lead"))
+    });
+    // What comes meanwhile, over several tries, waits too.
+    acme.load(20, 30);
+    let sfid = acme.org.sfid(0).to_owned();
+    acme.update(&[&sfid], &[("city", Some("Patience"))]);
+    globex.load(10, 10);
+    world.topic_on(&broker, "globex.lead").at_least(20, LIMIT);
+    world.await_count("canonical.lead", 70);
+    let waiting = world.status("acme", "publisher");
+    assert!(waiting.iter().all(|s| s.state == "error" && s.lag_changes >= 51), "{waiting:?}");
+    assert!(world.status("globex", "publisher").iter().all(|s| s.state == "ok"));
+    broker.stop();
+    broker.creates_topics(true);
+    broker.launch();
+    world
+        .await_status("acme", "publisher", "well again", |s| s.state == "ok" && s.lag_changes == 0);
+    let mut topic = world.topic_on(&broker, "acme.lead");
+    let events = topic.at_least(51, LIMIT);
+    check::topic_tells_table(&mut world.client, "acme", "lead", events);
+}
+
+#[test]
+fn a_launcher_that_is_ended_leaves_one_set_of_workers() {
+    let cluster = cluster_with(&format!("manifold.kafka_brokers = '{}'", broker().bootstrap()));
+    let mut world = World::in_cluster(&cluster);
+    let mut acme = world.running("acme", 10);
+    world.published();
+    let launcher = "pg_stat_activity WHERE backend_type = 'pg_manifold launcher'";
+    let first: i32 = world.value(&format!("SELECT pid FROM {launcher}"));
+    let before: Vec<i32> = world.workers().into_iter().filter(|pid| *pid != first).collect();
+    world.run(&format!("SELECT pg_terminate_backend({first})"));
+    wait::until("another launcher", LIMIT, || {
+        match world.count(&format!("{launcher} AND pid <> {first}")) {
+            1 => Ok(()),
+            n => Err(format!("{n} launchers")),
+        }
+    });
+    acme.load(10, 10);
+    world.published();
+    let now = world.workers();
+    assert!(before.iter().all(|pid| now.contains(pid)), "the workers go on: {before:?}, {now:?}");
+    let mut topic = world.topic("acme.lead");
+    assert_eq!(topic.all().len(), 20, "nothing is published twice");
+}

@@ -84,3 +84,38 @@ fn peak_memory(pid: i32) -> Option<u64> {
     };
     Some(kilobytes("RssAnon:")? * 1024)
 }
+
+#[test]
+fn a_prepared_transaction_counts_when_another_session_commits_it() {
+    let cluster = cluster_with("manifold.kafka_brokers = ''\nmax_prepared_transactions = 5");
+    let mut world = World::in_cluster(&cluster);
+    let _acme = world.running("acme", 3);
+    world.run("BEGIN; UPDATE acme.lead SET city = 'Prepared'; PREPARE TRANSACTION 'kept'");
+    world.normalized();
+    assert_eq!(world.count("canonical.lead WHERE city = 'Prepared'"), 0);
+    world.database.connect().batch_execute("COMMIT PREPARED 'kept'").expect("prepared");
+    world.await_count("canonical.lead WHERE city = 'Prepared'", 3);
+    let refused = world
+        .client
+        .batch_execute(
+            "BEGIN; SELECT manifold.pause('acme', 'publisher'); PREPARE TRANSACTION 'no'",
+        )
+        .expect_err("definitions cannot be prepared");
+    let refused = refused.as_db_error().expect("the server's");
+    assert_eq!(refused.code().code(), "55000", "{refused:?}");
+    assert!(refused.hint().is_some());
+}
+
+#[test]
+fn a_long_backlog_of_one_org_is_read_to_its_end_beside_another() {
+    let cluster = cluster_with("manifold.kafka_brokers = ''");
+    let mut world = World::in_cluster(&cluster);
+    let mut acme = world.running("acme", 0);
+    let mut globex = world.running("globex", 5);
+    // More chunks than a lane reads in one turn.
+    let rows = acme.org.many(12_000);
+    acme.connect.load(&acme.lead, &acme.org.columns, &rows);
+    globex.load(5, 5);
+    world.await_count("canonical.lead WHERE org = 'acme'", 12_000);
+    world.await_count("canonical.lead WHERE org = 'globex'", 10);
+}

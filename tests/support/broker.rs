@@ -74,6 +74,14 @@ impl Broker {
         self.server = Some(server);
     }
 
+    /// Says whether topics come into being when something is sent to them, from the next launch on.
+    pub fn creates_topics(&self, yes: bool) {
+        let name = "auto.create.topics.enable=";
+        let filled = fs::read_to_string(&self.properties).expect("written by `prepared`");
+        let (was, is) = (format!("{name}{}", !yes), format!("{name}{yes}"));
+        fs::write(&self.properties, filled.replace(&was, &is)).expect("run folder is writable");
+    }
+
     /// Host and port, as clients want them.
     pub fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)

@@ -1,0 +1,118 @@
+-- What every object is for, as \d+ and \df+ show it; what stands beside a definition in the other
+-- files is not repeated here. Functions that are written in Rust have theirs in finish.sql.
+
+COMMENT ON FUNCTION manifold.capture() IS
+  'Trigger function of the capture triggers; its argument is the source_id. Appends what a statement did to the change log, with no need of rights of the writer. Attached by manifold.start and manifold.create_entity alone';
+
+-- ---------------------------------------------------------------- definitions
+
+COMMENT ON SEQUENCE manifold.org_org_id_seq IS 'Numbers of orgs';
+COMMENT ON SEQUENCE manifold.source_source_id_seq IS 'Numbers of sources';
+COMMENT ON SEQUENCE manifold.mapping_mapping_id_seq IS 'Numbers of mappings';
+
+COMMENT ON COLUMN manifold.org.org_id IS 'Number of the org: its lane in manifold.position and manifold.consumer_error; never given again';
+COMMENT ON COLUMN manifold.org.created_at IS 'When the org was added';
+
+COMMENT ON COLUMN manifold.entity.entity IS 'Name of the entity: of its tables canonical.NAME and qc.NAME and, as canonical.NAME, of its topic';
+COMMENT ON COLUMN manifold.entity.definition IS 'The fields with their types, default rules, whether they are required, and comments; docs/reference.md describes the format';
+COMMENT ON COLUMN manifold.entity.created_at IS 'When the entity was created';
+
+COMMENT ON COLUMN manifold.source.source_id IS 'Number of the source, which chunks in the log and capture triggers carry; never given again';
+COMMENT ON COLUMN manifold.source.org IS 'The org that the table belongs to; null for canonical tables';
+COMMENT ON COLUMN manifold.source.schema_name IS 'Schema of the captured table';
+COMMENT ON COLUMN manifold.source.table_name IS 'Name of the captured table; the last part of its topic';
+COMMENT ON COLUMN manifold.source.entity IS 'The entity whose canonical table this is; null for an org''s tables, where manifold.mapping says what they feed';
+
+COMMENT ON COLUMN manifold.mapping.mapping_id IS 'Number of this version of the mapping';
+COMMENT ON COLUMN manifold.mapping.source_id IS 'The source that feeds';
+COMMENT ON COLUMN manifold.mapping.entity IS 'The entity that is fed';
+COMMENT ON COLUMN manifold.mapping.version IS '1, 2, … for each source and entity, as manifold.set_mapping returns it';
+COMMENT ON COLUMN manifold.mapping.mapping IS 'The mapping as it was given; docs/reference.md describes the format';
+COMMENT ON COLUMN manifold.mapping.active IS 'Whether this is the version in force; one at most for each source and entity';
+COMMENT ON COLUMN manifold.mapping.created_at IS 'When this version was set';
+COMMENT ON COLUMN manifold.mapping.created_by IS 'The session''s user who set it';
+COMMENT ON INDEX manifold.mapping_active IS 'One version at most is in force';
+
+COMMENT ON COLUMN manifold.pause.org IS 'The org whose changes wait';
+COMMENT ON COLUMN manifold.pause.consumer IS 'The consumer that leaves them waiting: normalizer or publisher';
+COMMENT ON COLUMN manifold.pause.since IS 'When manifold.pause was called';
+
+-- ---------------------------------------------------------------- capture
+
+COMMENT ON COLUMN manifold.layout.source_id IS 'The source whose rows have this layout';
+COMMENT ON COLUMN manifold.layout.fingerprint IS 'Hash of the columns, by which capture finds the layout; means nothing elsewhere';
+COMMENT ON COLUMN manifold.layout.layout_id IS 'Number of the layout, which chunks in the log carry';
+COMMENT ON COLUMN manifold.layout.created_at IS 'When rows with this layout were first captured';
+COMMENT ON COLUMN manifold.layout.columns IS 'The columns by attribute number, dropped ones included: name, type, length and alignment';
+COMMENT ON INDEX manifold.layout_lookup IS 'Capture finds a table''s layout by it';
+
+COMMENT ON COLUMN manifold.capture.source_id IS 'A source that has been started and not been stopped';
+COMMENT ON COLUMN manifold.capture.started_at IS 'When manifold.start was last called for it';
+COMMENT ON COLUMN manifold.capture.gap IS 'Why something is missing of it: rows that could not be described, or deletes from a time when it was not captured; null where nothing is. It lasts until the org is removed and added again; manifold.start brings everything but deletes';
+COMMENT ON COLUMN manifold.capture.gap_at IS 'Since when it is known that something is missing; null where nothing is';
+
+COMMENT ON COLUMN manifold.backfill.source_id IS 'The source whose rows are read into the log';
+COMMENT ON COLUMN manifold.backfill.requested_at IS 'When manifold.start or manifold.set_mapping asked for it';
+COMMENT ON COLUMN manifold.backfill.finished_at IS 'When the last row was read; null while there are rows left';
+
+-- ---------------------------------------------------------------- the log
+
+COMMENT ON COLUMN manifold.change.seq IS 'Sequence number of the chunk; for one record it grows with every change. seq.ordinal is the event id of a row';
+COMMENT ON COLUMN manifold.change.xid IS 'The transaction that wrote it: full id of the top-level transaction';
+COMMENT ON COLUMN manifold.change.at IS 'When the statement''s capture began (wall-clock time)';
+COMMENT ON COLUMN manifold.change.source_id IS 'The source, as in manifold.source';
+COMMENT ON COLUMN manifold.change.layout_id IS 'The layout that the images are read with, as in manifold.layout';
+COMMENT ON COLUMN manifold.change.rows IS 'Number of rows in the chunk; 0 for t and g';
+COMMENT ON COLUMN manifold.change.op IS 'c insert, u update, d delete, r read by a backfill, t truncate, g gap';
+COMMENT ON COLUMN manifold.change.origin IS 'Who wrote: h Heroku Connect (xmlbinary is hex), a an application, w one of this extension''s workers';
+COMMENT ON COLUMN manifold.change.images IS 'The row images, in binary; for updates each is followed by what leads back to the old row. The reason, for a gap';
+
+DO $$
+BEGIN
+  FOR i IN 0..2 LOOP
+    EXECUTE format($sql$COMMENT ON INDEX manifold.change_%s_xid IS 'By it consumers find what they have not read yet, and whose it is'$sql$, i);
+  END LOOP;
+END $$;
+
+-- ---------------------------------------------------------------- consumers
+
+COMMENT ON COLUMN manifold.position.consumer IS 'normalizer, publisher or backfill';
+COMMENT ON COLUMN manifold.position.lane IS '0: all orgs without a lane of their own; otherwise an org_id, or -1 for the canonical tables. For backfill: the source_id';
+COMMENT ON COLUMN manifold.position.seen IS 'All changes of transactions that this snapshot sees are consumed. Null: the lane is no more, or this is a backfill';
+COMMENT ON COLUMN manifold.position.upto IS 'In the middle of a batch, where the batch ends; else null';
+COMMENT ON COLUMN manifold.position.last_seq IS 'In the middle of a batch, its chunks up to this sequence number are consumed; else null';
+COMMENT ON COLUMN manifold.position.request IS 'Backfill: which one, by backfill.requested_at';
+COMMENT ON COLUMN manifold.position.file IS 'Backfill: the file (relfilenode) of the table that the blocks belong to';
+COMMENT ON COLUMN manifold.position.progress IS 'Backfill: all blocks before this one have been read';
+COMMENT ON COLUMN manifold.position.total IS 'Backfill: the number of blocks when it began; rows beyond come by the triggers';
+
+COMMENT ON COLUMN manifold.consumer_error.consumer IS 'keeper, normalizer, publisher or backfill';
+COMMENT ON COLUMN manifold.consumer_error.lane IS 'Whom it concerns: 0 all orgs, -1 the canonical tables, otherwise an org_id. For backfill: the source_id';
+COMMENT ON COLUMN manifold.consumer_error.severity IS 'warn or error, as manifold.status shows it';
+COMMENT ON COLUMN manifold.consumer_error.message IS 'What went wrong; never holds a secret option of Kafka';
+COMMENT ON COLUMN manifold.consumer_error.hint IS 'What to do about it; null where there is nothing to say';
+COMMENT ON COLUMN manifold.consumer_error.since IS 'When this error was first met without a break';
+COMMENT ON COLUMN manifold.consumer_error.at IS 'When it was last met';
+COMMENT ON COLUMN manifold.consumer_error.cleared_at IS 'When it was over; null while it lasts';
+
+COMMENT ON COLUMN manifold.problem.org IS 'The org of the row; canonical for a canonical row that could not be published';
+COMMENT ON COLUMN manifold.problem.source IS 'The table of the row, within its schema';
+COMMENT ON COLUMN manifold.problem.entity IS 'The entity that the value was for; kafka for a change that could not be published';
+COMMENT ON COLUMN manifold.problem.field IS 'The canonical field that is null therefore; * where the whole row is held back or was not published';
+COMMENT ON COLUMN manifold.problem.rule IS 'The rule that failed; type for the conversion to the field''s type, key or required where something is missing, decode for a row that cannot be read, null where the database or Kafka refused';
+COMMENT ON COLUMN manifold.problem.message IS 'The reason in words';
+COMMENT ON COLUMN manifold.problem.event_id IS 'Id of the change that brought the value last';
+COMMENT ON COLUMN manifold.problem.since IS 'When this was first met, with this reason';
+COMMENT ON COLUMN manifold.problem.last_at IS 'When it was last met';
+COMMENT ON COLUMN manifold.problem.times IS 'How often it was met';
+
+COMMENT ON COLUMN manifold.status.org IS 'The org; canonical for the canonical tables';
+COMMENT ON COLUMN manifold.status.source IS 'The captured table, within its schema';
+COMMENT ON COLUMN manifold.status.consumer IS 'normalizer, publisher, or backfill where one was asked for';
+COMMENT ON COLUMN manifold.status.state IS 'paused, error (nothing moves until it is over), warn (something has to be done about it), or ok';
+COMMENT ON COLUMN manifold.status.lag_changes IS 'Row changes that the consumer has still to take; a truncate counts as one';
+COMMENT ON COLUMN manifold.status.lag_bytes IS 'Bytes of their row images in the log';
+COMMENT ON COLUMN manifold.status.lag_ms IS 'Milliseconds since the oldest of them was captured; 0 where nothing waits';
+COMMENT ON COLUMN manifold.status.last_error IS 'The last error, also when it is over; null if there has been none';
+COMMENT ON COLUMN manifold.status.last_error_at IS 'When the last error was last met';
+COMMENT ON COLUMN manifold.status.detail IS 'What to do about the state, or how far a backfill is';

@@ -1,0 +1,154 @@
+//! Sending the changes of a chunk: encoded once, handed to the producer, booked in the window.
+
+use super::envelope::{EncodeError, Message};
+use super::feed::{Feed, Refused};
+use crate::catalog::{CANONICAL, Catalog};
+use crate::error::{Error, Result};
+use crate::kafka::{Producer, SendError};
+use crate::log::change::{ChunkHead, EventId, Op};
+use crate::log::chunk;
+use crate::log::position::MAIN;
+use crate::pg::server::Here;
+use crate::row::image::Malformed;
+use crate::worker::lifecycle::Failure;
+
+/// How much of a chunk was sent.
+pub(super) enum Sent {
+    All,
+    /// The queue was full in the middle of the chunk.
+    Partly,
+}
+
+/// Why sending a chunk stopped.
+enum Stop {
+    Full,
+    /// The org cannot be served now.
+    Org(Failure),
+    Fatal(crate::kafka::Error),
+}
+
+impl From<Malformed> for Stop {
+    fn from(error: Malformed) -> Self {
+        Stop::Org(Error::from(error).into())
+    }
+}
+
+/// One lane's turn to send.
+pub(super) struct Sender<'a> {
+    pub feed: &'a mut Feed,
+    pub catalog: &'a Catalog,
+    pub producer: &'a mut Producer,
+    pub lane: i32,
+    pub token: u64,
+    pub size: usize,
+    pub refused: Vec<Refused>,
+    pub failed: Vec<i32>,
+}
+
+impl Sender<'_> {
+    pub fn chunk(&mut self, head: &ChunkHead, images: &[u8]) -> Result<Sent> {
+        if matches!(head.op, Op::Gap | Op::Truncate) {
+            return Ok(Sent::All);
+        }
+        let org = self.catalog.org_of(head.source).unwrap_or(CANONICAL);
+        let compiled = match self.feed.plans.get(self.catalog, head.source, head.layout) {
+            Ok(compiled) => compiled,
+            Err(error) => return Ok(self.set_apart(org, error.into())),
+        };
+        let skip = match self.feed.partly.remove(&self.lane) {
+            Some((seq, sent)) if seq == head.seq => sent,
+            _ => 0,
+        };
+        let mut count = 0;
+        let now_us = now_microseconds();
+        let mut scratch = std::mem::take(&mut self.feed.scratch);
+        let outcome = chunk::for_each_row(head.op, images, &compiled.layout, |ordinal, row| {
+            let encoded = compiled.plan.encode(
+                head,
+                ordinal,
+                row.old.as_deref(),
+                row.new.as_deref(),
+                now_us,
+                &Here,
+                &mut scratch,
+                &mut |message| {
+                    if count >= skip {
+                        self.send(head.source, &message)?;
+                    }
+                    count += 1;
+                    Ok(())
+                },
+            );
+            match encoded {
+                Ok(()) => Ok(()),
+                Err(EncodeError::Sink(stop)) => Err(stop),
+                Err(EncodeError::Row(malformed)) => {
+                    self.refused.push(Refused {
+                        source: head.source,
+                        event_id: EventId { seq: head.seq, ordinal }.to_string(),
+                        key: format!("event:{}.{ordinal}", head.seq),
+                        message: malformed.to_string(),
+                    });
+                    Ok(())
+                }
+            }
+        });
+        self.feed.scratch = scratch;
+        match outcome {
+            Ok(()) => Ok(Sent::All),
+            Err(Stop::Full) => {
+                self.feed.partly.insert(self.lane, (head.seq, count));
+                Ok(Sent::Partly)
+            }
+            Err(Stop::Fatal(error)) => Err(Error::state(
+                error.to_string(),
+                error.hint().unwrap_or_else(|| "It is tried again with a new producer.".into()),
+            )),
+            Err(Stop::Org(failure)) => Ok(self.set_apart(org, failure)),
+        }
+    }
+
+    /// As if it had failed on its way: the org begins again, later, where it was proven to be.
+    fn set_apart(&mut self, org: i32, failure: Failure) -> Sent {
+        self.feed.set_apart(org, failure);
+        self.failed.push(org);
+        if self.lane == MAIN { Sent::All } else { Sent::Partly }
+    }
+
+    fn send(&mut self, source: i32, message: &Message<'_>) -> Result<(), Stop> {
+        let outcome = self.producer.send(
+            message.topic,
+            message.key,
+            message.value,
+            message.headers,
+            message.timestamp_ms,
+            self.token,
+        );
+        match outcome {
+            Ok(()) => {
+                self.feed.window.sent(self.token);
+                self.size +=
+                    message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
+                Ok(())
+            }
+            Err(SendError::QueueFull) => Err(Stop::Full),
+            Err(SendError::Refused { error, .. }) => {
+                self.refused.push(Refused {
+                    source,
+                    event_id: message.event.to_string(),
+                    key: String::from_utf8_lossy(message.key.unwrap_or_default()).into_owned(),
+                    message: error.to_string(),
+                });
+                Ok(())
+            }
+            Err(SendError::TopicUnavailable { error, .. }) => Err(Stop::Org((&error).into())),
+            Err(SendError::Fatal(error)) => Err(Stop::Fatal(error)),
+        }
+    }
+}
+
+fn now_microseconds() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as i64)
+}
