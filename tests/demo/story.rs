@@ -203,8 +203,9 @@ fn events(servers: &Servers) {
         {
             let headers: Vec<_> = event.headers.iter().map(|(k, v)| format!("{k}={v}")).collect();
             println!("    {} [{}]", event.key_text, headers.join(" "));
-            let value = event.value_text.as_deref().unwrap_or("(tombstone)");
-            println!("    {} …", value.chars().take(150).collect::<String>());
+            let after = event.after().to_string();
+            let op = event.op().unwrap_or("tombstone");
+            println!("    op {op}, after {} …", after.chars().take(130).collect::<String>());
         }
     }
 }
