@@ -99,7 +99,13 @@ fn report_times(samples: &Samples, report: &mut Report) {
             Op::Delete | Op::Copy => None,
         };
         let ours = median(Way::Manifold);
-        report.compare(format!("{name}: whole statement, to no trigger"), "ms", ours, nothing, goal);
+        report.compare(
+            format!("{name}: whole statement, to no trigger"),
+            "ms",
+            ours,
+            nothing,
+            goal,
+        );
         report.compare(
             format!("{name}: whole statement, to wal_level = logical"),
             "ms",

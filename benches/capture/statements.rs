@@ -123,10 +123,7 @@ impl Session {
         [(Op::Insert, insert), (Op::Update, update), (Op::Delete, delete), (Op::Copy, copy)]
     }
 
-    fn timed(
-        &mut self,
-        run: impl FnOnce(&mut Self) -> Result<u64, postgres::Error>,
-    ) -> Sample {
+    fn timed(&mut self, run: impl FnOnce(&mut Self) -> Result<u64, postgres::Error>) -> Sample {
         let (wal, log) = self.written();
         thread::sleep(REST);
         let start = Instant::now();
