@@ -19,11 +19,6 @@ impl Spread {
             let (low, high) = (values[place.floor() as usize], values[place.ceil() as usize]);
             low + (high - low) * place.fract()
         };
-        Self {
-            min: values[0],
-            lower: at(0.25),
-            median: at(0.5),
-            upper: at(0.75),
-        }
+        Self { min: values[0], lower: at(0.25), median: at(0.5), upper: at(0.75) }
     }
 }
