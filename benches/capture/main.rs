@@ -33,7 +33,7 @@ use place::{BATCH, Place, Way};
 use report::{Goal, Report};
 use single::{CLIENTS, Kind};
 use spread::Spread;
-use statements::{Op, Samples};
+use statements::{Op, Sample, Samples};
 use support::run;
 
 fn main() {
@@ -57,9 +57,24 @@ fn main() {
 
 fn print_times(samples: &Samples) {
     let count = samples[&(Way::Nothing, Op::Insert)].len();
-    println!(
-        "\nOne statement of {BATCH} rows, milliseconds: median (quartiles; least) of {count}\n"
-    );
+    let titles = ["milliseconds", "milliseconds of CPU of the session's process"];
+    for (title, of) in titles.into_iter().zip([time, cpu]) {
+        println!(
+            "\nOne statement of {BATCH} rows, {title}: median (quartiles; least) of {count}\n"
+        );
+        print_spreads(samples, of);
+    }
+}
+
+fn time(sample: &Sample) -> f64 {
+    sample.milliseconds
+}
+
+fn cpu(sample: &Sample) -> f64 {
+    sample.cpu
+}
+
+fn print_spreads(samples: &Samples, of: fn(&Sample) -> f64) {
     print!("{:<8}", "");
     for way in Way::ALL {
         print!("{:<30}", way.name());
@@ -68,7 +83,7 @@ fn print_times(samples: &Samples) {
     for op in Op::ALL {
         print!("{:<8}", op.name());
         for way in Way::ALL {
-            let s = times(samples, way, op);
+            let s = spread(samples, way, op, of);
             let cell = format!("{:.2} ({:.2}–{:.2}; {:.2})", s.median, s.lower, s.upper, s.min);
             print!("{cell:<30}");
         }
@@ -76,13 +91,13 @@ fn print_times(samples: &Samples) {
     }
 }
 
-fn times(samples: &Samples, way: Way, op: Op) -> Spread {
-    Spread::of(samples[&(way, op)].iter().map(|sample| sample.milliseconds))
+fn spread(samples: &Samples, way: Way, op: Op, of: fn(&Sample) -> f64) -> Spread {
+    Spread::of(samples[&(way, op)].iter().map(of))
 }
 
 fn report_times(samples: &Samples, report: &mut Report) {
     for op in Op::ALL {
-        let median = |way| times(samples, way, op).median;
+        let median = |way| spread(samples, way, op, time).median;
         let nothing = median(Way::Nothing);
         let added = |way| median(way) - nothing;
         let name = op.name();
@@ -113,12 +128,16 @@ fn report_times(samples: &Samples, report: &mut Report) {
             median(Way::Logical),
             None,
         );
+        // Tells more than the clock where other programs want the processors too.
+        let cpu = |way| spread(samples, way, op, cpu).median;
+        let (ours, nothing) = (cpu(Way::Manifold), cpu(Way::Nothing));
+        report.compare(format!("{name}: CPU, to no trigger"), "ms", ours, nothing, None);
     }
 }
 
 fn report_bytes(samples: &Samples, sizes: &place::Sizes, report: &mut Report) {
     // What a log takes on disk grows by pages: the mean over all statements is what counts.
-    let mean = |way, op, of: fn(&statements::Sample) -> f64| {
+    let mean = |way, op, of: fn(&Sample) -> f64| {
         let samples = &samples[&(way, op)];
         samples.iter().map(of).sum::<f64>() / (samples.len() * BATCH) as f64
     };
@@ -147,10 +166,7 @@ fn report_bytes(samples: &Samples, sizes: &place::Sizes, report: &mut Report) {
     }
     for op in Op::ALL {
         // The median, since the server writes a little WAL of its own now and then.
-        let wal = |way| {
-            let bytes = samples[&(way, op)].iter().map(|sample| sample.wal_bytes);
-            Spread::of(bytes).median / BATCH as f64
-        };
+        let wal = |way| spread(samples, way, op, |sample| sample.wal_bytes).median / BATCH as f64;
         for way in [Way::Nothing, Way::Audit, Way::Logical] {
             report.compare(
                 format!("{}: WAL per change, to {}", op.name(), way.name()),

@@ -26,7 +26,7 @@ autovacuum = off
 checkpoint_timeout = 1d
 max_wal_size = 64GB
 bgwriter_lru_maxpages = 0
-shared_buffers = 1GB
+shared_buffers = 256MB
 ";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,6 +130,21 @@ impl Place {
     pub fn restart(&mut self, wal_level: &str) {
         self.cluster.set("wal_level", wal_level);
         self.cluster.restart();
+        self.warm_up();
+    }
+
+    /// Uses every buffer once: the operating system gives memory when it is first touched, and whoever
+    /// needs new pages would pay for it.
+    fn warm_up(&self) {
+        let mut client = self.connect();
+        execute(&mut client, "CREATE UNLOGGED TABLE filler (page text)");
+        execute(&mut client, "ALTER TABLE filler ALTER page SET STORAGE PLAIN");
+        execute(
+            &mut client,
+            "INSERT INTO filler SELECT repeat('x', 8000) FROM generate_series(1, \
+             (SELECT setting::integer FROM pg_settings WHERE name = 'shared_buffers'))",
+        );
+        execute(&mut client, "DROP TABLE filler");
     }
 
     /// Brings all tables back to their size and empties the logs.

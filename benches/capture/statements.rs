@@ -1,7 +1,8 @@
 //! Statements of a batch of rows, timed one by one.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::fs;
+use std::io::{Read as _, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ impl Op {
 
 pub struct Sample {
     pub milliseconds: f64,
+    /// Milliseconds of CPU of the session's process.
+    pub cpu: f64,
     pub wal_bytes: f64,
     pub log_bytes: f64,
 }
@@ -76,6 +79,7 @@ fn round_at(wal_level: &str, ways: &[Way], place: &mut Place, samples: &mut Samp
 struct Session {
     way: Way,
     client: Client,
+    process: i32,
     observer: Client,
     insert: Statement,
     update: Statement,
@@ -89,6 +93,7 @@ impl Session {
         let (mut client, observer) = (place.connect(), place.connect());
         // The plan is not to change in the middle.
         execute(&mut client, "SET xmlbinary = 'hex'; SET plan_cache_mode = 'force_generic_plan'");
+        let process = value(&mut client, "SELECT pg_backend_pid()");
         let (schema, columns) = (way.schema(), &place.columns);
         let mut prepare =
             |sql: &str| client.prepare(sql).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
@@ -102,6 +107,7 @@ impl Session {
             copy: format!("COPY {schema}.lead ({columns}) FROM STDIN"),
             rows: rows(&mut client, columns),
             client,
+            process,
             observer,
         }
     }
@@ -126,14 +132,17 @@ impl Session {
     fn timed(&mut self, run: impl FnOnce(&mut Self) -> Result<u64, postgres::Error>) -> Sample {
         let (wal, log) = self.written();
         thread::sleep(REST);
+        let cpu = cpu_milliseconds(self.process);
         let start = Instant::now();
         let rows = run(self);
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
+        let cpu = cpu_milliseconds(self.process) - cpu;
         let rows = rows.unwrap_or_else(|e| panic!("{}: {e:?}", self.way.name()));
         assert_eq!(rows, BATCH as u64, "{}: rows of a statement", self.way.name());
         let (wal_after, log_after) = self.written();
         Sample {
             milliseconds,
+            cpu,
             wal_bytes: (wal_after - wal) as f64,
             log_bytes: (log_after - log) as f64,
         }
@@ -148,13 +157,20 @@ impl Session {
     }
 }
 
+/// CPU time that a process has had.
+fn cpu_milliseconds(process: i32) -> f64 {
+    let path = format!("/proc/{process}/schedstat");
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let nanoseconds = text.split(' ').next().and_then(|text| text.parse().ok());
+    nanoseconds.map_or_else(|| panic!("{path}: {text}"), |time: f64| time / 1e6)
+}
+
 /// Both differ from what was there before.
 pub const CHANGES: &str = "status = CASE status WHEN 'Qualified' THEN 'Working - Contacted' ELSE 'Qualified' END, \
      systemmodstamp = now() AT TIME ZONE 'UTC'";
 
 /// The batch as COPY takes it.
 fn rows(client: &mut Client, columns: &str) -> Vec<u8> {
-    use std::io::Read as _;
     let mut rows = Vec::new();
     let sql = format!("COPY (SELECT {columns} FROM synced.batch) TO STDOUT");
     let mut reader = client.copy_out(&sql).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
