@@ -9,7 +9,9 @@ COMMENT ON FUNCTION manifold.create_entity(text, jsonb) IS
 COMMENT ON FUNCTION manifold.set_mapping(text, text, text, jsonb) IS
   'Says how a table (source, without schema) of an org feeds an entity, and returns the version. A change makes a new version; if the table is captured already, all its rows are read through the log again. Checked against the table''s columns and the entity''s fields: the error names all that is wrong, and where (22023). Fails for an org, table or entity that does not exist (42704)';
 COMMENT ON FUNCTION manifold.start(text, text) IS
-  'Begins to capture an org''s mapped tables, or the one named: attaches the triggers and has the rows that are there read through the log, while the sync goes on. Called again, it attaches what is missing and reads all rows afresh; deletes from a time when the table was not captured, or had a gap, stay unknown, and the gap stays. Waits for the tables'' writers for manifold.attach_lock_timeout, then fails (55P03); fails for an org, source or table that does not exist (42704), for an org without a mapping and for a table that is partitioned or inherits (55000)';
+  'Begins to capture an org''s mapped tables, or the one named: attaches the triggers and has the rows that are there read through the log, while the sync goes on. Called again, it attaches what is missing and reads all rows afresh. Canonical rows that the table has no more, since they were deleted while it was not captured, are deleted at the end. Waits for the tables'' writers for manifold.attach_lock_timeout, then fails (55P03); fails for an org, source or table that does not exist (42704), for an org without a mapping, for what is no table, or a temporary, unlogged or foreign one, and for a part of another source (55000)';
+COMMENT ON FUNCTION manifold.resync(text, text) IS
+  'Captures an org''s tables, or the one named, afresh: attaches what is missing of the triggers, has all rows read through the log, and then deletes, through the log as well, canonical rows that the table has no more. Ends the gaps that are known by now. For canonical tables give canonical as the org: their rows are published again. Waits and fails as manifold.start does';
 COMMENT ON FUNCTION manifold.stop(text, text) IS
   'Ends the capture of an org''s tables, or of the one named: takes the triggers off. What is in the log is still normalized and published. Waits, for readers too, and fails as manifold.start does';
 COMMENT ON FUNCTION manifold.pause(text, text) IS
@@ -24,7 +26,7 @@ COMMENT ON FUNCTION manifold.installed() IS
 -- The functions for admins may be called by anybody and check the role themselves, so that they can
 -- say which one is missing. The workers' own are for nobody else.
 -- Whoever could put the capture trigger on a table of his own could write any org's changes.
-REVOKE ALL ON FUNCTION manifold.capture, manifold.log_needed, manifold.empty_position_log, manifold.lag, manifold.installed FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION manifold.lag TO manifold_reader;
+REVOKE ALL ON FUNCTION manifold.capture, manifold.capture_trouble, manifold.log_needed, manifold.empty_position_log, manifold.lag, manifold.installed FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION manifold.lag, manifold.capture_trouble TO manifold_reader;
 
 SELECT manifold.installed();

@@ -77,9 +77,7 @@ fn remove_org(
         &[ORG_LOCK.into(), known.id.into()],
     )?;
     for source in catalog::sources_of(org)? {
-        if super::source::table_exists(&source)? {
-            attach::detach(&source.schema, &source.table)?;
-        }
+        attach::detach(source.id)?;
     }
     if !keep_canonical {
         let tables = sql::rows(
@@ -102,6 +100,11 @@ fn remove_org(
     sql::run(
         "DELETE FROM manifold.consumer_error e USING manifold.source s \
          WHERE e.consumer = 'backfill' AND e.lane = s.source_id AND s.org = $1",
+        &[org.into()],
+    )?;
+    sql::run(
+        "DELETE FROM manifold.gap g USING manifold.source s \
+         WHERE g.source_id = s.source_id AND s.org = $1",
         &[org.into()],
     )?;
     sql::run("DELETE FROM manifold.source WHERE org = $1", &[org.into()])?;

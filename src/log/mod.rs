@@ -4,6 +4,7 @@
 pub mod append;
 pub mod change;
 pub mod chunk;
+pub mod gap;
 pub mod lanes;
 pub mod objects;
 pub mod position;
