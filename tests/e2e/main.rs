@@ -9,6 +9,7 @@ mod world;
 
 mod backfill;
 mod bad_input;
+mod capture;
 mod control;
 mod faults;
 mod flow;

@@ -7,9 +7,14 @@ use crate::world::World;
 /// the server's and of ours, each of which raises an error or gives nonsense.
 fn traps(schema: &str) -> String {
     let functions = [
-        ("now", "", "timestamptz"), ("nextval", "regclass", "bigint"), ("current_setting", "text", "text"),
-        ("pg_current_xact_id", "", "xid8"), ("txid_current", "", "bigint"), ("capture", "", "trigger"),
-        ("format", "text, text, text", "text"), ("count", "bigint", "bigint"),
+        ("now", "", "timestamptz"),
+        ("nextval", "regclass", "bigint"),
+        ("current_setting", "text", "text"),
+        ("pg_current_xact_id", "", "xid8"),
+        ("txid_current", "", "bigint"),
+        ("capture", "", "trigger"),
+        ("format", "text, text, text", "text"),
+        ("count", "bigint", "bigint"),
     ];
     let mut sql = format!("CREATE SCHEMA {schema}; GRANT ALL ON SCHEMA {schema} TO PUBLIC; ");
     for (name, arguments, result) in functions {
@@ -26,16 +31,33 @@ fn traps(schema: &str) -> String {
             );
         }
     }
-    for table in ["change", "change_0", "change_1", "change_2", "layout", "source", "capture", "pg_class", "pg_type", "pg_extension", "lead"] {
+    for table in [
+        "change",
+        "change_0",
+        "change_1",
+        "change_2",
+        "layout",
+        "source",
+        "capture",
+        "pg_class",
+        "pg_type",
+        "pg_extension",
+        "lead",
+    ] {
         sql += &format!("CREATE TABLE {schema}.{table} (trap int); ");
     }
-    sql + &format!("CREATE SEQUENCE {schema}.change_seq; CREATE SEQUENCE {schema}.layout_seq; CREATE TYPE {schema}.mood AS ENUM ('trap')")
+    sql + &format!(
+        "CREATE SEQUENCE {schema}.change_seq; CREATE SEQUENCE {schema}.layout_seq; CREATE TYPE {schema}.mood AS ENUM ('trap')"
+    )
 }
 
 #[test]
 fn a_role_without_any_right_of_ours_is_captured_under_every_search_path() {
     let world = World::new();
-    let mut place = Place::prepare(&world.database, "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TABLE lead (sfid text, n int, m mood)");
+    let mut place = Place::prepare(
+        &world.database,
+        "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TABLE lead (sfid text, n int, m mood)",
+    );
     place.start(&["lead"]);
     let name = place.name.clone();
     let role = format!("writer_{}", world.database.name);
@@ -45,8 +67,18 @@ fn a_role_without_any_right_of_ours_is_captured_under_every_search_path() {
          REVOKE ALL ON SCHEMA manifold FROM PUBLIC; REVOKE ALL ON FUNCTION manifold.capture() FROM PUBLIC"
     ));
     let mut writer = world.database.connect_as(&role);
-    run(&mut writer, "CREATE TEMP TABLE lead (trap int); CREATE TEMP TABLE change_0 (trap int); CREATE TEMP TABLE layout (trap int); CREATE TEMP TABLE pg_class (trap int)");
-    for path in ["trap, pg_catalog", "pg_temp, trap, pg_catalog", "''", "trap", "no_such_schema", "pg_temp, pg_catalog, trap"] {
+    run(
+        &mut writer,
+        "CREATE TEMP TABLE lead (trap int); CREATE TEMP TABLE change_0 (trap int); CREATE TEMP TABLE layout (trap int); CREATE TEMP TABLE pg_class (trap int)",
+    );
+    for path in [
+        "trap, pg_catalog",
+        "pg_temp, trap, pg_catalog",
+        "''",
+        "trap",
+        "no_such_schema",
+        "pg_temp, pg_catalog, trap",
+    ] {
         let write = format!(
             "SET search_path = {path}; INSERT INTO {name}.lead VALUES ('a', 1, 'sad'), ('b', 2, 'happy'); UPDATE {name}.lead SET n = 3; \
              DELETE FROM {name}.lead; TRUNCATE {name}.lead"
@@ -63,7 +95,10 @@ fn a_role_without_any_right_of_ours_is_captured_under_every_search_path() {
 
 #[test]
 fn rows_that_the_writer_may_not_see_are_captured() {
-    let mut place = Place::prepare(super::place::shared(), &format!("{LEAD}; INSERT INTO lead (sfid, n) VALUES ('old', 1), ('hidden', 2)"));
+    let mut place = Place::prepare(
+        super::place::shared(),
+        &format!("{LEAD}; INSERT INTO lead (sfid, n) VALUES ('old', 1), ('hidden', 2)"),
+    );
     let (name, role) = (place.name.clone(), format!("writer_{}", place.name));
     // The owner himself is under the policy, too.
     place.run(&format!(
@@ -78,18 +113,27 @@ fn rows_that_the_writer_may_not_see_are_captured() {
     run(&mut writer, "DELETE FROM lead");
     assert_eq!(place.told(), "d d");
     drop(writer);
-    place.run(&format!("ALTER TABLE lead OWNER TO postgres; DROP OWNED BY {role}; DROP ROLE {role}"));
+    place.run(&format!(
+        "ALTER TABLE lead OWNER TO postgres; DROP OWNED BY {role}; DROP ROLE {role}"
+    ));
 }
 
 #[test]
 fn the_rows_of_an_owner_without_rights_are_read_at_the_start() {
-    let mut place = Place::prepare(super::place::shared(), &format!("{LEAD}; INSERT INTO lead (sfid) VALUES ('old')"));
+    let mut place = Place::prepare(
+        super::place::shared(),
+        &format!("{LEAD}; INSERT INTO lead (sfid) VALUES ('old')"),
+    );
     let role = format!("owner_{}", place.name);
     // As after a REASSIGN: he owns the table and may neither see its schema nor read it.
-    place.run(&format!("CREATE ROLE {role}; ALTER TABLE lead OWNER TO {role}; REVOKE ALL ON lead FROM {role}"));
+    place.run(&format!(
+        "CREATE ROLE {role}; ALTER TABLE lead OWNER TO {role}; REVOKE ALL ON lead FROM {role}"
+    ));
     place.start(&["lead"]);
     assert_eq!(place.write("UPDATE lead SET n = 1"), "u");
-    place.run(&format!("ALTER TABLE lead OWNER TO postgres; DROP OWNED BY {role}; DROP ROLE {role}"));
+    place.run(&format!(
+        "ALTER TABLE lead OWNER TO postgres; DROP OWNED BY {role}; DROP ROLE {role}"
+    ));
 }
 
 #[test]
@@ -98,7 +142,10 @@ fn replica_sessions_are_captured_with_all_statements() {
     place.run("SET session_replication_role = replica");
     assert_eq!(place.write("INSERT INTO lead (sfid) VALUES ('a'), ('b'); UPDATE lead SET n = 1; DELETE FROM lead WHERE sfid = 'a'; TRUNCATE lead"), "c c d t u u");
     place.run("SET session_replication_role = local");
-    assert_eq!(place.write("INSERT INTO lead (sfid) VALUES ('a') ON CONFLICT (sfid) DO UPDATE SET n = 2"), "c");
+    assert_eq!(
+        place.write("INSERT INTO lead (sfid) VALUES ('a') ON CONFLICT (sfid) DO UPDATE SET n = 2"),
+        "c"
+    );
 }
 
 #[test]
@@ -124,6 +171,7 @@ fn starting_again_is_harmless_and_stopping_ends_capture() {
     place.run(&format!("SELECT manifold.stop('{name}')"));
     place.run("DELETE FROM lead WHERE sfid = 'a'");
     assert_eq!(place.unchecked().len(), 0);
-    let triggers = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'lead'::regclass AND NOT tgisinternal";
+    let triggers =
+        "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'lead'::regclass AND NOT tgisinternal";
     assert_eq!(place.client.query_one(triggers, &[]).unwrap().get::<_, i64>(0), 0);
 }

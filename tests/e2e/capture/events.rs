@@ -21,10 +21,12 @@ pub struct Captured {
 
 /// All that waits for a consumer.
 pub fn next(client: &mut Client, consumer: &str) -> Vec<Captured> {
-    const SQL: &str = "SELECT event_id, source, op, before, after, origin FROM manifold.next($1, 1000)";
+    const SQL: &str =
+        "SELECT event_id, source, op, before, after, origin FROM manifold.next($1, 1000)";
     let mut all = Vec::new();
     loop {
-        let events = client.query(SQL, &[&consumer]).unwrap_or_else(|e| panic!("{consumer}: {e:?}"));
+        let events =
+            client.query(SQL, &[&consumer]).unwrap_or_else(|e| panic!("{consumer}: {e:?}"));
         if events.is_empty() {
             return all;
         }
@@ -66,7 +68,8 @@ pub fn rows(client: &mut Client, sql: &str) -> Vec<Row> {
             _ => None,
         })
         .map(|row| {
-            let value = |i: usize| (row.columns()[i].name().to_owned(), row.get(i).map(str::to_owned));
+            let value =
+                |i: usize| (row.columns()[i].name().to_owned(), row.get(i).map(str::to_owned));
             (0..row.len()).map(value).collect()
         })
         .collect()
@@ -144,18 +147,31 @@ impl History {
 
     /// A row that is not known, and what is known instead.
     fn beside(&self, row: &Row) -> String {
-        let Some(known) = self.rows.keys().find(|known| known.get("sfid") == row.get("sfid")) else {
+        let Some(known) = self.rows.keys().find(|known| known.get("sfid") == row.get("sfid"))
+        else {
             return format!("{}, of which nothing was told", show(row));
         };
         let differing = |of: &Row, other: &Row| {
-            show(&of.iter().filter(|(name, value)| other.get(*name) != Some(*value)).map(|(n, v)| (n.clone(), v.clone())).collect())
+            show(
+                &of.iter()
+                    .filter(|(name, value)| other.get(*name) != Some(*value))
+                    .map(|(n, v)| (n.clone(), v.clone()))
+                    .collect(),
+            )
         };
-        format!("{} where told was {} (and all else the same)", differing(row, known), differing(known, row))
+        format!(
+            "{} where told was {} (and all else the same)",
+            differing(row, known),
+            differing(known, row)
+        )
     }
 
     fn check_key(&self, row: &Row) -> Result<(), String> {
         let Some(Some(sfid)) = row.get("sfid") else { return Ok(()) };
-        let same = self.rows.iter().filter(|(row, _)| row.get("sfid").is_some_and(|s| s.as_ref() == Some(sfid)));
+        let same = self
+            .rows
+            .iter()
+            .filter(|(row, _)| row.get("sfid").is_some_and(|s| s.as_ref() == Some(sfid)));
         match same.map(|(_, times)| times).sum() {
             1 => Ok(()),
             n => Err(format!("sfid {sfid} is there {n} times after it")),
@@ -163,12 +179,42 @@ impl History {
     }
 }
 
+/// The rows that are left of a table with the primary key `id`, of which not all may be known from the
+/// start: a backfill tells of them while others change them.
+pub fn left(events: &[Captured]) -> Vec<Row> {
+    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+    for event in events {
+        let key = |row: &Row| row["id"].clone().expect("a primary key");
+        if let Some(old) = &event.before {
+            let known = rows.remove(&key(old));
+            assert!(
+                known.as_ref().is_none_or(|known| known == old),
+                "{event:?} does not go on from {known:?}"
+            );
+        }
+        if let Some(new) = &event.after {
+            let known = rows.insert(key(new), new.clone());
+            let again = event.op == "r" && known.as_ref() == Some(new);
+            assert!(known.is_none() || again, "{event:?} comes on top of {known:?}");
+        }
+    }
+    rows.into_values().collect()
+}
+
 /// Events a line each, for a test that fails.
 pub fn list(events: &[Captured]) -> String {
     let mut text = String::new();
     let image = |row: &Option<Row>| row.as_ref().map_or_else(|| "-".into(), show);
     for event in events.iter().take(40) {
-        let _ = writeln!(text, "{} {} {} {} → {}", event.id, event.source, event.op, image(&event.before), image(&event.after));
+        let _ = writeln!(
+            text,
+            "{} {} {} {} → {}",
+            event.id,
+            event.source,
+            event.op,
+            image(&event.before),
+            image(&event.after)
+        );
     }
     text
 }
@@ -181,6 +227,7 @@ fn show(row: &Row) -> String {
         }
         Some(text) => format!("{text:?}"),
     };
-    let values: Vec<_> = row.iter().take(40).map(|(name, text)| format!("{name} {}", value(text))).collect();
+    let values: Vec<_> =
+        row.iter().take(40).map(|(name, text)| format!("{name} {}", value(text))).collect();
     format!("({})", values.join(", "))
 }

@@ -69,12 +69,24 @@ fn serializable_writers_may_be_the_first_after_an_alter_table() {
     );
     let (mut a, mut b) = (place.connect(), place.connect());
     for round in 0..20 {
-        place.run(&format!("ALTER TABLE lead ADD c{round} int; ALTER TABLE contact ADD c{round} int"));
+        place.run(&format!(
+            "ALTER TABLE lead ADD c{round} int; ALTER TABLE contact ADD c{round} int"
+        ));
         for client in [&mut a, &mut b] {
             run(client, "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1");
         }
-        run(&mut a, &format!("INSERT INTO lead (sfid) VALUES ('a{round}'); INSERT INTO contact (sfid) VALUES ('a{round}')"));
-        run(&mut b, &format!("INSERT INTO contact (sfid) VALUES ('b{round}'); INSERT INTO lead (sfid) VALUES ('b{round}')"));
+        run(
+            &mut a,
+            &format!(
+                "INSERT INTO lead (sfid) VALUES ('a{round}'); INSERT INTO contact (sfid) VALUES ('a{round}')"
+            ),
+        );
+        run(
+            &mut b,
+            &format!(
+                "INSERT INTO contact (sfid) VALUES ('b{round}'); INSERT INTO lead (sfid) VALUES ('b{round}')"
+            ),
+        );
         run(&mut a, "COMMIT");
         run(&mut b, "COMMIT");
     }
@@ -83,7 +95,8 @@ fn serializable_writers_may_be_the_first_after_an_alter_table() {
 
 #[test]
 fn nothing_stays_of_what_is_rolled_back() {
-    let mut place = Place::new(&format!("{LEAD}; INSERT INTO lead (sfid, n) VALUES ('a', 1), ('b', 2)"));
+    let mut place =
+        Place::new(&format!("{LEAD}; INSERT INTO lead (sfid, n) VALUES ('a', 1), ('b', 2)"));
     let before = place.logged();
     for sql in [
         "BEGIN; UPDATE lead SET n = 5; ROLLBACK",
@@ -117,14 +130,23 @@ fn hundreds_of_savepoints_are_told_as_they_end() {
 
 #[test]
 fn a_writer_who_waited_for_another_goes_on_where_that_one_ended() {
-    let mut place = Place::new(&format!("{LEAD}; INSERT INTO lead (sfid, n) VALUES ('a', 1), ('b', 2)"));
+    let mut place =
+        Place::new(&format!("{LEAD}; INSERT INTO lead (sfid, n) VALUES ('a', 1), ('b', 2)"));
     for (first, second, told) in [
         ("UPDATE lead SET n = n + 10", "UPDATE lead SET n = n * 2 WHERE n > 0", "u u u u"),
         ("UPDATE lead SET n = -1 WHERE sfid = 'a'", "DELETE FROM lead WHERE sfid = 'a'", "d u"),
-        ("INSERT INTO lead (sfid) VALUES ('a')", "INSERT INTO lead (sfid, n) VALUES ('a', 7), ('c', 7) ON CONFLICT (sfid) DO UPDATE SET n = excluded.n", "c c u"),
+        (
+            "INSERT INTO lead (sfid) VALUES ('a')",
+            "INSERT INTO lead (sfid, n) VALUES ('a', 7), ('c', 7) ON CONFLICT (sfid) DO UPDATE SET n = excluded.n",
+            "c c u",
+        ),
         ("DELETE FROM lead WHERE sfid = 'a'", "INSERT INTO lead (sfid, n) VALUES ('a', 8)", "c d"),
         ("DELETE FROM lead WHERE sfid = 'a'", "UPDATE lead SET n = 9 WHERE sfid = 'a'", "d"),
-        ("UPDATE lead SET sfid = 'z' WHERE sfid = 'b'", "MERGE INTO lead USING (SELECT 'b' AS key) AS x ON sfid = key WHEN MATCHED THEN UPDATE SET n = 3", "u"),
+        (
+            "UPDATE lead SET sfid = 'z' WHERE sfid = 'b'",
+            "MERGE INTO lead USING (SELECT 'b' AS key) AS x ON sfid = key WHEN MATCHED THEN UPDATE SET n = 3",
+            "u",
+        ),
     ] {
         let (mut a, mut b) = (place.connect(), place.connect());
         run(&mut a, &format!("BEGIN; {first}"));
@@ -132,7 +154,9 @@ fn a_writer_who_waited_for_another_goes_on_where_that_one_ended() {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(move || run(&mut b, second));
             wait::until("the second writer to wait", LIMIT, || {
-                match place.value::<i64>(&format!("SELECT count(*) FROM pg_locks WHERE pid = {pid} AND NOT granted")) {
+                match place.value::<i64>(&format!(
+                    "SELECT count(*) FROM pg_locks WHERE pid = {pid} AND NOT granted"
+                )) {
                     0 => Err("it does not"),
                     _ => Ok(()),
                 }
@@ -148,7 +172,10 @@ fn a_writer_who_waited_for_another_goes_on_where_that_one_ended() {
 #[test]
 fn prepared_transactions_are_told_when_another_session_commits_them() {
     let database = other().database();
-    let mut place = Place::prepare(&database, &format!("{LEAD}; INSERT INTO lead (sfid, n) VALUES ('a', 1), ('b', 2)"));
+    let mut place = Place::prepare(
+        &database,
+        &format!("{LEAD}; INSERT INTO lead (sfid, n) VALUES ('a', 1), ('b', 2)"),
+    );
     place.start(&["lead"]);
     let mut end = place.connect();
     place.run("BEGIN; UPDATE lead SET n = 5; INSERT INTO lead (sfid) VALUES ('c'); SAVEPOINT s; DELETE FROM lead; ROLLBACK TO s; PREPARE TRANSACTION 'kept'");

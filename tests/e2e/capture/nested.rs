@@ -29,7 +29,10 @@ fn a_row_trigger_may_update_the_row_that_was_updated() {
     );
     assert_eq!(place.write("UPDATE lead SET n = 10 WHERE sfid = 'a'"), "u u");
     assert_eq!(place.write("UPDATE lead SET n = n + 1"), "u u u u u u");
-    assert_eq!(place.write("BEGIN; UPDATE lead SET n = 0; UPDATE lead SET n = 1; COMMIT"), ["u"; 12].join(" "));
+    assert_eq!(
+        place.write("BEGIN; UPDATE lead SET n = 0; UPDATE lead SET n = 1; COMMIT"),
+        ["u"; 12].join(" ")
+    );
 }
 
 #[test]
@@ -40,7 +43,8 @@ fn a_row_trigger_may_update_the_row_that_was_inserted() {
     );
     assert_eq!(place.write("INSERT INTO lead (sfid) VALUES ('d')"), "c u");
     assert_eq!(place.write("INSERT INTO lead (sfid) VALUES ('e'), ('f'), ('g')"), "c c c u u u");
-    let upsert = "INSERT INTO lead (sfid) VALUES ('a'), ('h') ON CONFLICT (sfid) DO UPDATE SET n = -1";
+    let upsert =
+        "INSERT INTO lead (sfid) VALUES ('a'), ('h') ON CONFLICT (sfid) DO UPDATE SET n = -1";
     assert_eq!(place.write(upsert), "c u u");
     let mut copy = place.client.copy_in("COPY lead (sfid) FROM STDIN").unwrap();
     std::io::Write::write_all(&mut copy, b"i\nj\n").unwrap();
@@ -54,7 +58,10 @@ fn a_row_trigger_may_delete_the_row_that_was_inserted_or_updated() {
         "AFTER INSERT OR UPDATE ON lead FOR EACH ROW WHEN (NEW.n < 0)",
         "DELETE FROM lead WHERE id = NEW.id;",
     );
-    assert_eq!(place.write("INSERT INTO lead (sfid, n) VALUES ('d', -1), ('e', 1), ('f', -1)"), "c c c d d");
+    assert_eq!(
+        place.write("INSERT INTO lead (sfid, n) VALUES ('d', -1), ('e', 1), ('f', -1)"),
+        "c c c d d"
+    );
     assert_eq!(place.write("UPDATE lead SET n = n - 2"), "d u u u u");
 }
 
@@ -118,7 +125,10 @@ fn a_before_trigger_may_delete_an_older_duplicate() {
     );
     assert_eq!(place.write("INSERT INTO lead (sfid) VALUES ('a')"), "c d");
     // The second 'x' replaces the first of the same statement.
-    assert_eq!(place.write("INSERT INTO lead (sfid, n) VALUES ('x', 1), ('b', 1), ('x', 2)"), "c c c d d");
+    assert_eq!(
+        place.write("INSERT INTO lead (sfid, n) VALUES ('x', 1), ('b', 1), ('x', 2)"),
+        "c c c d d"
+    );
     let mut copy = place.client.copy_in("COPY lead (sfid) FROM STDIN").unwrap();
     std::io::Write::write_all(&mut copy, b"c\ny\nc\n").unwrap();
     copy.finish().unwrap();
@@ -131,7 +141,10 @@ fn a_before_trigger_may_write_instead_of_the_statement() {
         "BEFORE INSERT ON lead FOR EACH ROW WHEN (pg_trigger_depth() = 0)",
         "UPDATE lead SET n = NEW.n WHERE sfid = NEW.sfid; IF FOUND THEN RETURN NULL; END IF; RETURN NEW;",
     );
-    assert_eq!(place.write("INSERT INTO lead (sfid, n) VALUES ('a', 10), ('z', 1), ('z', 2), ('a', 11)"), "c u u u");
+    assert_eq!(
+        place.write("INSERT INTO lead (sfid, n) VALUES ('a', 10), ('z', 1), ('z', 2), ('a', 11)"),
+        "c u u u"
+    );
     assert_eq!(place.write("INSERT INTO lead (sfid, n) VALUES ('a', 12)"), "u");
 }
 

@@ -21,7 +21,11 @@ fn statement_triggers_before_and_after_ours_may_write_the_same_rows() {
             )
         ));
         assert_eq!(place.write("UPDATE lead SET name = 'x'"), "c u u u u", "{name}");
-        assert_eq!(place.write("INSERT INTO lead (sfid, n) VALUES ('d', 60)"), "c d u u u u", "{name}");
+        assert_eq!(
+            place.write("INSERT INTO lead (sfid, n) VALUES ('d', 60)"),
+            "c d u u u u",
+            "{name}"
+        );
         assert_eq!(place.write("DELETE FROM lead WHERE sfid = 'c'"), "c d u u", "{name}");
     }
 }
@@ -39,14 +43,22 @@ fn a_statement_trigger_may_write_before_the_statement_does() {
 
 #[test]
 fn a_function_in_a_statement_may_write_what_the_statement_wrote() {
-    let mut place = Place::new(&format!("{LEAD}; {TOUCH}; INSERT INTO lead (sfid, n) VALUES ('a', 1), ('b', 2), ('c', 3)"));
+    let mut place = Place::new(&format!(
+        "{LEAD}; {TOUCH}; INSERT INTO lead (sfid, n) VALUES ('a', 1), ('b', 2), ('c', 3)"
+    ));
     for (sql, told) in [
         ("INSERT INTO lead (sfid) VALUES ('d'), ('e') RETURNING touch(id)", "c c u u"),
         ("UPDATE lead SET n = 5 WHERE sfid = 'a' RETURNING touch(id)", "u u"),
         // The function of the second row updates the first one again.
         ("UPDATE lead SET n = CASE WHEN touch(id - 1) THEN 6 END WHERE id IN (1, 2)", "u u u"),
-        ("WITH a AS (UPDATE lead SET n = 7 WHERE sfid = 'a' RETURNING id) SELECT touch(id) FROM a", "u u"),
-        ("WITH a AS (INSERT INTO lead (sfid) VALUES ('f') RETURNING id), b AS (SELECT touch(id) FROM a) SELECT * FROM b", "c u"),
+        (
+            "WITH a AS (UPDATE lead SET n = 7 WHERE sfid = 'a' RETURNING id) SELECT touch(id) FROM a",
+            "u u",
+        ),
+        (
+            "WITH a AS (INSERT INTO lead (sfid) VALUES ('f') RETURNING id), b AS (SELECT touch(id) FROM a) SELECT * FROM b",
+            "c u",
+        ),
         ("DELETE FROM lead WHERE sfid IN ('a', 'b') AND touch(3)", "d d u u"),
     ] {
         assert_eq!(place.write(sql), told, "{sql}");
@@ -65,8 +77,16 @@ fn what_a_trigger_rolls_back_is_not_told_and_takes_nothing_else_with_it() {
         let kept = |n: usize| if more.is_empty() { vec![] } else { vec!["u"; n] };
         let told = |ops: &[&str], n: usize| [ops.to_vec(), kept(n)].concat().join(" ");
         assert_eq!(place.write("UPDATE lead SET n = n + 1"), told(&["u", "u", "u"], 3));
-        assert_eq!(place.write("INSERT INTO lead (sfid) VALUES ('d'), ('e')"), told(&["c", "c"], 2));
-        assert_eq!(place.write("INSERT INTO lead (sfid) VALUES ('f'), ('a') ON CONFLICT (sfid) DO UPDATE SET n = 9"), told(&["c", "u"], 2));
+        assert_eq!(
+            place.write("INSERT INTO lead (sfid) VALUES ('d'), ('e')"),
+            told(&["c", "c"], 2)
+        );
+        assert_eq!(
+            place.write(
+                "INSERT INTO lead (sfid) VALUES ('f'), ('a') ON CONFLICT (sfid) DO UPDATE SET n = 9"
+            ),
+            told(&["c", "u"], 2)
+        );
     }
 }
 
@@ -124,8 +144,16 @@ fn foreign_keys_that_cascade_meet_triggers_that_write() {
     let mut place = Place::new(&format!(
         "CREATE TABLE lead (id int PRIMARY KEY, sfid text UNIQUE, n int DEFAULT 0, parent int REFERENCES lead ON DELETE SET NULL); \
          INSERT INTO lead SELECT i, 's' || i, 0, nullif(i / 2, 0) FROM generate_series(1, 7) i; {}; {}",
-        trigger("a_count", "AFTER UPDATE OF parent ON lead FOR EACH ROW", "UPDATE lead SET n = n + 1 WHERE id = NEW.id;"),
-        trigger("z_back", "AFTER DELETE ON lead FOR EACH ROW WHEN (OLD.id < 4)", "INSERT INTO lead (id, sfid) VALUES (OLD.id + 10, OLD.sfid);"),
+        trigger(
+            "a_count",
+            "AFTER UPDATE OF parent ON lead FOR EACH ROW",
+            "UPDATE lead SET n = n + 1 WHERE id = NEW.id;"
+        ),
+        trigger(
+            "z_back",
+            "AFTER DELETE ON lead FOR EACH ROW WHEN (OLD.id < 4)",
+            "INSERT INTO lead (id, sfid) VALUES (OLD.id + 10, OLD.sfid);"
+        ),
     ));
     assert_eq!(place.write("DELETE FROM lead WHERE id = 2"), "c d u u u u");
     assert_eq!(place.write("DELETE FROM lead WHERE id IN (1, 3)"), "c c d d u u u u");
@@ -156,7 +184,10 @@ fn keys_may_change_places_under_a_deferred_constraint() {
         "CREATE TABLE lead (id int PRIMARY KEY, sfid text UNIQUE DEFERRABLE, parent int REFERENCES lead DEFERRABLE INITIALLY DEFERRED)",
     );
     assert_eq!(place.write("BEGIN; INSERT INTO lead VALUES (1, 'a', 2); INSERT INTO lead VALUES (2, 'b', NULL); COMMIT"), "c c");
-    assert_eq!(place.write("UPDATE lead SET sfid = CASE sfid WHEN 'a' THEN 'b' ELSE 'a' END"), "u u");
+    assert_eq!(
+        place.write("UPDATE lead SET sfid = CASE sfid WHEN 'a' THEN 'b' ELSE 'a' END"),
+        "u u"
+    );
     assert_eq!(place.fails("BEGIN; INSERT INTO lead VALUES (3, 'c', 99); COMMIT"), "23503");
     assert_eq!(place.told(), "");
 }

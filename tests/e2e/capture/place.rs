@@ -28,6 +28,8 @@ pub struct Place<'a> {
     database: &'a Database<'a>,
     reader: Client,
     sources: BTreeMap<String, History>,
+    /// The only columns to look at, where a source's tables have different ones.
+    columns: Option<Vec<String>>,
 }
 
 /// The database that these tests share; none of them changes what concerns others.
@@ -44,7 +46,9 @@ pub fn shared() -> &'static Database<'static> {
 pub fn other() -> &'static Cluster {
     static OTHER: OnceLock<Cluster> = OnceLock::new();
     OTHER.get_or_init(|| {
-        cluster_with("manifold.kafka_brokers = ''\nmax_prepared_transactions = 10\nwal_level = logical")
+        cluster_with(
+            "manifold.kafka_brokers = ''\nmax_prepared_transactions = 10\nwal_level = logical",
+        )
     })
 }
 
@@ -74,7 +78,7 @@ impl<'a> Place<'a> {
         run(&mut client, &format!("SELECT manifold.add_org('{name}')"));
         let mut reader = database.connect();
         run(&mut reader, OUTPUT);
-        Self { name, client, database, reader, sources: BTreeMap::new() }
+        Self { name, client, database, reader, sources: BTreeMap::new(), columns: None }
     }
 
     /// Starts to capture these tables and takes the rows that are there already.
@@ -82,28 +86,40 @@ impl<'a> Place<'a> {
         for source in sources {
             self.map(source);
         }
+        self.listen();
+        let start = format!("SELECT manifold.start('{}')", self.name);
+        run(&mut self.reader, &start);
+        self.backfilled();
+        self.know(sources);
+        self.told();
+    }
+
+    /// Makes the consumer.
+    pub fn listen(&mut self) {
         let name = &self.name;
         // These tests are about the log: nobody else needs to read it.
         for call in [
             format!("pause('{name}', 'normalizer')"),
             format!("pause('{name}', 'publisher')"),
             format!("create_consumer('{name}', '{name}')"),
-            format!("start('{name}')"),
         ] {
             run(&mut self.reader, &format!("SELECT manifold.{call}"));
         }
-        self.backfilled();
+    }
+
+    /// Follows what is told of these tables from here on.
+    pub fn know(&mut self, sources: &[&str]) {
         for source in sources {
             let keyed = format!(
                 "SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = indrelid AND a.attnum = ANY (indkey) \
-                 WHERE indrelid = '{name}.{}'::regclass AND attname = 'sfid' AND indisunique AND indimmediate \
+                 WHERE indrelid = '{}.{}'::regclass AND attname = 'sfid' AND indisunique AND indimmediate \
                    AND indnatts = 1 AND indpred IS NULL)",
-                ident(source)
+                self.name,
+                ident(source).replace('\'', "''")
             );
             let keyed = self.value(&keyed);
             self.sources.insert((*source).to_owned(), History { keyed, ..History::default() });
         }
-        self.told();
     }
 
     /// Says that a table feeds the canonical leads, which it needs to be captured.
@@ -187,7 +203,10 @@ impl<'a> Place<'a> {
     /// Takes events that a session of the test's own has read.
     pub fn check(&mut self, events: &[Captured]) {
         for event in events {
-            let history = self.sources.get_mut(&event.source).unwrap_or_else(|| panic!("no source: {event:?}"));
+            let history = self
+                .sources
+                .get_mut(&event.source)
+                .unwrap_or_else(|| panic!("no source: {event:?}"));
             if let Err(reason) = history.apply(event) {
                 panic!("event {}: {reason}; captured was\n{}", event.id, events::list(events));
             }
@@ -202,7 +221,18 @@ impl<'a> Place<'a> {
 
     /// The same without the check.
     pub fn unchecked(&mut self) -> Vec<Captured> {
-        events::next(&mut self.reader, &self.name)
+        let mut events = events::next(&mut self.reader, &self.name);
+        if let Some(columns) = &self.columns {
+            for row in events.iter_mut().flat_map(|e| [&mut e.before, &mut e.after]).flatten() {
+                row.retain(|name, _| columns.contains(name));
+            }
+        }
+        events
+    }
+
+    /// From now on only looks at these columns of what is captured.
+    pub fn look_at(&mut self, columns: &[&str]) {
+        self.columns = Some(columns.iter().map(|&name| name.to_owned()).collect());
     }
 
     /// Takes over what ALTER TABLE has made of the rows of a table, which is not a change of them.
@@ -231,18 +261,43 @@ impl<'a> Place<'a> {
         self.value(&sql)
     }
 
-    /// The gap of a source, as an admin sees it.
-    pub fn gap(&mut self, source: &str) -> Option<String> {
+    /// What an admin is told to be wrong with the capture of a source.
+    pub fn trouble(&mut self, source: &str) -> Option<String> {
         let sql = format!(
-            "SELECT max(detail) FROM manifold.status WHERE org = '{}' AND source = '{source}' AND detail LIKE 'gap%'",
+            "SELECT max(detail) FROM manifold.status WHERE org = '{}' AND source = '{source}' AND consumer = 'normalizer' \
+             AND detail LIKE '%manifold.%'",
             self.name
         );
         self.value(&sql)
     }
+
+    /// What has happened to rows of a source without a statement on them is told row by row, or it is
+    /// a trouble that an admin is told of, and over after a resync.
+    pub fn told_or_troubled(&mut self, source: &str, what: &str) {
+        let events = self.unchecked();
+        let mut history = self.sources[source].clone();
+        let adds_up = events.iter().all(|event| history.apply(event).is_ok());
+        let there = self.rows(source);
+        if !adds_up || history.difference(there.clone()).is_some() {
+            assert!(
+                self.trouble(source).is_some(),
+                "after {what} nothing says that the capture of {source} is wrong:\n{}",
+                events::list(&events)
+            );
+            let name = self.name.clone();
+            run(&mut self.reader, &format!("SELECT manifold.resync('{name}', '{source}')"));
+            self.backfilled();
+            assert_eq!(self.trouble(source), None, "after {what} and a resync");
+            self.unchecked();
+            history.reset(there);
+        }
+        self.sources.insert(source.to_owned(), history);
+        assert_eq!(self.told(), "", "{what}");
+    }
 }
 
 pub fn run(client: &mut Client, sql: &str) {
-    client.batch_execute(sql).unwrap_or_else(|e| {
-        panic!("{}: {e:?}", sql.chars().take(500).collect::<String>())
-    });
+    client
+        .batch_execute(sql)
+        .unwrap_or_else(|e| panic!("{}: {e:?}", sql.chars().take(500).collect::<String>()));
 }

@@ -12,15 +12,24 @@ fn every_form_of_insert_is_captured() {
         ("INSERT INTO lead DEFAULT VALUES", "c"),
         ("INSERT INTO lead (sfid, name) VALUES ('b', 'x'), ('c', NULL), ('d', '')", "c c c"),
         ("INSERT INTO lead (sfid, n) SELECT 's' || i, i FROM generate_series(1, 3) i", "c c c"),
-        ("INSERT INTO lead (sfid, name) SELECT sfid || '2', name FROM lead WHERE sfid IN ('a', 'b') RETURNING id", "c c"),
+        (
+            "INSERT INTO lead (sfid, name) SELECT sfid || '2', name FROM lead WHERE sfid IN ('a', 'b') RETURNING id",
+            "c c",
+        ),
         ("INSERT INTO lead (sfid) SELECT 'none' WHERE false", ""),
         ("INSERT INTO lead (sfid) VALUES ('a'), ('new') ON CONFLICT DO NOTHING", "c"),
         ("INSERT INTO lead (sfid) VALUES ('a') ON CONFLICT (sfid) DO NOTHING", ""),
         ("INSERT INTO lead (sfid) VALUES ('a') ON CONFLICT (sfid) DO UPDATE SET n = 9", "u"),
-        ("INSERT INTO lead (sfid, n) VALUES ('e', 1), ('a', 2), ('f', 3), ('b', 4) \
-          ON CONFLICT (sfid) DO UPDATE SET n = excluded.n, name = lead.name || '!'", "c c u u"),
-        ("INSERT INTO lead (sfid, n) VALUES ('g', 1), ('a', 2), ('b', 99) \
-          ON CONFLICT (sfid) DO UPDATE SET n = excluded.n WHERE excluded.n > 50", "c u"),
+        (
+            "INSERT INTO lead (sfid, n) VALUES ('e', 1), ('a', 2), ('f', 3), ('b', 4) \
+          ON CONFLICT (sfid) DO UPDATE SET n = excluded.n, name = lead.name || '!'",
+            "c c u u",
+        ),
+        (
+            "INSERT INTO lead (sfid, n) VALUES ('g', 1), ('a', 2), ('b', 99) \
+          ON CONFLICT (sfid) DO UPDATE SET n = excluded.n WHERE excluded.n > 50",
+            "c u",
+        ),
     ] {
         assert_eq!(place.write(sql), told, "{sql}");
     }
@@ -67,8 +76,11 @@ fn every_form_of_update_is_captured() {
         ("UPDATE lead SET sfid = sfid || 'z', id = id + 100 WHERE n > 4", "u u"),
         ("UPDATE lead SET sfid = NULL WHERE sfid = 's1'", "u"),
         ("UPDATE lead SET n = 1 WHERE false", ""),
-        ("BEGIN; DECLARE here CURSOR FOR SELECT * FROM lead WHERE sfid = 's2' FOR UPDATE; FETCH here; \
-          UPDATE lead SET n = -1 WHERE CURRENT OF here; COMMIT", "u"),
+        (
+            "BEGIN; DECLARE here CURSOR FOR SELECT * FROM lead WHERE sfid = 's2' FOR UPDATE; FETCH here; \
+          UPDATE lead SET n = -1 WHERE CURRENT OF here; COMMIT",
+            "u",
+        ),
         ("EXPLAIN (ANALYZE) UPDATE lead SET n = 3 WHERE sfid = 's2'", "u"),
         ("EXPLAIN UPDATE lead SET n = 4 WHERE sfid = 's2'", ""),
         ("SELECT * FROM lead FOR UPDATE", ""),
@@ -93,8 +105,11 @@ fn every_form_of_delete_is_captured() {
         ("DELETE FROM lead l USING other o WHERE o.sfid = l.sfid", "d d"),
         ("DELETE FROM lead WHERE n = 5 RETURNING *", "d"),
         ("DELETE FROM lead WHERE false", ""),
-        ("BEGIN; DECLARE here CURSOR FOR SELECT * FROM lead WHERE n = 6 FOR UPDATE; FETCH here; \
-          DELETE FROM lead WHERE CURRENT OF here; COMMIT", "d"),
+        (
+            "BEGIN; DECLARE here CURSOR FOR SELECT * FROM lead WHERE n = 6 FOR UPDATE; FETCH here; \
+          DELETE FROM lead WHERE CURRENT OF here; COMMIT",
+            "d",
+        ),
         ("DELETE FROM lead", "d d d d"),
     ] {
         assert_eq!(place.write(sql), told, "{sql}");
@@ -166,7 +181,8 @@ fn a_statement_that_touches_no_row_leaves_nothing_and_takes_no_transaction_id() 
     ] {
         let mut transaction = place.client.transaction().unwrap();
         transaction.batch_execute(sql).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
-        let row = transaction.query_one("SELECT pg_current_xact_id_if_assigned() IS NULL", &[]).unwrap();
+        let row =
+            transaction.query_one("SELECT pg_current_xact_id_if_assigned() IS NULL", &[]).unwrap();
         assert!(row.get::<_, bool>(0), "{sql}");
         transaction.commit().unwrap();
         assert_eq!(place.told(), "", "{sql}");
@@ -178,7 +194,8 @@ fn a_statement_that_touches_no_row_leaves_nothing_and_takes_no_transaction_id() 
 fn the_origin_of_each_write_is_kept() {
     let mut place = Place::new(LEAD);
     place.run("BEGIN; INSERT INTO lead (sfid) VALUES ('a'); SET LOCAL xmlbinary = hex; UPDATE lead SET n = 1; COMMIT; DELETE FROM lead");
-    let origins: Vec<_> = place.events().into_iter().map(|event| (event.op, event.origin)).collect();
+    let origins: Vec<_> =
+        place.events().into_iter().map(|event| (event.op, event.origin)).collect();
     let of = |op: &str| &origins.iter().find(|(o, _)| o == op).expect("an event").1;
     assert_eq!(of("c"), of("d"));
     assert_ne!(of("c"), of("u"));

@@ -11,11 +11,21 @@ fn capture_waits_for_nobody() {
     place.start(&["lead"]);
     let (mut dump, mut admin, mut writer) = (place.connect(), place.connect(), place.connect());
     // What pg_dump holds, what VACUUM FULL holds, and another writer of the same table.
-    run(&mut dump, "BEGIN; LOCK TABLE manifold.change_2, manifold.layout IN ACCESS SHARE MODE; SELECT last_value FROM manifold.change_seq");
-    run(&mut admin, "BEGIN; LOCK TABLE manifold.change_0, manifold.change_1 IN ACCESS EXCLUSIVE MODE");
+    run(
+        &mut dump,
+        "BEGIN; LOCK TABLE manifold.change_2, manifold.layout IN ACCESS SHARE MODE; SELECT last_value FROM manifold.change_seq",
+    );
+    run(
+        &mut admin,
+        "BEGIN; LOCK TABLE manifold.change_0, manifold.change_1 IN ACCESS EXCLUSIVE MODE",
+    );
     run(&mut writer, "BEGIN; INSERT INTO lead (sfid) VALUES ('b')");
     place.run("SET lock_timeout = '1ms'");
-    for sql in ["INSERT INTO lead (sfid) VALUES ('a')", "UPDATE lead SET n = 1", "DELETE FROM lead WHERE sfid = 'a'"] {
+    for sql in [
+        "INSERT INTO lead (sfid) VALUES ('a')",
+        "UPDATE lead SET n = 1",
+        "DELETE FROM lead WHERE sfid = 'a'",
+    ] {
         place.run(sql);
     }
     for session in [&mut writer, &mut admin, &mut dump] {
@@ -68,10 +78,14 @@ fn end_while_captured(place: &mut Place<'_>, end: &str) -> String {
         let insert = scope.spawn(move || {
             client.batch_execute("INSERT INTO lead SELECT 's' || i, repeat('x', 100) FROM generate_series(1, 250000) i")
         });
-        let sql = format!("SELECT {end}(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = {pid} AND pid = {pid}");
-        wait::until("the rows to be written", LIMIT, || match other.query(&sql, &[]).unwrap().len() {
-            0 => Err("they are not"),
-            _ => Ok(()),
+        let sql = format!(
+            "SELECT {end}(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = {pid} AND pid = {pid}"
+        );
+        wait::until("the rows to be written", LIMIT, || {
+            match other.query(&sql, &[]).unwrap().len() {
+                0 => Err("they are not"),
+                _ => Ok(()),
+            }
         });
         let outcome = insert.join().expect("a statement");
         outcome.expect_err("it was ended").code().map_or("gone", |code| code.code()).to_owned()

@@ -6,13 +6,17 @@ use super::tables::{Draw, OWN, OWN_TYPES, TYPES, literal};
 
 /// A table with a column of each type.
 fn table_of(types: &[(&str, &[&str])]) -> String {
-    let columns: Vec<_> = types.iter().enumerate().map(|(i, (sql_type, _))| format!(", c{i} {sql_type}")).collect();
+    let columns: Vec<_> =
+        types.iter().enumerate().map(|(i, (sql_type, _))| format!(", c{i} {sql_type}")).collect();
     format!("CREATE TABLE lead (sfid text PRIMARY KEY{})", columns.concat())
 }
 
 /// The `n`th values of all types, from the first again where there are no more.
 fn values(types: &[(&str, &[&str])], n: usize) -> Vec<String> {
-    types.iter().map(|(sql_type, values)| literal(sql_type, values[n % values.len()], (n as u64 + 3) << 30)).collect()
+    types
+        .iter()
+        .map(|(sql_type, values)| literal(sql_type, values[n % values.len()], (n as u64 + 3) << 30))
+        .collect()
 }
 
 fn every_image_of_every_value_is_right(types: &[(&str, &[&str])]) {
@@ -24,7 +28,11 @@ fn every_image_of_every_value_is_right(types: &[(&str, &[&str])]) {
     assert_eq!(place.told(), vec!["c"; most].join(" "));
     // Each value to the next, each image with the old one; then none.
     for n in 0..most {
-        let set: Vec<_> = values(types, n + 1).iter().enumerate().map(|(i, value)| format!("c{i} = {value}")).collect();
+        let set: Vec<_> = values(types, n + 1)
+            .iter()
+            .enumerate()
+            .map(|(i, value)| format!("c{i} = {value}"))
+            .collect();
         place.run(&format!("UPDATE lead SET {} WHERE sfid = 's{n}'", set.join(", ")));
     }
     assert_eq!(place.told(), vec!["u"; most].join(" "));
@@ -42,13 +50,15 @@ fn every_image_of_every_value_is_right(types: &[(&str, &[&str])]) {
 
 #[test]
 fn values_of_every_scalar_type_are_told_as_the_server_prints_them() {
-    let (scalars, _): (Vec<_>, Vec<_>) = TYPES.iter().copied().partition(|(sql_type, _)| !sql_type.ends_with("[]"));
+    let (scalars, _): (Vec<_>, Vec<_>) =
+        TYPES.iter().copied().partition(|(sql_type, _)| !sql_type.ends_with("[]"));
     every_image_of_every_value_is_right(&scalars);
 }
 
 #[test]
 fn arrays_of_every_shape_are_told_as_the_server_prints_them() {
-    let arrays: Vec<_> = TYPES.iter().copied().filter(|(sql_type, _)| sql_type.ends_with("[]")).collect();
+    let arrays: Vec<_> =
+        TYPES.iter().copied().filter(|(sql_type, _)| sql_type.ends_with("[]")).collect();
     every_image_of_every_value_is_right(&arrays);
 }
 
@@ -59,7 +69,12 @@ fn domains_enums_composites_and_ranges_of_ones_own_are_told_as_the_server_prints
 
 #[test]
 fn the_settings_of_those_who_write_and_of_those_who_read_change_no_value() {
-    let types: Vec<_> = TYPES.iter().chain(OWN).copied().filter(|(sql_type, _)| !sql_type.starts_with("reg") && *sql_type != "int4[]").collect();
+    let types: Vec<_> = TYPES
+        .iter()
+        .chain(OWN)
+        .copied()
+        .filter(|(sql_type, _)| !sql_type.starts_with("reg") && *sql_type != "int4[]")
+        .collect();
     let mut place = Place::new(&format!("{OWN_TYPES}; {}", table_of(&types)));
     let hostile = "SET DateStyle = 'SQL, DMY'; SET TimeZone = 'Asia/Kolkata'; SET IntervalStyle = iso_8601; \
         SET bytea_output = escape; SET extra_float_digits = -15; SET xmlbinary = hex; SET quote_all_identifiers = on; \
@@ -78,7 +93,9 @@ fn the_settings_of_those_who_write_and_of_those_who_read_change_no_value() {
 
 #[test]
 fn an_enum_and_a_composite_may_change_between_the_writes() {
-    let mut place = Place::new(&format!("{OWN_TYPES}; CREATE TABLE lead (sfid text, m mood, i inner_row, l inner_row[])"));
+    let mut place = Place::new(&format!(
+        "{OWN_TYPES}; CREATE TABLE lead (sfid text, m mood, i inner_row, l inner_row[])"
+    ));
     assert_eq!(place.write("INSERT INTO lead VALUES ('a', 'sad', ROW(1, 'x', 'sad'), ARRAY[ROW(2, 'y', NULL)::inner_row])"), "c");
     place.run("ALTER TYPE mood ADD VALUE 'angry' BEFORE 'happy'");
     assert_eq!(place.write("INSERT INTO lead VALUES ('b', 'angry', NULL, NULL); UPDATE lead SET m = 'happy' WHERE sfid = 'a'"), "c u");
@@ -114,8 +131,16 @@ fn names_of_any_kind_are_told_as_they_are() {
         &["Le\"ad %s 'x' \\ ü"],
     );
     let table = "\"Le\"\"ad %s 'x' \\ ü\"";
-    assert_eq!(place.write(&format!("INSERT INTO {table} VALUES ('a', 1, 2, 3, 4, 5, 6, 7, 8), ('b')")), "c c");
-    assert_eq!(place.write(&format!("UPDATE {table} SET \"A\" = 0; ALTER TABLE {table} RENAME \"A\" TO \"B\"")), "u u");
+    assert_eq!(
+        place.write(&format!("INSERT INTO {table} VALUES ('a', 1, 2, 3, 4, 5, 6, 7, 8), ('b')")),
+        "c c"
+    );
+    assert_eq!(
+        place.write(&format!(
+            "UPDATE {table} SET \"A\" = 0; ALTER TABLE {table} RENAME \"A\" TO \"B\""
+        )),
+        "u u"
+    );
     place.altered("Le\"ad %s 'x' \\ ü");
     assert_eq!(place.write(&format!("DELETE FROM {table}")), "d d");
 }
@@ -124,14 +149,22 @@ fn names_of_any_kind_are_told_as_they_are() {
 fn rows_without_any_value_are_told() {
     let columns: Vec<_> = (0..70).map(|i| format!(", c{i} int")).collect();
     let mut place = Place::new(&format!("CREATE TABLE lead (sfid text{})", columns.concat()));
-    assert_eq!(place.write("INSERT INTO lead DEFAULT VALUES; INSERT INTO lead DEFAULT VALUES"), "c c");
-    assert_eq!(place.write("UPDATE lead SET c69 = 1; UPDATE lead SET c69 = NULL, c0 = 1"), "u u u u");
+    assert_eq!(
+        place.write("INSERT INTO lead DEFAULT VALUES; INSERT INTO lead DEFAULT VALUES"),
+        "c c"
+    );
+    assert_eq!(
+        place.write("UPDATE lead SET c69 = 1; UPDATE lead SET c69 = NULL, c0 = 1"),
+        "u u u u"
+    );
     assert_eq!(place.write("UPDATE lead SET c0 = NULL; DELETE FROM lead"), "d d u u");
 }
 
 #[test]
 fn values_that_pl_pgsql_has_expanded_are_told() {
-    let mut place = Place::new(&format!("{OWN_TYPES}; CREATE TABLE lead (sfid text, a int[], r outer_row, t text)"));
+    let mut place = Place::new(&format!(
+        "{OWN_TYPES}; CREATE TABLE lead (sfid text, a int[], r outer_row, t text)"
+    ));
     place.run(
         "DO $$#variable_conflict use_column \n DECLARE a int[] := '{}'; r outer_row; t text; BEGIN \
            FOR i IN 1..2000 LOOP a := a || i; a[i / 2 + 1] := -i; END LOOP; \
@@ -146,7 +179,9 @@ fn values_that_pl_pgsql_has_expanded_are_told() {
 #[test]
 fn numbers_and_texts_drawn_at_random_are_told_as_the_server_prints_them() {
     let mut draw = Draw(1);
-    let mut place = Place::new(&format!("{LEAD}; ALTER TABLE lead ADD f8 float8, ADD f4 float4, ADD nu numeric, ADD iv interval, ADD ts timestamptz, ADD fs float8[], ADD j jsonb"));
+    let mut place = Place::new(&format!(
+        "{LEAD}; ALTER TABLE lead ADD f8 float8, ADD f4 float4, ADD nu numeric, ADD iv interval, ADD ts timestamptz, ADD fs float8[], ADD j jsonb"
+    ));
     let rows: Vec<_> = (0..600)
         .map(|_| {
             let bits = draw.number() as i64;

@@ -16,11 +16,26 @@ fn the_statements_of_a_transaction_are_told_in_their_order() {
 fn writes_in_with_queries_are_captured() {
     let mut place = Place::new(LEAD);
     for (sql, told) in [
-        ("WITH a AS (INSERT INTO lead (sfid) VALUES ('a') RETURNING id), b AS (INSERT INTO lead (sfid) VALUES ('b'), ('c')) SELECT * FROM a", "c c c"),
-        ("WITH a AS (UPDATE lead SET n = 1 WHERE sfid = 'a'), b AS (UPDATE lead SET n = 2 WHERE sfid = 'b') UPDATE lead SET n = 3 WHERE sfid = 'c'", "u u u"),
-        ("WITH gone AS (DELETE FROM lead WHERE sfid = 'c'), new AS (INSERT INTO lead (sfid) VALUES ('d')) UPDATE lead SET name = 'x' WHERE sfid = 'a'", "c d u"),
-        ("WITH a AS (UPDATE lead SET n = n + 1 WHERE sfid < 'c' RETURNING sfid) INSERT INTO lead (sfid) SELECT sfid || '2' FROM a", "c c u u"),
-        ("WITH a AS (INSERT INTO lead (sfid) VALUES ('a'), ('e') ON CONFLICT (sfid) DO UPDATE SET name = 'again') SELECT 1", "c u"),
+        (
+            "WITH a AS (INSERT INTO lead (sfid) VALUES ('a') RETURNING id), b AS (INSERT INTO lead (sfid) VALUES ('b'), ('c')) SELECT * FROM a",
+            "c c c",
+        ),
+        (
+            "WITH a AS (UPDATE lead SET n = 1 WHERE sfid = 'a'), b AS (UPDATE lead SET n = 2 WHERE sfid = 'b') UPDATE lead SET n = 3 WHERE sfid = 'c'",
+            "u u u",
+        ),
+        (
+            "WITH gone AS (DELETE FROM lead WHERE sfid = 'c'), new AS (INSERT INTO lead (sfid) VALUES ('d')) UPDATE lead SET name = 'x' WHERE sfid = 'a'",
+            "c d u",
+        ),
+        (
+            "WITH a AS (UPDATE lead SET n = n + 1 WHERE sfid < 'c' RETURNING sfid) INSERT INTO lead (sfid) SELECT sfid || '2' FROM a",
+            "c c u u",
+        ),
+        (
+            "WITH a AS (INSERT INTO lead (sfid) VALUES ('a'), ('e') ON CONFLICT (sfid) DO UPDATE SET name = 'again') SELECT 1",
+            "c u",
+        ),
         ("WITH a AS (DELETE FROM lead WHERE false) SELECT 1", ""),
     ] {
         assert_eq!(place.write(sql), told, "{sql}");
@@ -96,9 +111,15 @@ fn writes_of_functions_and_procedures_are_captured() {
         ("SELECT add('f' || i) FROM generate_series(1, 3) i", "c c c u u u"),
         ("SELECT sweep()", "u u u u u u"),
         ("CALL steps()", "c c"),
-        ("DO $$BEGIN EXECUTE 'DELETE FROM lead WHERE sfid = ''f1'''; PERFORM add('f1'); END$$", "c d u"),
-        ("DO $$DECLARE c refcursor; r record; BEGIN OPEN c FOR WITH x AS (DELETE FROM lead WHERE sfid LIKE 'f%' RETURNING *) SELECT * FROM x; \
-           FETCH c INTO r; INSERT INTO lead (sfid) VALUES (r.sfid); CLOSE c; END$$", "c d d d"),
+        (
+            "DO $$BEGIN EXECUTE 'DELETE FROM lead WHERE sfid = ''f1'''; PERFORM add('f1'); END$$",
+            "c d u",
+        ),
+        (
+            "DO $$DECLARE c refcursor; r record; BEGIN OPEN c FOR WITH x AS (DELETE FROM lead WHERE sfid LIKE 'f%' RETURNING *) SELECT * FROM x; \
+           FETCH c INTO r; INSERT INTO lead (sfid) VALUES (r.sfid); CLOSE c; END$$",
+            "c d d d",
+        ),
     ] {
         assert_eq!(place.write(sql), told, "{sql}");
     }
