@@ -77,7 +77,11 @@ END $$;
 
 -- ---------------------------------------------------------------- consumers
 
-COMMENT ON COLUMN manifold.position.consumer IS 'normalizer, publisher or backfill';
+COMMENT ON COLUMN manifold.consumer.consumer IS 'Name of the consumer';
+COMMENT ON COLUMN manifold.consumer.org IS 'The org whose changes it takes, canonical for the canonical tables; null for all of them';
+COMMENT ON COLUMN manifold.consumer.created_at IS 'When it was created; it takes what was committed after that';
+
+COMMENT ON COLUMN manifold.position.consumer IS 'normalizer, publisher, backfill, or one of manifold.consumer';
 COMMENT ON COLUMN manifold.position.lane IS '0: all orgs without a lane of their own; otherwise an org_id, or -1 for the canonical tables. For backfill: the source_id';
 COMMENT ON COLUMN manifold.position.seen IS 'All changes of transactions that this snapshot sees are consumed. Null: the lane is no more, or this is a backfill';
 COMMENT ON COLUMN manifold.position.upto IS 'In the middle of a batch, where the batch ends; else null';
@@ -98,8 +102,8 @@ COMMENT ON COLUMN manifold.consumer_error.cleared_at IS 'When it was over; null 
 
 COMMENT ON COLUMN manifold.problem.org IS 'The org of the row; canonical for a canonical row that could not be published';
 COMMENT ON COLUMN manifold.problem.source IS 'The table of the row, within its schema';
-COMMENT ON COLUMN manifold.problem.entity IS 'The entity that the value was for; kafka for a change that could not be published';
-COMMENT ON COLUMN manifold.problem.field IS 'The canonical field that is null therefore; * where the whole row is held back or was not published';
+COMMENT ON COLUMN manifold.problem.entity IS 'The entity that the value was for; kafka for a change that could not be published, a consumer for one that could not be given to it';
+COMMENT ON COLUMN manifold.problem.field IS 'The canonical field that is null therefore; * where the whole row is held back, was not published or not given';
 COMMENT ON COLUMN manifold.problem.rule IS 'The rule that failed; type for the conversion to the field''s type, key or required where something is missing, decode for a row that cannot be read, null where the database or Kafka refused';
 COMMENT ON COLUMN manifold.problem.message IS 'The reason in words';
 COMMENT ON COLUMN manifold.problem.event_id IS 'Id of the change that brought the value last';
@@ -109,7 +113,7 @@ COMMENT ON COLUMN manifold.problem.times IS 'How often it was met';
 
 COMMENT ON COLUMN manifold.status.org IS 'The org; canonical for the canonical tables';
 COMMENT ON COLUMN manifold.status.source IS 'The captured table, within its schema';
-COMMENT ON COLUMN manifold.status.consumer IS 'normalizer, publisher, or backfill where one was asked for';
+COMMENT ON COLUMN manifold.status.consumer IS 'normalizer, publisher, one of manifold.consumer, or backfill where one was asked for';
 COMMENT ON COLUMN manifold.status.state IS 'paused, error (nothing moves until it is over), warn (something has to be done about it), or ok';
 COMMENT ON COLUMN manifold.status.lag_changes IS 'Row changes that the consumer has still to take; a truncate counts as one';
 COMMENT ON COLUMN manifold.status.lag_bytes IS 'Bytes of their row images in the log';

@@ -20,8 +20,27 @@ COMMENT ON FUNCTION manifold.resume(text, text) IS
   'Has a paused consumer go on with an org, from where it was. Fails as manifold.pause does';
 COMMENT ON FUNCTION manifold.peek(text, integer) IS
   'The next n messages of an org (or of canonical) that wait to be published, oldest first: event_id, topic, key, value (null: a tombstone) and headers, as they will be sent but for the time of sending. Takes nothing away. Fails for an org that does not exist (42704) and for a negative n (22023)';
+COMMENT ON FUNCTION manifold.create_consumer(text, text) IS
+  'Creates a consumer for manifold.next: it takes the changes of an org, of the canonical tables (canonical) or of all (null) that are committed from now on; in a REPEATABLE READ transaction, all that this transaction cannot read of the tables themselves. The log keeps what it has not taken. Fails for a name that is none (22023) or is taken (42710), for an org that does not exist (42704), and where the log has been emptied since the transaction began (55000)';
+COMMENT ON FUNCTION manifold.drop_consumer(text) IS
+  'Drops a consumer of manifold.next, after a call of it that is under way; the log keeps nothing for it any more. Fails for one that does not exist (42704)';
+COMMENT ON FUNCTION manifold.next(text, integer) IS
+  'The next changes for a consumer in the order of their event ids, n of them and a few more, since whole chunks are given; none if there is nothing new. They are consumed when the transaction commits, all that the call gave, and given again if it does not. before and after are objects that jsonb_populate_record turns into the row: text as the server prints it, json and jsonb as they stand; op is c insert, u update, d delete, r read by a backfill, t truncate. A second session waits for the first one''s transaction. Fails for a consumer that does not exist (42704), in a transaction that is read only (25006) or has a higher isolation level than READ COMMITTED (55000), and for n below 1 (22023)';
 COMMENT ON FUNCTION manifold.installed() IS
   'Called by the extension''s script alone: refuses an installation without shared_preload_libraries (55000), and has the launcher start the workers at commit';
+
+-- What a row looks like does not depend on the session that asks.
+DO $$
+DECLARE
+  setting text;
+BEGIN
+  FOREACH setting IN ARRAY ARRAY['datestyle = iso', 'intervalstyle = postgres', 'timezone = utc',
+    'extra_float_digits = 1', 'bytea_output = hex']
+  LOOP
+    EXECUTE 'ALTER FUNCTION manifold.next(text, integer) SET ' || setting;
+    EXECUTE 'ALTER FUNCTION manifold.peek(text, integer) SET ' || setting;
+  END LOOP;
+END $$;
 
 -- The functions for admins may be called by anybody and check the role themselves, so that they can
 -- say which one is missing. The workers' own are for nobody else.

@@ -218,6 +218,13 @@ CREATE VIEW manifold.position AS
   ORDER BY consumer, lane, id DESC;
 COMMENT ON VIEW manifold.position IS 'Where each consumer is. Lane 0 holds for all orgs without a lane of their own (org_id; -1 for the canonical tables). All that is visible in seen is consumed, and of what is visible in upto, all to last_seq. For backfill the lane is the source, request when it was asked for, file the table''s, progress the next block and total the last';
 
+CREATE TABLE manifold.consumer (
+  consumer   text PRIMARY KEY CHECK (consumer ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+  org        text,
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE manifold.consumer IS 'Consumers that take changes by manifold.next. Not dumped: where they are means nothing elsewhere';
+
 CREATE TABLE manifold.consumer_error (
   consumer text NOT NULL,
   lane     integer NOT NULL,
@@ -258,5 +265,10 @@ COMMENT ON COLUMN manifold.problem.image IS 'The whole source row, where it was 
 REVOKE ALL ON ALL TABLES IN SCHEMA manifold FROM PUBLIC;
 GRANT USAGE ON SCHEMA manifold TO PUBLIC;
 GRANT SELECT ON manifold.org, manifold.entity, manifold.source, manifold.mapping, manifold.pause,
+<<<<<<< HEAD
   manifold.layout, manifold.capture, manifold.gap, manifold.backfill, manifold.position, manifold.consumer_error,
   manifold.problem TO manifold_reader;
+=======
+  manifold.layout, manifold.capture, manifold.backfill, manifold.position, manifold.consumer,
+  manifold.consumer_error, manifold.problem TO manifold_reader;
+>>>>>>> log-room

@@ -76,7 +76,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ELSE 0 END
   WHERE NOT pg_visible_in_snapshot(w.xid, p.seen)
     AND (p.upto IS NULL OR NOT (pg_visible_in_snapshot(w.xid, p.upto) AND w.seq <= p.last_seq))
-    AND (p.consumer = 'publisher' OR s.org IS NOT NULL)
+    AND (p.consumer <> 'normalizer' OR s.org IS NOT NULL)
   GROUP BY p.consumer, w.source_id
 $$;
 COMMENT ON FUNCTION manifold.lag() IS
@@ -87,6 +87,9 @@ CREATE VIEW manifold.status AS
     SELECT 'normalizer' AS consumer, s.* FROM manifold.source s WHERE s.org IS NOT NULL
     UNION ALL
     SELECT 'publisher', s.* FROM manifold.source s
+    UNION ALL
+    SELECT k.consumer, s.* FROM manifold.consumer k
+    JOIN manifold.source s ON k.org IS NULL OR k.org = coalesce(s.org, 'canonical')
   ), row AS (
     SELECT c.org, c.schema_name, c.table_name, c.consumer, o.org_id,
            p.since IS NOT NULL AS paused, manifold.capture_trouble(c.source_id) AS trouble, g.gap,

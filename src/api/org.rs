@@ -4,7 +4,7 @@ use pgrx::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{administer, required};
+use super::{administer, is_name, required};
 use crate::capture::attach;
 use crate::catalog;
 use crate::error::{Error, Result};
@@ -90,6 +90,9 @@ fn remove_org(
             sql::run(&format!("DELETE FROM {table} WHERE org = $1"), &[org.into()])?;
         }
     }
+    for consumer in super::consumer::of(org)? {
+        super::consumer::drop(&consumer, known.id)?;
+    }
     sql::run("DELETE FROM manifold.problem WHERE org = $1", &[org.into()])?;
     sql::run("DELETE FROM manifold.pause WHERE org = $1", &[org.into()])?;
     sql::run(
@@ -118,11 +121,7 @@ fn remove_org(
 }
 
 fn check_name(org: &str) -> Result<()> {
-    let mut characters = org.chars();
-    let valid = characters.next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c))
-        && org.len() <= 63;
-    if !valid || org == "canonical" {
+    if !is_name(org) || org == "canonical" {
         return Err(Error::invalid(
             format!("\"{org}\" is no name for an org"),
             "Use up to 63 lower-case letters, digits, _ and -, beginning with a letter or digit; \"canonical\" is taken. The name is part of topic names.",

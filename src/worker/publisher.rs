@@ -109,7 +109,7 @@ impl Publisher {
         if self.definitions != Some(definitions) || self.feed.is_none() {
             self.catalog = lifecycle::transaction(Catalog::load)?;
             match &mut self.feed {
-                Some(feed) => feed.plans.refresh(),
+                Some(feed) => feed.refresh(),
                 None => {
                     let (lanes, troubled, database) = lifecycle::transaction(|| {
                         let lanes = Lanes::new(position::load(CONSUMER)?);
