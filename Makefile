@@ -12,7 +12,7 @@ PACKAGE = target/release/pg_manifold-pg$(PG_MAJOR)
 DEMO = target/release/examples/demo
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup package install demo up down test lint bench
+.PHONY: help setup package install demo up down test lint bench bench-capture
 
 help:
 	@echo "make demo         the story, on servers of its own (EXIT=1: end after it)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test         every test"
 	@echo "make lint         format and lints"
 	@echo "make bench        what turning a captured row into an event costs"
+	@echo "make bench-capture  what capture costs those who write, beside other ways to do it"
 	@echo "make install      the release build into the Postgres of $(or $(PG_CONFIG),pg_config)"
 
 # What is missing on this machine; everything that is there is skipped.
@@ -64,3 +65,10 @@ lint:
 
 bench: setup
 	cargo bench $(FEATURES) --bench encode
+
+# Benches that need a server take the packaged extension.
+bench-capture: package
+	@$(MAKE) --no-print-directory _$@
+
+_bench-capture:
+	cargo bench $(FEATURES) --bench $(@:_bench-%=%)

@@ -265,10 +265,5 @@ COMMENT ON COLUMN manifold.problem.image IS 'The whole source row, where it was 
 REVOKE ALL ON ALL TABLES IN SCHEMA manifold FROM PUBLIC;
 GRANT USAGE ON SCHEMA manifold TO PUBLIC;
 GRANT SELECT ON manifold.org, manifold.entity, manifold.source, manifold.mapping, manifold.pause,
-<<<<<<< HEAD
-  manifold.layout, manifold.capture, manifold.gap, manifold.backfill, manifold.position, manifold.consumer_error,
-  manifold.problem TO manifold_reader;
-=======
-  manifold.layout, manifold.capture, manifold.backfill, manifold.position, manifold.consumer,
+  manifold.layout, manifold.capture, manifold.gap, manifold.backfill, manifold.position, manifold.consumer,
   manifold.consumer_error, manifold.problem TO manifold_reader;
->>>>>>> log-room

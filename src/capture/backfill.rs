@@ -14,6 +14,7 @@
 //! table (VACUUM FULL) has other blocks, and is read from its start again.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -25,12 +26,18 @@ use super::tree::{self, Member};
 use crate::error::{Error, Result};
 use crate::log::append::{Appender, Log, Sink, Statement};
 use crate::log::change::{Op, Origin};
+use crate::log::gap;
 use crate::log::objects::{self, Objects};
 use crate::log::position;
 use crate::pg::identity::AsUser;
 use crate::pg::relation::Table;
 use crate::pg::sql;
 use crate::settings;
+
+/// Bytes of rows that are read, and locked, in one transaction, but for the last row.
+const STEP_BYTES: usize = 16 * 1024 * 1024;
+/// How long rows that are read one by one stay locked, at most, but for the last row.
+const STEP_TIME: Duration = Duration::from_millis(100);
 
 /// What came of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +69,7 @@ struct Progress {
     end_block: i64,
     /// Blocks to read in one transaction, from how many rows they had so far.
     stride: i64,
-    /// Rows that somebody had locked, and whose blocks are therefore not done.
+    /// Rows that somebody had locked, or that were too much, and whose blocks are therefore not done.
     skipped: VecDeque<(i64, String)>,
 }
 
@@ -206,8 +213,9 @@ impl Backfill {
         Ok(read.len() as i64)
     }
 
-    /// Tries rows again that were locked, each once.
+    /// Tries rows again that were locked, each once, or that were too much for one transaction.
     fn read_skipped(&self, table: &Table, name: &str, progress: &mut Progress) -> Result<i64> {
+        let started = Instant::now();
         let mut rows = 0;
         for _ in 0..progress.skipped.len().min(100) {
             let Some((block, place)) = progress.skipped.pop_front() else { break };
@@ -225,11 +233,14 @@ impl Backfill {
             } else {
                 rows += 1;
             }
+            if started.elapsed() > STEP_TIME {
+                break;
+            }
         }
         Ok(rows)
     }
 
-    /// Locks the rows of a range and appends them; returns their places.
+    /// Locks the rows of a range and appends them, up to some size; returns their places.
     fn append(&self, table: &Table, name: &str, range: &str) -> Result<Vec<String>> {
         let objects = log_objects()?;
         // SAFETY: the table is open.
@@ -250,8 +261,12 @@ impl Backfill {
             let mut sink = Sink::Log(Log::open(&objects));
             let mut appender = Appender::new(statement, &mut sink);
             let mut places = Vec::new();
-            let mut rows = client.update(&query, None, &[])?;
-            while let Some(row) = rows.next() {
+            let mut cursor = client.try_open_cursor_mut(&query, &[])?;
+            let mut bytes = 0;
+            // Row by row, since a row is locked only when it is fetched, and may have 100 MB.
+            while bytes < STEP_BYTES {
+                let mut rows = cursor.fetch(1)?;
+                let Some(row) = rows.next() else { break };
                 places.push(row.get::<String>(1)?.unwrap_or_default());
                 let Some(datum) = rows.get_datum_by_ordinal(2)? else { continue };
                 // SAFETY: a composite value of the table's row type, in the query's memory; the
@@ -259,10 +274,11 @@ impl Backfill {
                 unsafe {
                     let header = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
                     let tuple = Tuple::from_composite(header.cast());
-                    appender
-                        .reserve(tuple.size())
-                        .map_err(|reason| Error::Corrupt(reason.into()))?;
-                    appender.row(|out| tuple.write(out));
+                    bytes += tuple.size();
+                    match appender.reserve(tuple.size()) {
+                        Ok(()) => appender.row(|out| tuple.write(out)),
+                        Err(reason) => gap::note(&objects, self.source, reason),
+                    }
                 }
             }
             appender.finish();

@@ -11,7 +11,7 @@
 //!
 //! All that is kept is written before the transaction commits, while its rows are locked, so the
 //! numbers that it gets then are in order as well. A savepoint that is rolled back takes along what
-//! was kept in it.
+//! was kept in it. The whole argument: docs/how-it-works.md.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -23,6 +23,7 @@ use crate::log::append::{Chunk, Log, Statement};
 use crate::log::change::Op;
 use crate::log::gap;
 use crate::log::objects::{self, Objects};
+use crate::pg::compat;
 use crate::row::layout::Layout;
 
 /// Bytes of what is kept in one transaction, at most: it is memory of the writer.
@@ -83,13 +84,11 @@ pub fn register() {
 }
 
 fn command() -> u32 {
-    // SAFETY: a plain read.
-    unsafe { pg_sys::GetCurrentCommandId(false) }
+    compat::current_command()
 }
 
 fn subtransaction() -> u32 {
-    // SAFETY: a plain read.
-    unsafe { pg_sys::GetCurrentSubTransactionId() }
+    compat::current_subtransaction()
 }
 
 /// Of the operations of one query: a key is given up before it is taken.
@@ -168,6 +167,11 @@ pub fn kept(chunk: Chunk, layout: &Rc<Layout>, command: u32) -> Kept {
     Kept { chunk, layout: Rc::clone(layout), command, subtransaction: subtransaction() }
 }
 
+/// Queues what must not overtake what is queued.
+pub fn queue(kept: Kept) {
+    STATE.with_borrow_mut(|state| state.queue.push(kept));
+}
+
 /// Queues a row that came by itself.
 pub fn queue_row(
     statement: Statement,
@@ -229,6 +233,12 @@ impl State {
         over
     }
 
+    fn clear(&mut self) {
+        self.open.clear();
+        self.queue.clear();
+        self.overflown.clear();
+    }
+
     fn is_idle(&self) -> bool {
         self.open.is_empty() && self.queue.is_empty() && self.overflown.is_empty()
     }
@@ -273,7 +283,8 @@ unsafe extern "C-unwind" fn at_end(event: pg_sys::XactEvent::Type, _arg: *mut st
     match event {
         XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE => settle(),
         XACT_EVENT_COMMIT | XACT_EVENT_ABORT | XACT_EVENT_PREPARE => {
-            STATE.take();
+            // Emptied rather than dropped: the next transaction needs the room again.
+            STATE.with_borrow_mut(State::clear);
         }
         _ => {}
     }

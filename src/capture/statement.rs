@@ -114,8 +114,8 @@ pub struct Transition {
     store: *mut pg_sys::Tuplestorestate,
     pointer: i32,
     slot: *mut pg_sys::TupleTableSlot,
-    /// For rows that have to be rebuilt; emptied with every row.
-    scratch: PgMemoryContexts,
+    /// For rows that have to be rebuilt; emptied with every row. Most statements have none.
+    scratch: Option<PgMemoryContexts>,
 }
 
 impl Transition {
@@ -134,7 +134,7 @@ impl Transition {
             pg_sys::tuplestore_rescan(store);
             let slot =
                 pg_sys::MakeSingleTupleTableSlot(tupdesc, &raw const pg_sys::TTSOpsMinimalTuple);
-            Transition { store, pointer, slot, scratch: PgMemoryContexts::new("manifold row") }
+            Transition { store, pointer, slot, scratch: None }
         }
     }
 
@@ -151,8 +151,9 @@ impl Transition {
                 return Ok(Some(Tuple::from_minimal(tuple)));
             }
             let slot = self.slot;
-            self.scratch.reset();
-            let rebuilt = subtransaction::attempt(|| self.scratch.switch_to(|_| rebuild(slot)))
+            let scratch = self.scratch.get_or_insert_with(|| PgMemoryContexts::new("manifold row"));
+            scratch.reset();
+            let rebuilt = subtransaction::attempt(|| scratch.switch_to(|_| rebuild(slot)))
                 .map_err(|failure| Undescribable(failure.message))?;
             Ok(Some(Tuple::from_minimal(rebuilt)))
         }

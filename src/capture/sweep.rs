@@ -3,7 +3,8 @@
 //!
 //! A page of canonical keys is looked up in the source. For those that are missing the table is
 //! locked against writers, looked at again and the deletes are numbered: an insert of such a record
-//! that came before would be seen by then, and one that comes after has a higher number.
+//! that came before would be seen by then, and one that comes after has a higher number. See
+//! docs/how-it-works.md.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;

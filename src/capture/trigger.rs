@@ -16,10 +16,11 @@ use super::order::{Order, Side};
 use super::statement::{self, Choice, Transition, Undescribable, append_rows, append_updates};
 use super::{layout, origin};
 use crate::error::Error;
-use crate::log::append::{Appender, Log, Sink, Statement};
+use crate::log::append::{Appender, Chunk, Log, Sink, Statement};
 use crate::log::change::Op;
 use crate::log::gap;
 use crate::log::objects::{self, Objects};
+use crate::pg::compat;
 use crate::row::image::Slots;
 use crate::row::layout::Layout;
 
@@ -280,9 +281,9 @@ unsafe fn queue(
 /// All rows of a source are gone; or, of a part of it, some, which nobody can name.
 unsafe fn truncate(data: &pg_sys::TriggerData, source: i32, part: bool) {
     let Some(objects) = objects::objects() else { return };
-    // SAFETY: plain reads; the transaction has an id, since it has truncated a table.
-    let command =
-        unsafe { (pg_sys::GetTopFullTransactionId().value, pg_sys::GetCurrentCommandId(false)) };
+    // SAFETY: the transaction has an id, since it has truncated a table.
+    let xid = unsafe { pg_sys::GetTopFullTransactionId().value };
+    let command = (xid, compat::current_command());
     if part {
         // The top's trigger comes first: the server truncates it first.
         if TRUNCATED.get() != Some((source, command)) {
@@ -291,12 +292,15 @@ unsafe fn truncate(data: &pg_sys::TriggerData, source: i32, part: bool) {
         return;
     }
     TRUNCATED.set(Some((source, command)));
-    nesting::write_queue(&objects);
     // SAFETY: the trigger's table is open.
     let layout = unsafe { layout::of(data.tg_relation, source, &objects) };
     let head = Statement { source, layout: layout.id, op: Op::Truncate, origin: origin::current() };
-    let mut sink = Sink::Log(Log::open(&objects));
-    Appender::new(head, &mut sink).finish();
+    let mut chunk = Chunk::new(head);
+    if nesting::write_queue(&objects) {
+        Log::open(&objects).write(&mut chunk);
+    } else {
+        nesting::queue(nesting::kept(chunk, &layout.layout, command.1));
+    }
 }
 
 thread_local! {

@@ -52,9 +52,7 @@ impl Chunk {
     pub fn new(statement: Statement) -> Chunk {
         let mut tuple = Vec::with_capacity(PREFIX + chunk::FULL);
         tuple.resize(PREFIX, 0);
-        // SAFETY: reads the clock.
-        let at = unsafe { pg_sys::GetCurrentTimestamp() };
-        Chunk { statement, at, tuple, rows: 0 }
+        Chunk { statement, at: compat::now(), tuple, rows: 0 }
     }
 
     /// Makes room for a row of so many bytes. A value of the server has less than 1 GB, and a process
@@ -223,10 +221,9 @@ impl<'a> Appender<'a> {
         self.chunk.row(write, |full| sink.put(full));
     }
 
-    /// Passes on what is left. A statement that touched no row leaves nothing, unless its operation
-    /// has no rows (truncate).
+    /// Passes on what is left. A statement that touched no row leaves nothing.
     pub fn finish(mut self) {
-        if !self.chunk.is_empty() || self.chunk.statement.op == Op::Truncate {
+        if !self.chunk.is_empty() {
             self.sink.put(&mut self.chunk);
         }
     }

@@ -95,7 +95,9 @@ impl Publisher {
 
     fn round(&mut self, worker: &Worker, now: &Snapshot) -> Result<Turn, Failure> {
         self.read_definitions(worker)?;
-        if !self.configure(worker)? {
+        let configured = self.configure(worker)?;
+        worker.database.set_deaf(Kind::Publisher, !configured);
+        if !configured {
             return Ok(Turn::Wait(lifecycle::IDLE));
         }
         match producer() {
