@@ -1,27 +1,34 @@
 //! Chunks: the row images of one statement, packed until they fill a page of the log.
 //!
-//! A chunk's `images` is a sequence of rows, each `u32 length, image`, and for an update
-//! `u32 length, delta` after it (see [`crate::row::image`]).
+//! A chunk's `images` is a sequence of rows, each `varint length, image`, and for an update
+//! `varint length, delta` after it (see [`crate::row::image`]).
 
 use super::change::Op;
 use crate::row::image::{self, Malformed, Slots};
 use crate::row::layout::Layout;
 
-/// Bytes of images at which a chunk is full: with the log's other columns it then fills a page, and
-/// stays in line. A larger row makes a chunk of its own, which the server stores out of line.
-pub const FULL: usize = 8000;
+/// Bytes of images at which a chunk is full: with the log's other columns it then fills a page (the
+/// server's `MaxHeapTupleSize`, 8160), and stays in line. A larger row makes a chunk of its own, which
+/// the server stores out of line.
+pub const FULL: usize = 8092;
 
 /// Appends `write`'s bytes with their length before them.
 pub fn write_part(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
-    out.extend_from_slice(&[0; 4]);
+    // Room for the length that images have; what has another is moved.
+    const USUAL: usize = 2;
+    out.extend_from_slice(&[0; USUAL]);
     write(out);
-    let length = (out.len() - start - 4) as u32;
-    out[start..start + 4].copy_from_slice(&length.to_ne_bytes());
+    let (bytes, length) = image::varint((out.len() - start - USUAL) as u32);
+    if length == USUAL {
+        out[start..start + USUAL].copy_from_slice(&bytes[..USUAL]);
+    } else {
+        out.splice(start..start + USUAL, bytes[..length].iter().copied());
+    }
 }
 
 fn read_part<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
-    let (length, rest) = image::take_u32(bytes)?;
+    let (length, rest) = image::take_varint(bytes)?;
     let (part, rest) =
         rest.split_at_checked(length as usize).ok_or(Malformed("chunk cut short"))?;
     *bytes = rest;

@@ -80,11 +80,16 @@ pub fn rows(client: &mut Client, sql: &str) -> Vec<Row> {
 pub struct History {
     rows: BTreeMap<Row, usize>,
     seen: BTreeSet<String>,
-    /// Whether an sfid is in the table once at any moment, as a unique index sees to.
-    pub keyed: bool,
+    keyed: bool,
 }
 
 impl History {
+    /// Of a table with no rows; `keyed`: whether an sfid is there once at any moment, as a unique index
+    /// sees to.
+    pub fn new(keyed: bool) -> Self {
+        Self { keyed, ..Self::default() }
+    }
+
     /// Takes over what is there, after an ALTER TABLE has changed it unseen.
     pub fn reset(&mut self, rows: Vec<Row>) {
         self.rows.clear();

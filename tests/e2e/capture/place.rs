@@ -118,7 +118,7 @@ impl<'a> Place<'a> {
                 ident(source).replace('\'', "''")
             );
             let keyed = self.value(&keyed);
-            self.sources.insert((*source).to_owned(), History { keyed, ..History::default() });
+            self.sources.insert((*source).to_owned(), History::new(keyed));
         }
     }
 
