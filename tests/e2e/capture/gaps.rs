@@ -28,8 +28,9 @@ fn running(world: &mut World<'static>) {
 fn corrupt(world: &mut World<'static>) {
     world.run(
         "CREATE EXTENSION pg_surgery; \
-         DO $$DECLARE toast regclass; BEGIN SELECT reltoastrelid INTO toast FROM pg_class WHERE oid = 'org.lead'::regclass; \
-           EXECUTE format('SELECT heap_force_kill(%L, array_agg(ctid)) FROM %s WHERE chunk_id = (SELECT DISTINCT chunk_id FROM %2$s ORDER BY 1 OFFSET 1 LIMIT 1)', toast, toast); END$$",
+         DO $$DECLARE toast regclass; places tid[]; BEGIN SELECT reltoastrelid INTO toast FROM pg_class WHERE oid = 'org.lead'::regclass; \
+           EXECUTE format('SELECT array_agg(ctid) FROM %s WHERE chunk_id = (SELECT DISTINCT chunk_id FROM %1$s ORDER BY 1 OFFSET 1 LIMIT 1)', toast) INTO places; \
+           PERFORM heap_force_kill(toast, places); END$$",
     );
 }
 

@@ -37,7 +37,7 @@ pub fn shared() -> &'static Database<'static> {
     static DATABASE: OnceLock<Database<'static>> = OnceLock::new();
     DATABASE.get_or_init(|| {
         let mut world = World::new();
-        world.run("CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION pg_surgery");
+        world.run("CREATE EXTENSION hstore; CREATE EXTENSION citext");
         world.database
     })
 }

@@ -140,6 +140,8 @@ impl Table {
                 self.last += 1;
                 let default = match seed % 3 {
                     0 if !of.0.starts_with("price") => String::new(),
+                    // The server wants no role in a default.
+                    _ if of.0 == "regrole" => String::new(),
                     _ => format!(" DEFAULT {}", Draw(*seed).value(&of)),
                 };
                 self.columns.push((name.clone(), of));
