@@ -2,7 +2,7 @@
 -- files is not repeated here. Functions that are written in Rust have theirs in finish.sql.
 
 COMMENT ON FUNCTION manifold.capture() IS
-  'Trigger function of the capture triggers; its argument is the source_id. Appends what a statement did to the change log, with no need of rights of the writer. Attached by manifold.start and manifold.create_entity alone';
+  'The capture triggers'' function: appends what was written to the log. Its arguments: the number of the source, and a second one on tables that are only a part of it';
 
 -- ---------------------------------------------------------------- definitions
 
@@ -47,12 +47,13 @@ COMMENT ON COLUMN manifold.layout.columns IS 'The columns by attribute number, d
 COMMENT ON INDEX manifold.layout_lookup IS 'Capture finds a table''s layout by it';
 
 COMMENT ON COLUMN manifold.capture.source_id IS 'A source that has been started and not been stopped';
-COMMENT ON COLUMN manifold.capture.started_at IS 'When manifold.start was last called for it';
-COMMENT ON COLUMN manifold.capture.gap IS 'Why something is missing of it: rows that could not be described, or deletes from a time when it was not captured; null where nothing is. It lasts until the org is removed and added again; manifold.start brings everything but deletes';
-COMMENT ON COLUMN manifold.capture.gap_at IS 'Since when it is known that something is missing; null where nothing is';
+COMMENT ON COLUMN manifold.capture.started_at IS 'When manifold.start or manifold.resync was last called for it';
 
+COMMENT ON COLUMN manifold.gap.source_id IS 'The source that misses something';
+COMMENT ON COLUMN manifold.gap.reason IS 'Why';
+COMMENT ON COLUMN manifold.gap.at IS 'Since when it is known';
 COMMENT ON COLUMN manifold.backfill.source_id IS 'The source whose rows are read into the log';
-COMMENT ON COLUMN manifold.backfill.requested_at IS 'When manifold.start or manifold.set_mapping asked for it';
+COMMENT ON COLUMN manifold.backfill.requested_at IS 'When manifold.start, manifold.resync or manifold.set_mapping asked for it';
 COMMENT ON COLUMN manifold.backfill.finished_at IS 'When the last row was read; null while there are rows left';
 
 -- ---------------------------------------------------------------- the log
@@ -63,9 +64,9 @@ COMMENT ON COLUMN manifold.change.at IS 'When the statement''s capture began (wa
 COMMENT ON COLUMN manifold.change.source_id IS 'The source, as in manifold.source';
 COMMENT ON COLUMN manifold.change.layout_id IS 'The layout that the images are read with, as in manifold.layout';
 COMMENT ON COLUMN manifold.change.rows IS 'Number of rows in the chunk; 0 for t and g';
-COMMENT ON COLUMN manifold.change.op IS 'c insert, u update, d delete, r read by a backfill, t truncate, g gap';
+COMMENT ON COLUMN manifold.change.op IS 'c insert, u update, d delete, r read by a backfill, t truncate';
 COMMENT ON COLUMN manifold.change.origin IS 'Who wrote: h Heroku Connect (xmlbinary is hex), a an application, w one of this extension''s workers';
-COMMENT ON COLUMN manifold.change.images IS 'The row images, in binary; for updates each is followed by what leads back to the old row. The reason, for a gap';
+COMMENT ON COLUMN manifold.change.images IS 'The row images, in binary; for updates each is followed by what leads back to the old row';
 
 DO $$
 BEGIN
@@ -76,7 +77,11 @@ END $$;
 
 -- ---------------------------------------------------------------- consumers
 
-COMMENT ON COLUMN manifold.position.consumer IS 'normalizer, publisher or backfill';
+COMMENT ON COLUMN manifold.consumer.consumer IS 'Name of the consumer';
+COMMENT ON COLUMN manifold.consumer.org IS 'The org whose changes it takes, canonical for the canonical tables; null for all of them';
+COMMENT ON COLUMN manifold.consumer.created_at IS 'When it was created; it takes what was committed after that';
+
+COMMENT ON COLUMN manifold.position.consumer IS 'normalizer, publisher, backfill, or one of manifold.consumer';
 COMMENT ON COLUMN manifold.position.lane IS '0: all orgs without a lane of their own; otherwise an org_id, or -1 for the canonical tables. For backfill: the source_id';
 COMMENT ON COLUMN manifold.position.seen IS 'All changes of transactions that this snapshot sees are consumed. Null: the lane is no more, or this is a backfill';
 COMMENT ON COLUMN manifold.position.upto IS 'In the middle of a batch, where the batch ends; else null';
@@ -97,8 +102,8 @@ COMMENT ON COLUMN manifold.consumer_error.cleared_at IS 'When it was over; null 
 
 COMMENT ON COLUMN manifold.problem.org IS 'The org of the row; canonical for a canonical row that could not be published';
 COMMENT ON COLUMN manifold.problem.source IS 'The table of the row, within its schema';
-COMMENT ON COLUMN manifold.problem.entity IS 'The entity that the value was for; kafka for a change that could not be published';
-COMMENT ON COLUMN manifold.problem.field IS 'The canonical field that is null therefore; * where the whole row is held back or was not published';
+COMMENT ON COLUMN manifold.problem.entity IS 'The entity that the value was for; kafka for a change that could not be published, a consumer for one that could not be given to it';
+COMMENT ON COLUMN manifold.problem.field IS 'The canonical field that is null therefore; * where the whole row is held back, was not published or not given';
 COMMENT ON COLUMN manifold.problem.rule IS 'The rule that failed; type for the conversion to the field''s type, key or required where something is missing, decode for a row that cannot be read, null where the database or Kafka refused';
 COMMENT ON COLUMN manifold.problem.message IS 'The reason in words';
 COMMENT ON COLUMN manifold.problem.event_id IS 'Id of the change that brought the value last';
@@ -108,7 +113,7 @@ COMMENT ON COLUMN manifold.problem.times IS 'How often it was met';
 
 COMMENT ON COLUMN manifold.status.org IS 'The org; canonical for the canonical tables';
 COMMENT ON COLUMN manifold.status.source IS 'The captured table, within its schema';
-COMMENT ON COLUMN manifold.status.consumer IS 'normalizer, publisher, or backfill where one was asked for';
+COMMENT ON COLUMN manifold.status.consumer IS 'normalizer, publisher, one of manifold.consumer, or backfill where one was asked for';
 COMMENT ON COLUMN manifold.status.state IS 'paused, error (nothing moves until it is over), warn (something has to be done about it), or ok';
 COMMENT ON COLUMN manifold.status.lag_changes IS 'Row changes that the consumer has still to take; a truncate counts as one';
 COMMENT ON COLUMN manifold.status.lag_bytes IS 'Bytes of their row images in the log';

@@ -9,7 +9,9 @@ COMMENT ON FUNCTION manifold.create_entity(text, jsonb) IS
 COMMENT ON FUNCTION manifold.set_mapping(text, text, text, jsonb) IS
   'Says how a table (source, without schema) of an org feeds an entity, and returns the version. A change makes a new version; if the table is captured already, all its rows are read through the log again. Checked against the table''s columns and the entity''s fields: the error names all that is wrong, and where (22023). Fails for an org, table or entity that does not exist (42704)';
 COMMENT ON FUNCTION manifold.start(text, text) IS
-  'Begins to capture an org''s mapped tables, or the one named: attaches the triggers and has the rows that are there read through the log, while the sync goes on. Called again, it attaches what is missing and reads all rows afresh; deletes from a time when the table was not captured, or had a gap, stay unknown, and the gap stays. Waits for the tables'' writers for manifold.attach_lock_timeout, then fails (55P03); fails for an org, source or table that does not exist (42704), for an org without a mapping and for a table that is partitioned or inherits (55000)';
+  'Begins to capture an org''s mapped tables, or the one named: attaches the triggers and has the rows that are there read through the log, while the sync goes on. Called again, it attaches what is missing and reads all rows afresh. Canonical rows that the table has no more, since they were deleted while it was not captured, are deleted at the end. Waits for the tables'' writers for manifold.attach_lock_timeout, then fails (55P03); fails for an org, source or table that does not exist (42704), for an org without a mapping, for what is no table, or a temporary, unlogged or foreign one, and for a part of another source (55000)';
+COMMENT ON FUNCTION manifold.resync(text, text) IS
+  'Captures an org''s tables, or the one named, afresh: attaches what is missing of the triggers, has all rows read through the log, and then deletes, through the log as well, canonical rows that the table has no more. Ends the gaps that are known by now. For canonical tables give canonical as the org: their rows are published again. Waits and fails as manifold.start does';
 COMMENT ON FUNCTION manifold.stop(text, text) IS
   'Ends the capture of an org''s tables, or of the one named: takes the triggers off. What is in the log is still normalized and published. Waits, for readers too, and fails as manifold.start does';
 COMMENT ON FUNCTION manifold.pause(text, text) IS
@@ -18,13 +20,32 @@ COMMENT ON FUNCTION manifold.resume(text, text) IS
   'Has a paused consumer go on with an org, from where it was. Fails as manifold.pause does';
 COMMENT ON FUNCTION manifold.peek(text, integer) IS
   'The next n messages of an org (or of canonical) that wait to be published, oldest first: event_id, topic, key, value (null: a tombstone) and headers, as they will be sent but for the time of sending. Takes nothing away. Fails for an org that does not exist (42704) and for a negative n (22023)';
+COMMENT ON FUNCTION manifold.create_consumer(text, text) IS
+  'Creates a consumer for manifold.next: it takes the changes of an org, of the canonical tables (canonical) or of all (null) that are committed from now on; in a REPEATABLE READ transaction, all that this transaction cannot read of the tables themselves. The log keeps what it has not taken. Fails for a name that is none (22023) or is taken (42710), for an org that does not exist (42704), and where the log has been emptied since the transaction began (55000)';
+COMMENT ON FUNCTION manifold.drop_consumer(text) IS
+  'Drops a consumer of manifold.next, after a call of it that is under way; the log keeps nothing for it any more. Fails for one that does not exist (42704)';
+COMMENT ON FUNCTION manifold.next(text, integer) IS
+  'The next changes for a consumer in the order of their event ids, n of them and a few more, since whole chunks are given; none if there is nothing new. They are consumed when the transaction commits, all that the call gave, and given again if it does not. before and after are objects that jsonb_populate_record turns into the row: text as the server prints it, json and jsonb as they stand; op is c insert, u update, d delete, r read by a backfill, t truncate. A second session waits for the first one''s transaction. Fails for a consumer that does not exist (42704), in a transaction that is read only (25006) or has a higher isolation level than READ COMMITTED (55000), and for n below 1 (22023)';
 COMMENT ON FUNCTION manifold.installed() IS
   'Called by the extension''s script alone: refuses an installation without shared_preload_libraries (55000), and has the launcher start the workers at commit';
+
+-- What a row looks like does not depend on the session that asks.
+DO $$
+DECLARE
+  setting text;
+BEGIN
+  FOREACH setting IN ARRAY ARRAY['datestyle = iso', 'intervalstyle = postgres', 'timezone = utc',
+    'extra_float_digits = 1', 'bytea_output = hex']
+  LOOP
+    EXECUTE 'ALTER FUNCTION manifold.next(text, integer) SET ' || setting;
+    EXECUTE 'ALTER FUNCTION manifold.peek(text, integer) SET ' || setting;
+  END LOOP;
+END $$;
 
 -- The functions for admins may be called by anybody and check the role themselves, so that they can
 -- say which one is missing. The workers' own are for nobody else.
 -- Whoever could put the capture trigger on a table of his own could write any org's changes.
-REVOKE ALL ON FUNCTION manifold.capture, manifold.log_needed, manifold.empty_position_log, manifold.lag, manifold.installed FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION manifold.lag TO manifold_reader;
+REVOKE ALL ON FUNCTION manifold.capture, manifold.capture_trouble, manifold.log_needed, manifold.empty_position_log, manifold.lag, manifold.installed FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION manifold.lag, manifold.capture_trouble TO manifold_reader;
 
 SELECT manifold.installed();

@@ -118,17 +118,33 @@ COMMENT ON TABLE manifold.layout IS 'Column lists that row images in the log wer
 CREATE TABLE manifold.capture (
   source_id  integer PRIMARY KEY REFERENCES manifold.source ON DELETE CASCADE,
   started_at timestamptz NOT NULL DEFAULT now(),
-  gap        text,
-  gap_at     timestamptz
+  tables     oid[] NOT NULL,
+  triggers   integer NOT NULL
 );
-COMMENT ON TABLE manifold.capture IS 'Sources that are being captured; gap says why one has to be captured afresh';
+COMMENT ON TABLE manifold.capture IS 'Sources that are being captured';
+COMMENT ON COLUMN manifold.capture.tables IS 'The table, and all its partitions and children, when the triggers were attached';
+COMMENT ON COLUMN manifold.capture.triggers IS 'How many triggers these tables had then';
+
+-- Appended to by the capture triggers: no index, so that none waits for another.
+CREATE TABLE manifold.gap (
+  source_id integer NOT NULL,
+  consumer  text,
+  reason    text NOT NULL,
+  at        timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE manifold.gap IS 'What was not captured, or not consumed; manifold.resync repairs it';
+COMMENT ON COLUMN manifold.gap.consumer IS 'The consumer that missed changes; null: they are not in the log, so that all did';
 
 CREATE TABLE manifold.backfill (
   source_id    integer PRIMARY KEY REFERENCES manifold.source ON DELETE CASCADE,
   requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  sweep        boolean NOT NULL,
+  repairs      text,
   finished_at  timestamptz
 );
 COMMENT ON TABLE manifold.backfill IS 'Sources whose rows are read into the log, or were; progress is in manifold.status';
+COMMENT ON COLUMN manifold.backfill.sweep IS 'Whether canonical rows that the source has no more are deleted, through the log, at the end';
+COMMENT ON COLUMN manifold.backfill.repairs IS 'The gaps that this backfill repairs';
 
 -- ---------------------------------------------------------------- the log
 
@@ -166,7 +182,7 @@ CREATE VIEW manifold.change AS
   SELECT * FROM manifold.change_0 UNION ALL
   SELECT * FROM manifold.change_1 UNION ALL
   SELECT * FROM manifold.change_2;
-COMMENT ON VIEW manifold.change IS 'The change log: one row a chunk; op c, u, d, r (backfill), t (truncate), g (gap); origin h (Heroku Connect), a (application), w (worker)';
+COMMENT ON VIEW manifold.change IS 'The change log: one row a chunk; op c, u, d, r (backfill), t (truncate); origin h (Heroku Connect), a (application), w (worker)';
 
 -- ---------------------------------------------------------------- consumers
 
@@ -201,6 +217,13 @@ CREATE VIEW manifold.position AS
   FROM (SELECT * FROM manifold.position_log_0 UNION ALL SELECT * FROM manifold.position_log_1) p
   ORDER BY consumer, lane, id DESC;
 COMMENT ON VIEW manifold.position IS 'Where each consumer is. Lane 0 holds for all orgs without a lane of their own (org_id; -1 for the canonical tables). All that is visible in seen is consumed, and of what is visible in upto, all to last_seq. For backfill the lane is the source, request when it was asked for, file the table''s, progress the next block and total the last';
+
+CREATE TABLE manifold.consumer (
+  consumer   text PRIMARY KEY CHECK (consumer ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+  org        text,
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE manifold.consumer IS 'Consumers that take changes by manifold.next. Not dumped: where they are means nothing elsewhere';
 
 CREATE TABLE manifold.consumer_error (
   consumer text NOT NULL,
@@ -242,5 +265,5 @@ COMMENT ON COLUMN manifold.problem.image IS 'The whole source row, where it was 
 REVOKE ALL ON ALL TABLES IN SCHEMA manifold FROM PUBLIC;
 GRANT USAGE ON SCHEMA manifold TO PUBLIC;
 GRANT SELECT ON manifold.org, manifold.entity, manifold.source, manifold.mapping, manifold.pause,
-  manifold.layout, manifold.capture, manifold.backfill, manifold.position, manifold.consumer_error,
-  manifold.problem TO manifold_reader;
+  manifold.layout, manifold.capture, manifold.gap, manifold.backfill, manifold.position, manifold.consumer,
+  manifold.consumer_error, manifold.problem TO manifold_reader;

@@ -76,7 +76,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ELSE 0 END
   WHERE NOT pg_visible_in_snapshot(w.xid, p.seen)
     AND (p.upto IS NULL OR NOT (pg_visible_in_snapshot(w.xid, p.upto) AND w.seq <= p.last_seq))
-    AND (p.consumer = 'publisher' OR s.org IS NOT NULL)
+    AND (p.consumer <> 'normalizer' OR s.org IS NOT NULL)
   GROUP BY p.consumer, w.source_id
 $$;
 COMMENT ON FUNCTION manifold.lag() IS
@@ -87,15 +87,23 @@ CREATE VIEW manifold.status AS
     SELECT 'normalizer' AS consumer, s.* FROM manifold.source s WHERE s.org IS NOT NULL
     UNION ALL
     SELECT 'publisher', s.* FROM manifold.source s
+    UNION ALL
+    SELECT k.consumer, s.* FROM manifold.consumer k
+    JOIN manifold.source s ON k.org IS NULL OR k.org = coalesce(s.org, 'canonical')
   ), row AS (
     SELECT c.org, c.schema_name, c.table_name, c.consumer, o.org_id,
-           p.since IS NOT NULL AS paused, k.source_id IS NOT NULL AS captured, k.gap, k.gap_at,
+           p.since IS NOT NULL AS paused, manifold.capture_trouble(c.source_id) AS trouble, g.gap,
            coalesce(l.changes, 0) AS changes, coalesce(l.bytes, 0) AS bytes, l.oldest,
            e.severity, e.message, e.hint, e.at, e.cleared_at
     FROM consumer c
     LEFT JOIN manifold.org o USING (org)
     LEFT JOIN manifold.pause p ON p.org = c.org AND p.consumer = c.consumer
-    LEFT JOIN manifold.capture k USING (source_id)
+    LEFT JOIN LATERAL (
+      SELECT format('gap since %s: %s; SELECT manifold.resync(%L, %L)', min(g.at), string_agg(DISTINCT g.reason, '; '),
+               coalesce(c.org, 'canonical'), c.table_name) AS gap
+      FROM manifold.gap g WHERE g.source_id = c.source_id AND (g.consumer IS NULL OR g.consumer = c.consumer)
+      HAVING count(*) > 0
+    ) g ON true
     LEFT JOIN manifold.lag() l ON l.consumer = c.consumer AND l.source_id = c.source_id
     LEFT JOIN LATERAL (
       -- The org's own error says more than one that concerns all.
@@ -107,23 +115,24 @@ CREATE VIEW manifold.status AS
   SELECT coalesce(org, 'canonical') AS org, table_name::text AS source, consumer,
          CASE WHEN paused THEN 'paused'
               WHEN severity IS NOT NULL AND cleared_at IS NULL THEN severity
-              WHEN gap IS NOT NULL OR NOT captured THEN 'warn'
+              WHEN gap IS NOT NULL OR trouble IS NOT NULL THEN 'warn'
               ELSE 'ok' END AS state,
          changes AS lag_changes, bytes AS lag_bytes,
          coalesce(round(extract(epoch FROM clock_timestamp() - oldest) * 1000), 0)::double precision AS lag_ms,
          message AS last_error, at AS last_error_at,
-         CASE WHEN gap IS NOT NULL THEN 'gap since ' || gap_at || ': ' || gap
-              WHEN NOT captured THEN 'not captured: SELECT manifold.start(' || quote_literal(org) || ')'
+         CASE WHEN trouble IS NOT NULL THEN trouble
+              WHEN gap IS NOT NULL THEN gap
               WHEN severity IS NOT NULL AND cleared_at IS NULL THEN hint
               WHEN consumer = 'publisher' AND coalesce(current_setting('manifold.kafka_brokers', true), '') = ''
                 THEN 'idle: manifold.kafka_brokers is not set'
          END AS detail
   FROM row
   UNION ALL
-  SELECT s.org, s.table_name::text, 'backfill',
+  SELECT coalesce(s.org, 'canonical'), s.table_name::text, 'backfill',
          CASE WHEN e.severity IS NOT NULL AND e.cleared_at IS NULL THEN e.severity ELSE 'ok' END,
          0, 0, 0, e.message, e.at,
          CASE WHEN b.finished_at IS NOT NULL THEN 'finished at ' || b.finished_at
+              WHEN p.total > 0 AND p.progress >= p.total AND b.sweep THEN 'all rows are read; deleting what is no longer there'
               WHEN p.total > 0 THEN round(100.0 * p.progress / p.total) || ' %: block ' || p.progress || ' of ' || p.total
               ELSE 'waiting to begin' END
   FROM manifold.backfill b

@@ -16,6 +16,8 @@ pub enum Error {
     Invalid { message: String, detail: Option<String>, hint: String },
     /// The object is not in the state that the call needs.
     State { message: String, hint: String },
+    /// A transaction that must not write was to write.
+    ReadOnly { message: String, hint: String },
     /// The caller lacks the right.
     Denied { message: String, hint: String },
     /// A lock that was not to be had in time.
@@ -48,6 +50,7 @@ impl Error {
             Error::Exists { .. } => ERRCODE_DUPLICATE_OBJECT,
             Error::Invalid { .. } => ERRCODE_INVALID_PARAMETER_VALUE,
             Error::State { .. } => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Error::ReadOnly { .. } => ERRCODE_READ_ONLY_SQL_TRANSACTION,
             Error::Denied { .. } => ERRCODE_INSUFFICIENT_PRIVILEGE,
             Error::Busy { .. } => ERRCODE_LOCK_NOT_AVAILABLE,
             Error::NotPreloaded => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -62,6 +65,7 @@ impl Error {
             | Error::Exists { hint, .. }
             | Error::Invalid { hint, .. }
             | Error::State { hint, .. }
+            | Error::ReadOnly { hint, .. }
             | Error::Denied { hint, .. }
             | Error::Busy { hint, .. } => Some(hint),
             Error::NotPreloaded => Some(
@@ -79,6 +83,7 @@ impl std::fmt::Display for Error {
             Error::Exists { what, name, .. } => write!(f, "{what} \"{name}\" already exists"),
             Error::Invalid { message, .. }
             | Error::State { message, .. }
+            | Error::ReadOnly { message, .. }
             | Error::Denied { message, .. }
             | Error::Busy { message, .. } => f.write_str(message),
             Error::NotPreloaded => {

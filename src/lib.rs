@@ -32,6 +32,7 @@ extension_sql_file!("../sql/finish.sql", name = "finish", finalize);
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
     pg::xact::register();
+    capture::nesting::register();
     // SAFETY: plain reads of globals that the server sets before it loads libraries.
     let preloading = unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress };
     let upgrading = unsafe { pgrx::pg_sys::IsBinaryUpgrade };

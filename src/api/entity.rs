@@ -43,7 +43,6 @@ fn create_entity(
     )?
     .unwrap_or_default();
     attach::attach("canonical", name, source)?;
-    sql::run("INSERT INTO manifold.capture (source_id) VALUES ($1)", &[source.into()])?;
     xact::defined();
     Ok(table)
 }

@@ -69,7 +69,7 @@ fn store(org: &catalog::Org, table: &str, entity: &str, mapping: JsonB) -> Resul
         &[source_id.into()],
     )?;
     if captured.is_some() {
-        source::request_backfill(source_id)?;
+        source::request_backfill(source_id, false)?;
     }
     Ok(version)
 }

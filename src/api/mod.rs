@@ -3,6 +3,7 @@
 pub mod consumer;
 pub mod entity;
 pub mod mapping;
+pub mod next;
 pub mod org;
 pub mod peek;
 pub mod source;
@@ -24,6 +25,14 @@ fn required<T>(value: Option<T>, name: &str) -> Result<T> {
         detail: None,
         hint: format!("Give {name} a value."),
     })
+}
+
+/// Whether a text can name an org or a consumer.
+fn is_name(text: &str) -> bool {
+    let mut characters = text.chars();
+    characters.next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c))
+        && text.len() <= 63
 }
 
 mod install {

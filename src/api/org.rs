@@ -4,7 +4,7 @@ use pgrx::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{administer, required};
+use super::{administer, is_name, required};
 use crate::capture::attach;
 use crate::catalog;
 use crate::error::{Error, Result};
@@ -77,9 +77,7 @@ fn remove_org(
         &[ORG_LOCK.into(), known.id.into()],
     )?;
     for source in catalog::sources_of(org)? {
-        if super::source::table_exists(&source)? {
-            attach::detach(&source.schema, &source.table)?;
-        }
+        attach::detach(source.id)?;
     }
     if !keep_canonical {
         let tables = sql::rows(
@@ -91,6 +89,9 @@ fn remove_org(
         for table in tables {
             sql::run(&format!("DELETE FROM {table} WHERE org = $1"), &[org.into()])?;
         }
+    }
+    for consumer in super::consumer::of(org)? {
+        super::consumer::drop(&consumer, known.id)?;
     }
     sql::run("DELETE FROM manifold.problem WHERE org = $1", &[org.into()])?;
     sql::run("DELETE FROM manifold.pause WHERE org = $1", &[org.into()])?;
@@ -104,6 +105,11 @@ fn remove_org(
          WHERE e.consumer = 'backfill' AND e.lane = s.source_id AND s.org = $1",
         &[org.into()],
     )?;
+    sql::run(
+        "DELETE FROM manifold.gap g USING manifold.source s \
+         WHERE g.source_id = s.source_id AND s.org = $1",
+        &[org.into()],
+    )?;
     sql::run("DELETE FROM manifold.source WHERE org = $1", &[org.into()])?;
     sql::run(
         "DELETE FROM manifold.consumer_error WHERE consumer <> 'backfill' AND lane = $1",
@@ -115,11 +121,7 @@ fn remove_org(
 }
 
 fn check_name(org: &str) -> Result<()> {
-    let mut characters = org.chars();
-    let valid = characters.next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c))
-        && org.len() <= 63;
-    if !valid || org == "canonical" {
+    if !is_name(org) || org == "canonical" {
         return Err(Error::invalid(
             format!("\"{org}\" is no name for an org"),
             "Use up to 63 lower-case letters, digits, _ and -, beginning with a letter or digit; \"canonical\" is taken. The name is part of topic names.",

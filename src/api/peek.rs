@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use serde_json::{Map, Value};
 
 use super::{administer, required};
-use crate::catalog::{self, CANONICAL, Catalog};
+use crate::catalog::{self, CANONICAL, CANONICAL_NAME, Catalog};
 use crate::error::Error;
 use crate::log::change::Op;
 use crate::log::lanes::Lanes;
@@ -43,7 +43,7 @@ fn peek(
 > {
     let _owner = administer()?;
     let org = required(org, "org")?;
-    let org = if org == "canonical" { CANONICAL } else { catalog::org(org)?.id };
+    let org = if org == CANONICAL_NAME { CANONICAL } else { catalog::org(org)?.id };
     let limit = usize::try_from(n).map_err(|_| {
         Error::invalid(format!("argument n is {n}"), "Give a number of events from 0 on.")
     })?;
@@ -74,7 +74,7 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
                 break;
             }
             fetcher.fetch(reference, |head, images| {
-                if matches!(head.op, Op::Gap | Op::Truncate) {
+                if head.op == Op::Truncate {
                     return Ok(());
                 }
                 let compiled = plans.get(&catalog, head.source, head.layout)?;

@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 
 use super::{administer, required};
 use crate::capture::attach;
-use crate::catalog::{self, Source};
+use crate::catalog::{self, CANONICAL_NAME, Source};
 use crate::error::{Error, Result};
 use crate::pg::{sql, xact};
 
@@ -17,16 +17,36 @@ use crate::pg::{sql, xact};
 fn start(org: Option<&str>, source: default!(Option<&str>, "NULL")) -> Result<(), ErrorReport> {
     let _owner = administer()?;
     for source in chosen(required(org, "org")?, source)? {
-        if !table_exists(&source)? {
-            return Err(missing_table(&source.schema, &source.table).into());
-        }
-        check_shape(&source)?;
-        attach::attach(&source.schema, &source.table, source.id)?;
-        note_start(&source)?;
-        request_backfill(source.id)?;
+        // What was deleted while it was not captured is unknown.
+        let sweep = has_canonical_rows(&source)?;
+        capture_afresh(&source, sweep)?;
     }
     xact::defined();
     Ok(())
+}
+
+/// Captures tables of an org (or one of them) afresh through the log: attaches what is missing of
+/// the triggers, has all rows read, and then deletes from the canonical tables what is no longer
+/// there. Ends the gaps that are known by now.
+#[pg_extern]
+#[search_path(pg_catalog, pg_temp)]
+fn resync(org: Option<&str>, source: default!(Option<&str>, "NULL")) -> Result<(), ErrorReport> {
+    let _owner = administer()?;
+    let org = required(org, "org")?;
+    let sources = if org == CANONICAL_NAME { canonical(source)? } else { chosen(org, source)? };
+    for source in sources {
+        capture_afresh(&source, true)?;
+    }
+    xact::defined();
+    Ok(())
+}
+
+fn capture_afresh(source: &Source, sweep: bool) -> Result<()> {
+    if !table_exists(source)? {
+        return Err(missing_table(&source.schema, &source.table));
+    }
+    attach::attach(&source.schema, &source.table, source.id)?;
+    request_backfill(source.id, sweep)
 }
 
 /// Stops capturing an org's tables (or one of them): takes the triggers off. What is in the log is
@@ -36,56 +56,10 @@ fn start(org: Option<&str>, source: default!(Option<&str>, "NULL")) -> Result<()
 fn stop(org: Option<&str>, source: default!(Option<&str>, "NULL")) -> Result<(), ErrorReport> {
     let _owner = administer()?;
     for source in chosen(required(org, "org")?, source)? {
-        if table_exists(&source)? {
-            attach::detach(&source.schema, &source.table)?;
-        }
-        sql::run("DELETE FROM manifold.capture WHERE source_id = $1", &[source.id.into()])?;
+        attach::detach(source.id)?;
         sql::run("DELETE FROM manifold.backfill WHERE source_id = $1", &[source.id.into()])?;
     }
     xact::defined();
-    Ok(())
-}
-
-/// Only a plain table: writes through a parent fire no statement trigger of its partitions and
-/// children, and a parent has no rows of its own to read.
-fn check_shape(source: &Source) -> Result<()> {
-    let plain = sql::one::<bool>(
-        "SELECT true FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'r' AND NOT c.relispartition \
-           AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))",
-        &[source.schema.as_str().into(), source.table.as_str().into()],
-    )?;
-    match plain {
-        Some(_) => Ok(()),
-        None => Err(Error::state(
-            format!(
-                "table \"{}.{}\" is partitioned, a partition, or part of an inheritance tree",
-                source.schema, source.table
-            ),
-            "Only plain tables can be captured; Heroku Connect makes no others.",
-        )),
-    }
-}
-
-/// Notes that a source is captured from now on. What was deleted while it was not is unknown: the
-/// canonical rows that are there from an earlier time may include such records.
-fn note_start(source: &Source) -> Result<()> {
-    let captured = sql::one::<bool>(
-        "SELECT gap IS NULL FROM manifold.capture WHERE source_id = $1",
-        &[source.id.into()],
-    )?;
-    let gap = match captured {
-        Some(true) => None,
-        Some(false) => Some("rows deleted during the gap are not known"),
-        None => has_canonical_rows(source)?
-            .then_some("rows deleted while the table was not captured are not known"),
-    };
-    sql::run(
-        "INSERT INTO manifold.capture (source_id, gap, gap_at) \
-         VALUES ($1, $2, CASE WHEN $2 IS NOT NULL THEN now() END) \
-         ON CONFLICT (source_id) DO UPDATE SET started_at = now(), gap = excluded.gap, gap_at = excluded.gap_at",
-        &[source.id.into(), gap.into()],
-    )?;
     Ok(())
 }
 
@@ -108,14 +82,36 @@ fn has_canonical_rows(source: &Source) -> Result<bool> {
     Ok(false)
 }
 
-/// Has all rows of a source read into the log, from its start.
-pub(super) fn request_backfill(source: i32) -> Result<()> {
+/// Has all rows of a source read into the log, from its start. The gaps that are known now are
+/// repaired by that: their transactions have committed, so that their rows are read.
+pub(super) fn request_backfill(source: i32, sweep: bool) -> Result<()> {
     sql::run(
-        "INSERT INTO manifold.backfill (source_id) VALUES ($1) \
-         ON CONFLICT (source_id) DO UPDATE SET requested_at = clock_timestamp(), finished_at = NULL",
-        &[source.into()],
+        "WITH gap AS (DELETE FROM manifold.gap WHERE source_id = $1 RETURNING reason) \
+         INSERT INTO manifold.backfill AS b (source_id, sweep, repairs) \
+         SELECT $1, $2, pg_catalog.string_agg(DISTINCT reason, '; ') FROM gap \
+         ON CONFLICT (source_id) DO UPDATE SET requested_at = clock_timestamp(), finished_at = NULL, \
+           sweep = excluded.sweep OR b.sweep AND b.finished_at IS NULL, \
+           repairs = CASE WHEN b.finished_at IS NULL AND b.repairs IS NOT NULL \
+             THEN pg_catalog.concat_ws('; ', b.repairs, excluded.repairs) ELSE excluded.repairs END",
+        &[source.into(), sweep.into()],
     )?;
     Ok(())
+}
+
+/// The canonical tables, or one of them.
+fn canonical(table: Option<&str>) -> Result<Vec<Source>> {
+    let mut sources = catalog::canonical_sources()?;
+    if let Some(table) = table {
+        sources.retain(|source| source.table == table);
+        if sources.is_empty() {
+            return Err(Error::unknown(
+                "source",
+                table,
+                "SELECT entity FROM manifold.entity lists the canonical tables.",
+            ));
+        }
+    }
+    Ok(sources)
 }
 
 fn chosen(org: &str, table: Option<&str>) -> Result<Vec<Source>> {
@@ -147,7 +143,7 @@ fn chosen(org: &str, table: Option<&str>) -> Result<Vec<Source>> {
 pub(super) fn table_exists(source: &Source) -> Result<bool> {
     let found = sql::one::<bool>(
         "SELECT true FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')",
+         WHERE n.nspname = $1 AND c.relname = $2",
         &[source.schema.as_str().into(), source.table.as_str().into()],
     )?;
     Ok(found.is_some())

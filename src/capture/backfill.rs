@@ -7,24 +7,37 @@
 //! that somebody else has locked is skipped rather than waited for, so that no lock of ours is held
 //! while waiting, and comes last, on its own; its block counts as done only then.
 //!
+//! A tree of partitions or children is read table by table, in the order of their OIDs. At the end
+//! comes the [sweep](super::sweep), where it was asked for.
+//!
 //! Rows that move to other blocks meanwhile do so by an update, which capture sees. A rewritten
 //! table (VACUUM FULL) has other blocks, and is read from its start again.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::layout;
 use super::statement::Tuple;
+use super::sweep::Sweep;
+use super::tree::{self, Member};
 use crate::error::{Error, Result};
-use crate::log::append::{Appender, Statement};
+use crate::log::append::{Appender, Log, Sink, Statement};
 use crate::log::change::{Op, Origin};
-use crate::log::{objects, position};
+use crate::log::gap;
+use crate::log::objects::{self, Objects};
+use crate::log::position;
 use crate::pg::identity::AsUser;
 use crate::pg::relation::Table;
 use crate::pg::sql;
 use crate::settings;
+
+/// Bytes of rows that are read, and locked, in one transaction, but for the last row.
+const STEP_BYTES: usize = 16 * 1024 * 1024;
+/// How long rows that are read one by one stay locked, at most, but for the last row.
+const STEP_TIME: Duration = Duration::from_millis(100);
 
 /// What came of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +54,12 @@ pub struct Backfill {
     source: i32,
     /// The request as text: a new one starts over.
     requested: String,
+    schema: String,
     table: String,
+    /// Whether to delete at the end what is no longer there.
+    sweep: bool,
     state: Option<Progress>,
+    sweeping: Option<Sweep>,
 }
 
 #[derive(Debug, Clone)]
@@ -52,7 +69,7 @@ struct Progress {
     end_block: i64,
     /// Blocks to read in one transaction, from how many rows they had so far.
     stride: i64,
-    /// Rows that somebody had locked, and whose blocks are therefore not done.
+    /// Rows that somebody had locked, or that were too much, and whose blocks are therefore not done.
     skipped: VecDeque<(i64, String)>,
 }
 
@@ -60,8 +77,7 @@ impl Backfill {
     /// Sources whose backfill is requested and not finished.
     pub fn waiting() -> Result<Vec<Backfill>> {
         sql::rows(
-            "SELECT b.source_id, b.requested_at::text, \
-                    pg_catalog.format('%I.%I', s.schema_name, s.table_name) \
+            "SELECT b.source_id, b.requested_at::text, s.schema_name::text, s.table_name::text, b.sweep \
              FROM manifold.backfill b JOIN manifold.source s USING (source_id) \
              WHERE b.finished_at IS NULL ORDER BY b.requested_at, b.source_id",
             &[],
@@ -69,8 +85,11 @@ impl Backfill {
                 Ok(Backfill {
                     source: row.get(1)?.unwrap_or_default(),
                     requested: row.get(2)?.unwrap_or_default(),
-                    table: row.get(3)?.unwrap_or_default(),
+                    schema: row.get(3)?.unwrap_or_default(),
+                    table: row.get(4)?.unwrap_or_default(),
+                    sweep: row.get(5)?.unwrap_or_default(),
                     state: None,
+                    sweeping: None,
                 })
             },
         )
@@ -88,50 +107,63 @@ impl Backfill {
     /// Forgets what is in memory only: the step that failed was rolled back.
     pub fn rewind(&mut self) {
         self.state = None;
+        self.sweeping = None;
     }
 
     /// Reads the next rows. Runs in a transaction of its own.
     pub fn step(&mut self) -> Result<Step> {
-        let Some(oid) = sql::one::<pg_sys::Oid>(
-            "SELECT pg_catalog.to_regclass($1)::oid",
-            &[self.table.as_str().into()],
-        )?
-        else {
+        let members = tree::members(&self.schema, &self.table)?;
+        let Some(top) = members.first() else {
             return Err(Error::state(
-                format!("table {} is gone", self.table),
-                "Map it again in Heroku Connect and run manifold.start, or remove the org.",
+                format!("table \"{}.{}\" is gone", self.schema, self.table),
+                "Map it again in Heroku Connect and run manifold.resync, or remove the org.",
             ));
         };
+        let mut tables: Vec<&Member> = members.iter().filter(|member| member.has_rows()).collect();
+        tables.sort_by_key(|member| member.oid.to_u32());
+        let mut saved = self.state.take();
+        if saved.is_none()
+            && let Some(saved_) = position::load_progress(self.source, &self.requested)?
+        {
+            saved = Some(Progress {
+                next_block: saved_.next_block,
+                ..Progress::from_start(saved_.file, saved_.end_block)
+            });
+        }
+        // A table that was rewritten meanwhile has other blocks: all is read again.
+        let known = saved.and_then(|progress| {
+            Some((tables.iter().position(|member| member.file == progress.file)?, progress))
+        });
+        let at = known.as_ref().map_or(0, |(at, _)| *at);
+        let Some(member) = tables.get(at) else { return self.finish(top) };
         // An ALTER TABLE of Heroku Connect may take long; other backfills do not wait for it.
-        let Some(table) = Table::try_open(oid, pg_sys::RowShareLock) else {
+        let Some(table) = Table::try_open(member.oid, pg_sys::RowShareLock) else {
             return Ok(Step::Waiting);
         };
-        // SAFETY: the relation is open.
-        let file = unsafe { (*(*table.0).rd_rel).relfilenode };
-        let mut progress = match self.state.take() {
-            Some(progress) if progress.file == file => progress,
-            // Rewritten meanwhile: all blocks are others.
-            Some(_) => Progress::from_start(file, i64::from(table.blocks())),
-            None => match position::load_progress(self.source, &self.requested)? {
-                Some(saved) if saved.file == file => Progress {
-                    next_block: saved.next_block,
-                    ..Progress::from_start(file, saved.end_block)
-                },
-                _ => Progress::from_start(file, i64::from(table.blocks())),
-            },
+        let mut progress = match known {
+            Some((_, progress)) => progress,
+            None => Progress::from_start(member.file, i64::from(table.blocks())),
         };
         let before = progress.done();
         let rows = if progress.next_block < progress.end_block {
-            self.read_blocks(&table, &mut progress)?
-        } else if progress.skipped.is_empty() {
-            return self.finish();
+            self.read_blocks(&table, &member.name, &mut progress)?
+        } else if !progress.skipped.is_empty() {
+            self.read_skipped(&table, &member.name, &mut progress)?
+        } else if let Some(next) = tables.get(at + 1) {
+            let Some(table) = Table::try_open(next.oid, pg_sys::RowShareLock) else {
+                self.state = Some(progress);
+                return Ok(Step::Waiting);
+            };
+            progress = Progress::from_start(next.file, i64::from(table.blocks()));
+            self.save(&progress)?;
+            self.state = Some(progress);
+            return Ok(Step::More);
         } else {
-            self.read_skipped(&table, &mut progress)?
+            self.state = Some(progress);
+            return self.finish(top);
         };
         if rows > 0 || progress.done() != before {
-            let (next_block, end_block) = (progress.done(), progress.end_block);
-            let saved = position::Progress { file, next_block, end_block };
-            position::save_progress(self.source, &self.requested, &saved)?;
+            self.save(&progress)?;
         }
         let only_locked_rows =
             progress.next_block >= progress.end_block && !progress.skipped.is_empty() && rows == 0;
@@ -140,7 +172,13 @@ impl Backfill {
         Ok(step)
     }
 
-    fn read_blocks(&self, table: &Table, progress: &mut Progress) -> Result<i64> {
+    fn save(&self, progress: &Progress) -> Result<()> {
+        let (next_block, end_block) = (progress.done(), progress.end_block);
+        let saved = position::Progress { file: progress.file, next_block, end_block };
+        position::save_progress(self.source, &self.requested, &saved)
+    }
+
+    fn read_blocks(&self, table: &Table, name: &str, progress: &mut Progress) -> Result<i64> {
         let from = progress.next_block;
         let mut to = (from + progress.stride).min(progress.end_block);
         let blocks = |to: i64| format!("t.ctid >= '({from},0)' AND t.ctid < '({to},0)'");
@@ -148,7 +186,7 @@ impl Backfill {
         // or has been deleted or moved by a change that capture saw.
         let owner = AsUser::owner_of(table);
         let mut places = sql::rows(
-            &format!("SELECT t.ctid::text FROM ONLY {} t WHERE {}", self.table, blocks(to)),
+            &format!("SELECT t.ctid::text FROM ONLY {name} t WHERE {}", blocks(to)),
             &[],
             |row| Ok(row.get::<String>(1)?.unwrap_or_default()),
         )?;
@@ -161,7 +199,7 @@ impl Backfill {
             places.retain(|place| block_of(place).is_some_and(|block| block < to));
         }
         let range = blocks(to);
-        let read = self.append(table, &range)?;
+        let read = self.append(table, name, &range)?;
         // By place, not by number: rows may have come into the range in between.
         let read_places: HashSet<&str> = read.iter().map(String::as_str).collect();
         progress.skipped.extend(
@@ -175,36 +213,36 @@ impl Backfill {
         Ok(read.len() as i64)
     }
 
-    /// Tries rows again that were locked, each once.
-    fn read_skipped(&self, table: &Table, progress: &mut Progress) -> Result<i64> {
+    /// Tries rows again that were locked, each once, or that were too much for one transaction.
+    fn read_skipped(&self, table: &Table, name: &str, progress: &mut Progress) -> Result<i64> {
+        let started = Instant::now();
         let mut rows = 0;
         for _ in 0..progress.skipped.len().min(100) {
             let Some((block, place)) = progress.skipped.pop_front() else { break };
             let range = format!("t.ctid = '{place}'");
             let owner = AsUser::owner_of(table);
-            let there = sql::one::<bool>(
-                &format!("SELECT true FROM ONLY {} t WHERE {range}", self.table),
-                &[],
-            )?;
+            let there =
+                sql::one::<bool>(&format!("SELECT true FROM ONLY {name} t WHERE {range}"), &[])?;
             drop(owner);
             if there.is_none() {
                 // Changed or deleted: capture saw it.
                 continue;
             }
-            if self.append(table, &range)?.is_empty() {
+            if self.append(table, name, &range)?.is_empty() {
                 progress.skipped.push_back((block, place));
             } else {
                 rows += 1;
+            }
+            if started.elapsed() > STEP_TIME {
+                break;
             }
         }
         Ok(rows)
     }
 
-    /// Locks the rows of a range and appends them; returns their places.
-    fn append(&self, table: &Table, range: &str) -> Result<Vec<String>> {
-        let objects = objects::objects().ok_or_else(|| {
-            Error::state("the change log is gone", "CREATE EXTENSION pg_manifold again.")
-        })?;
+    /// Locks the rows of a range and appends them, up to some size; returns their places.
+    fn append(&self, table: &Table, name: &str, range: &str) -> Result<Vec<String>> {
+        let objects = log_objects()?;
         // SAFETY: the table is open.
         let layout = unsafe { layout::of(table.0, self.source, &objects) };
         let statement = Statement {
@@ -214,17 +252,21 @@ impl Backfill {
             origin: Origin::Worker,
         };
         let query = format!(
-            "SELECT t.ctid::text, t FROM ONLY {} t WHERE {range} FOR SHARE SKIP LOCKED",
-            self.table
+            "SELECT t.ctid::text, t FROM ONLY {name} t WHERE {range} FOR SHARE SKIP LOCKED"
         );
         // As the table's owner: whatever has the table's name by now, none of its code runs with
         // our rights.
         let _owner = AsUser::owner_of(table);
         Spi::connect_mut(|client| {
-            let mut appender = Appender::open(&objects, statement);
+            let mut sink = Sink::Log(Log::open(&objects));
+            let mut appender = Appender::new(statement, &mut sink);
             let mut places = Vec::new();
-            let mut rows = client.update(&query, None, &[])?;
-            while let Some(row) = rows.next() {
+            let mut cursor = client.try_open_cursor_mut(&query, &[])?;
+            let mut bytes = 0;
+            // Row by row, since a row is locked only when it is fetched, and may have 100 MB.
+            while bytes < STEP_BYTES {
+                let mut rows = cursor.fetch(1)?;
+                let Some(row) = rows.next() else { break };
                 places.push(row.get::<String>(1)?.unwrap_or_default());
                 let Some(datum) = rows.get_datum_by_ordinal(2)? else { continue };
                 // SAFETY: a composite value of the table's row type, in the query's memory; the
@@ -232,10 +274,11 @@ impl Backfill {
                 unsafe {
                     let header = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
                     let tuple = Tuple::from_composite(header.cast());
-                    appender
-                        .reserve(tuple.size())
-                        .map_err(|reason| Error::Corrupt(reason.into()))?;
-                    appender.row(|out| tuple.write(out));
+                    bytes += tuple.size();
+                    match appender.reserve(tuple.size()) {
+                        Ok(()) => appender.row(|out| tuple.write(out)),
+                        Err(reason) => gap::note(&objects, self.source, reason),
+                    }
                 }
             }
             appender.finish();
@@ -243,7 +286,22 @@ impl Backfill {
         })
     }
 
-    fn finish(&mut self) -> Result<Step> {
+    /// After all rows: the sweep, a page at a time, then the end.
+    fn finish(&mut self, top: &Member) -> Result<Step> {
+        if self.sweep {
+            let Some(table) = Table::try_open(top.oid, pg_sys::RowShareLock) else {
+                return Ok(Step::Waiting);
+            };
+            let mut sweep = match self.sweeping.take() {
+                Some(sweep) => sweep,
+                None => Sweep::new(self.source)?,
+            };
+            let more = sweep.step(&table, &top.name, &log_objects()?)?;
+            self.sweeping = Some(sweep);
+            if more {
+                return Ok(Step::More);
+            }
+        }
         sql::run(
             "UPDATE manifold.backfill SET finished_at = clock_timestamp() \
              WHERE source_id = $1 AND requested_at = $2::timestamptz",
@@ -251,6 +309,12 @@ impl Backfill {
         )?;
         Ok(Step::Finished)
     }
+}
+
+fn log_objects() -> Result<Objects> {
+    objects::objects().ok_or_else(|| {
+        Error::state("the change log is gone", "CREATE EXTENSION pg_manifold again.")
+    })
 }
 
 impl Progress {

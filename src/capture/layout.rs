@@ -94,8 +94,13 @@ unsafe fn column(attribute: &pg_sys::FormData_pg_attribute) -> Column {
             element: None,
         };
         if !attribute.attisdropped {
-            column.type_name =
-                text_of(pg_sys::format_type_with_typemod(attribute.atttypid, attribute.atttypmod));
+            // With its schema, whatever the writer's search_path is.
+            let flags = pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN | pg_sys::FORMAT_TYPE_FORCE_QUALIFY;
+            column.type_name = text_of(pg_sys::format_type_extended(
+                attribute.atttypid,
+                attribute.atttypmod,
+                flags as u16,
+            ));
             let base = pg_sys::getBaseTypeAndTypmod(attribute.atttypid, &mut column.typmod);
             column.base_oid = base.to_u32();
             column.element = element(base);

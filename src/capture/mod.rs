@@ -3,6 +3,10 @@
 pub mod attach;
 pub mod backfill;
 pub mod layout;
+pub mod nesting;
+pub mod order;
 pub mod origin;
 pub mod statement;
+pub mod sweep;
+pub mod tree;
 pub mod trigger;

@@ -3,11 +3,13 @@
 use pgrx::PgMemoryContexts;
 use pgrx::pg_sys;
 
-use super::layout::Numbered;
+use super::order::{Order, Side};
 use crate::log::append::Appender;
+use crate::log::change::Op;
 use crate::log::chunk::write_part;
 use crate::pg::subtransaction;
 use crate::row::image::{self, Slots};
+use crate::row::layout::Layout;
 
 /// Why rows could not be described.
 pub struct Undescribable(pub String);
@@ -91,6 +93,11 @@ impl<'a> Tuple<'a> {
         }
     }
 
+    /// Splits it into its values.
+    pub fn read(&self, layout: &Layout, slots: &mut Slots<'a>) -> Result<(), image::Malformed> {
+        image::read_tuple(usize::from(self.natts), self.nulls, self.data, &layout.columns, slots)
+    }
+
     /// Bytes of its image, at most.
     pub fn size(&self) -> usize {
         self.data.len() + self.nulls.map_or(0, <[u8]>::len)
@@ -107,8 +114,8 @@ pub struct Transition {
     store: *mut pg_sys::Tuplestorestate,
     pointer: i32,
     slot: *mut pg_sys::TupleTableSlot,
-    /// For rows that have to be rebuilt; emptied with every row.
-    scratch: PgMemoryContexts,
+    /// For rows that have to be rebuilt; emptied with every row. Most statements have none.
+    scratch: Option<PgMemoryContexts>,
 }
 
 impl Transition {
@@ -127,7 +134,7 @@ impl Transition {
             pg_sys::tuplestore_rescan(store);
             let slot =
                 pg_sys::MakeSingleTupleTableSlot(tupdesc, &raw const pg_sys::TTSOpsMinimalTuple);
-            Transition { store, pointer, slot, scratch: PgMemoryContexts::new("manifold row") }
+            Transition { store, pointer, slot, scratch: None }
         }
     }
 
@@ -140,19 +147,13 @@ impl Transition {
                 return Ok(None);
             }
             let tuple = (*self.slot.cast::<pg_sys::MinimalTupleTableSlot>()).mintuple;
-            let tupdesc = (*self.slot).tts_tupleDescriptor;
-            let external = u32::from((*tuple).t_infomask) & pg_sys::HEAP_HASEXTERNAL != 0;
-            let natts = i32::from((*tuple).t_infomask2 & pg_sys::HEAP_NATTS_MASK as u16);
-            // A row written before a column was added with a default lacks the default.
-            let short = natts < (*tupdesc).natts
-                && !(*tupdesc).constr.is_null()
-                && !(*(*tupdesc).constr).missing.is_null();
-            if !external && !short {
+            if is_whole((*tuple).t_infomask, (*tuple).t_infomask2, self.slot) {
                 return Ok(Some(Tuple::from_minimal(tuple)));
             }
             let slot = self.slot;
-            self.scratch.reset();
-            let rebuilt = subtransaction::attempt(|| self.scratch.switch_to(|_| rebuild(slot)))
+            let scratch = self.scratch.get_or_insert_with(|| PgMemoryContexts::new("manifold row"));
+            scratch.reset();
+            let rebuilt = subtransaction::attempt(|| scratch.switch_to(|_| rebuild(slot)))
                 .map_err(|failure| Undescribable(failure.message))?;
             Ok(Some(Tuple::from_minimal(rebuilt)))
         }
@@ -165,6 +166,50 @@ impl Drop for Transition {
             // SAFETY: made in `open`, dropped once.
             unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.slot) }
         }
+    }
+}
+
+/// Whether a tuple's bytes are all of its row: nothing is out of line, and it does not date from
+/// before a column was added with a default.
+unsafe fn is_whole(infomask: u16, infomask2: u16, slot: *mut pg_sys::TupleTableSlot) -> bool {
+    // SAFETY: the slot is valid.
+    unsafe {
+        let tupdesc = (*slot).tts_tupleDescriptor;
+        let natts = i32::from(infomask2 & pg_sys::HEAP_NATTS_MASK as u16);
+        let short = natts < (*tupdesc).natts
+            && !(*tupdesc).constr.is_null()
+            && !(*(*tupdesc).constr).missing.is_null();
+        u32::from(infomask) & pg_sys::HEAP_HASEXTERNAL == 0 && !short
+    }
+}
+
+/// The row of a row trigger's slot. What has to be made for it lasts as long as the present memory
+/// context.
+///
+/// # Safety
+/// `slot` is a slot of the trigger that is running, and not empty.
+pub unsafe fn row_of<'a>(slot: *mut pg_sys::TupleTableSlot) -> Result<Tuple<'a>, Undescribable> {
+    // SAFETY: as promised; the server frees with the context.
+    unsafe {
+        let mut ours = false;
+        let tuple = pg_sys::ExecFetchSlotHeapTuple(slot, false, &mut ours);
+        let header = (*tuple).t_data;
+        if is_whole((*header).t_infomask, (*header).t_infomask2, slot) {
+            return Ok(Tuple::from_parts(
+                header.cast(),
+                (*tuple).t_len as usize,
+                (*header).t_infomask2,
+                (*header).t_infomask,
+                (*header).t_hoff,
+            ));
+        }
+        let context = pg_sys::CurrentMemoryContext;
+        let rebuilt = subtransaction::attempt(|| {
+            pg_sys::MemoryContextSwitchTo(context);
+            rebuild(slot)
+        })
+        .map_err(|failure| Undescribable(failure.message))?;
+        Ok(Tuple::from_minimal(rebuilt))
     }
 }
 
@@ -197,9 +242,27 @@ unsafe fn rebuild(slot: *mut pg_sys::TupleTableSlot) -> pg_sys::MinimalTuple {
     }
 }
 
-/// Appends all rows of one transition table (inserted or deleted rows).
-pub fn append_rows(rows: &mut Transition, appender: &mut Appender) -> Result<(), Undescribable> {
+/// Which rows of a statement are wanted, where other statements ran inside it.
+pub type Choice<'a> = Option<(&'a Order, Side)>;
+
+/// Appends the rows of one transition table (inserted or deleted rows).
+pub fn append_rows(
+    rows: &mut Transition,
+    op: Op,
+    layout: &Layout,
+    choice: Choice<'_>,
+    appender: &mut Appender<'_>,
+) -> Result<(), Undescribable> {
     while let Some(tuple) = rows.next_row()? {
+        if let Some((order, side)) = choice {
+            let mut slots = Slots::new();
+            tuple.read(layout, &mut slots)?;
+            let (old, new) =
+                if op == Op::Delete { (Some(&slots[..]), None) } else { (None, Some(&slots[..])) };
+            if order.side(old, new, layout)? != side {
+                continue;
+            }
+        }
         appender.reserve(tuple.size())?;
         appender.row(|out| tuple.write(out));
     }
@@ -211,10 +274,11 @@ pub fn append_rows(rows: &mut Transition, appender: &mut Appender) -> Result<(),
 pub fn append_updates(
     old_rows: &mut Transition,
     new_rows: &mut Transition,
-    layout: &Numbered,
-    appender: &mut Appender,
+    layout: &Layout,
+    choice: Choice<'_>,
+    appender: &mut Appender<'_>,
 ) -> Result<(), Undescribable> {
-    let columns = &layout.layout.columns;
+    let columns = layout.columns.len();
     loop {
         let (old, new) = match (old_rows.next_row()?, new_rows.next_row()?) {
             (Some(old), Some(new)) => (old, new),
@@ -223,13 +287,26 @@ pub fn append_updates(
         };
         // Borrowed from this row, so they cannot be kept for the next.
         let (mut old_slots, mut new_slots) =
-            (Slots::with_capacity(columns.len()), Slots::with_capacity(columns.len()));
-        image::read_tuple(usize::from(old.natts), old.nulls, old.data, columns, &mut old_slots)?;
-        image::read_tuple(usize::from(new.natts), new.nulls, new.data, columns, &mut new_slots)?;
+            (Slots::with_capacity(columns), Slots::with_capacity(columns));
+        old.read(layout, &mut old_slots)?;
+        new.read(layout, &mut new_slots)?;
+        if let Some((order, side)) = choice
+            && order.side(Some(&old_slots), Some(&new_slots), layout)? != side
+        {
+            continue;
+        }
         appender.reserve(new.size() + old.size())?;
-        appender.row(|out| {
-            new.write(out);
-            write_part(out, |out| image::write_delta(out, &old_slots, &new_slots));
-        });
+        appender.row(|out| write_update(out, &new, &old_slots, &new_slots));
     }
+}
+
+/// Writes an updated row: its new image, then the delta that leads back to the old one.
+pub fn write_update(
+    out: &mut Vec<u8>,
+    new: &Tuple<'_>,
+    old_slots: &[Option<&[u8]>],
+    new_slots: &[Option<&[u8]>],
+) {
+    new.write(out);
+    write_part(out, |out| image::write_delta(out, old_slots, new_slots));
 }

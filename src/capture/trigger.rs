@@ -3,17 +3,26 @@
 //! It runs inside the sync's statement, so it never waits, never sends, and fails only when the log
 //! cannot be written. It uses no SPI and no search_path, and needs no rights of the writer.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::layout::Numbered;
-use super::statement::{self, Transition, Undescribable};
+use super::nesting::{self, Ended, Kept};
+use super::order::{Order, Side};
+use super::statement::{self, Choice, Transition, Undescribable, append_rows, append_updates};
 use super::{layout, origin};
 use crate::error::Error;
-use crate::log::append::{Appender, Statement};
+use crate::log::append::{Appender, Chunk, Log, Sink, Statement};
 use crate::log::change::Op;
+use crate::log::gap;
 use crate::log::objects::{self, Objects};
+use crate::pg::compat;
+use crate::row::image::Slots;
+use crate::row::layout::Layout;
 
 #[unsafe(no_mangle)]
 #[doc(hidden)]
@@ -53,7 +62,7 @@ fn raise(error: Error) -> ! {
 unsafe fn capture(data: &pg_sys::TriggerData) {
     // SAFETY: the server fills in what belongs to the event.
     unsafe {
-        let Some(source) = source_argument(data) else {
+        let Some((source, part)) = arguments(data) else {
             raise(Error::state(
                 "manifold.capture() has no source",
                 "manifold.start attaches it with the number of the source as its argument.",
@@ -66,68 +75,235 @@ unsafe fn capture(data: &pg_sys::TriggerData) {
             _ => Op::Truncate,
         };
         if data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0 {
-            raise(Error::state(
-                "manifold.capture() works in statement triggers only",
-                "manifold.start attaches it as it has to be.",
-            ));
-        }
-        let store = if op == Op::Delete { data.tg_oldtable } else { data.tg_newtable };
-        if op != Op::Truncate && (store.is_null() || pg_sys::tuplestore_tuple_count(store) == 0) {
-            return;
-        }
-        // Without the extension's tables there is no log: it is being dropped.
-        let Some(objects) = objects::objects() else { return };
-        let layout = layout::of(data.tg_relation, source, &objects);
-        let statement = Statement { source, layout: layout.id, op, origin: origin::current() };
-        let mut appender = Appender::open(&objects, statement);
-        let outcome = append(data, op, &layout, &mut appender);
-        appender.finish();
-        if let Err(Undescribable(reason)) = outcome {
-            append_gap(&objects, statement, &reason);
+            row(data, source, op);
+        } else if data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE {
+            nesting::begin(source, op);
+        } else if op == Op::Truncate {
+            truncate(data, source, part);
+        } else {
+            statement(data, source, op);
         }
     }
 }
 
-/// The source's number, which `manifold.start` gave the trigger as its argument.
-unsafe fn source_argument(data: &pg_sys::TriggerData) -> Option<i32> {
+/// The source's number, which `manifold.start` gave the trigger as its argument, and whether the
+/// table is a part of the source only.
+unsafe fn arguments(data: &pg_sys::TriggerData) -> Option<(i32, bool)> {
     // SAFETY: tgargs has tgnargs C strings.
     unsafe {
         let trigger = &*data.tg_trigger;
         if trigger.tgnargs < 1 {
             return None;
         }
-        std::ffi::CStr::from_ptr(*trigger.tgargs).to_str().ok()?.parse().ok()
+        let source = std::ffi::CStr::from_ptr(*trigger.tgargs).to_str().ok()?.parse().ok()?;
+        Some((source, trigger.tgnargs > 1))
     }
 }
 
-unsafe fn append(
-    data: &pg_sys::TriggerData,
-    op: Op,
-    layout: &Numbered,
-    appender: &mut Appender,
-) -> Result<(), Undescribable> {
+/// A statement has ended: its transition tables are there.
+unsafe fn statement(data: &pg_sys::TriggerData, source: i32, op: Op) {
     // SAFETY: transition tables of the running trigger.
     unsafe {
-        let tupdesc = (*data.tg_relation).rd_att;
-        match op {
-            Op::Truncate => Ok(()),
-            Op::Update => {
-                let mut old = Transition::open(data.tg_oldtable, tupdesc);
-                let mut new = Transition::open(data.tg_newtable, tupdesc);
-                statement::append_updates(&mut old, &mut new, layout, appender)
-            }
-            Op::Delete => {
-                statement::append_rows(&mut Transition::open(data.tg_oldtable, tupdesc), appender)
-            }
-            _ => statement::append_rows(&mut Transition::open(data.tg_newtable, tupdesc), appender),
+        // Without the extension's tables there is no log: it is being dropped.
+        let objects = objects::objects();
+        let ended = nesting::end(source, op, objects.as_ref());
+        let Some(objects) = objects else { return };
+        let store = if op == Op::Delete { data.tg_oldtable } else { data.tg_newtable };
+        let rows = !store.is_null() && pg_sys::tuplestore_tuple_count(store) > 0;
+        if !rows && ended.nested.is_empty() && ended.after.is_empty() {
+            return;
+        }
+        let layout = layout::of(data.tg_relation, source, &objects);
+        let mut out = Out::new(&ended, &objects);
+        let head = Statement { source, layout: layout.id, op, origin: origin::current() };
+        let command = ended.command;
+        let outcome = if ended.nested.is_empty() {
+            let outcome = out.rows(data, head, &layout, None, command);
+            out.kept(ended.after);
+            outcome
+        } else {
+            out.around(data, head, &layout, ended)
+        };
+        let kept = out.finish();
+        if !kept.is_empty() {
+            nesting::keep(source, op, command, kept);
+        }
+        if let Err(Undescribable(reason)) = outcome {
+            gap::note(&objects, source, &reason);
         }
     }
 }
 
-/// Notes in the log that rows of this source are missing from here on; it has to be captured
-/// afresh. The sync's statement goes on.
-fn append_gap(objects: &Objects, statement: Statement, reason: &str) {
-    let mut appender = Appender::open(objects, Statement { op: Op::Gap, ..statement });
-    appender.note(reason.as_bytes());
-    appender.finish();
+/// Where a statement's chunks go: to the log, or into a list to be kept.
+struct Out {
+    sink: Sink,
+    list: Vec<Kept>,
+}
+
+impl Out {
+    fn new(ended: &Ended, objects: &Objects) -> Out {
+        let sink = match ended.direct {
+            true => Sink::Log(Log::open(objects)),
+            false => Sink::Kept(Vec::new()),
+        };
+        Out { sink, list: Vec::new() }
+    }
+
+    /// The statement's rows, or those that are chosen.
+    unsafe fn rows(
+        &mut self,
+        data: &pg_sys::TriggerData,
+        head: Statement,
+        layout: &Numbered,
+        choice: Choice<'_>,
+        command: u32,
+    ) -> Result<(), Undescribable> {
+        // SAFETY: transition tables of the running trigger.
+        let outcome = unsafe {
+            let tupdesc = (*data.tg_relation).rd_att;
+            let open = |store| Transition::open(store, tupdesc);
+            let mut appender = Appender::new(head, &mut self.sink);
+            let outcome = match head.op {
+                Op::Update => {
+                    let (mut old, mut new) = (open(data.tg_oldtable), open(data.tg_newtable));
+                    append_updates(&mut old, &mut new, &layout.layout, choice, &mut appender)
+                }
+                op => {
+                    let store = if op == Op::Delete { data.tg_oldtable } else { data.tg_newtable };
+                    append_rows(&mut open(store), op, &layout.layout, choice, &mut appender)
+                }
+            };
+            appender.finish();
+            outcome
+        };
+        if let Sink::Kept(chunks) = &mut self.sink {
+            let chunks = std::mem::take(chunks).into_iter();
+            self.list.extend(chunks.map(|chunk| nesting::kept(chunk, &layout.layout, command)));
+        }
+        outcome
+    }
+
+    /// The statement's rows, and those of its query that ended before it, before and after what ran
+    /// inside them.
+    unsafe fn around(
+        &mut self,
+        data: &pg_sys::TriggerData,
+        head: Statement,
+        layout: &Numbered,
+        ended: Ended,
+    ) -> Result<(), Undescribable> {
+        let Ended { command, nested, after, siblings, .. } = ended;
+        let order = Order::of(&nested, command)?;
+        let (mut sooner, mut later) = (Vec::new(), Vec::new());
+        for kept in after {
+            let [before, after] = order.split(kept)?;
+            sooner.extend(before);
+            later.extend(after);
+        }
+        let mut outcome = Ok(());
+        let sides = order.sides(head.op);
+        let mut own = |out: &mut Out, side| {
+            if sides.contains(&side) {
+                // SAFETY: as the caller's.
+                let rows = unsafe { out.rows(data, head, layout, Some((&order, side)), command) };
+                outcome = std::mem::replace(&mut outcome, Ok(())).and(rows);
+            }
+        };
+        own(self, Side::Before);
+        self.kept(sooner);
+        if siblings {
+            // It ran inside the whole query, so it comes before what is left of that, or after.
+            self.sink = Sink::Kept(Vec::new());
+        }
+        self.kept(nested);
+        own(self, Side::After);
+        self.kept(later);
+        outcome
+    }
+
+    fn kept(&mut self, kept: Vec<Kept>) {
+        match &mut self.sink {
+            Sink::Log(log) => kept.into_iter().for_each(|mut kept| log.write(&mut kept.chunk)),
+            Sink::Kept(_) => self.list.extend(kept),
+        }
+    }
+
+    /// What is to be kept.
+    fn finish(self) -> Vec<Kept> {
+        self.list
+    }
+}
+
+/// A row has changed that no captured statement is known of: by logical replication, or in a tree.
+unsafe fn row(data: &pg_sys::TriggerData, source: i32, op: Op) {
+    if nesting::is_open(source) {
+        return;
+    }
+    let Some(objects) = objects::objects() else { return };
+    // SAFETY: the slots of the running trigger.
+    let outcome = unsafe {
+        let layout = layout::of(data.tg_relation, source, &objects);
+        let head = Statement { source, layout: layout.id, op, origin: origin::current() };
+        queue(data, head, &layout.layout, &objects)
+    };
+    if let Err(Undescribable(reason)) = outcome {
+        gap::note(&objects, source, &reason);
+    }
+}
+
+unsafe fn queue(
+    data: &pg_sys::TriggerData,
+    head: Statement,
+    layout: &Rc<Layout>,
+    objects: &Objects,
+) -> Result<(), Undescribable> {
+    // SAFETY: the slots of the running trigger; an update has two.
+    unsafe {
+        let first = statement::row_of(data.tg_trigslot)?;
+        if head.op != Op::Update {
+            return Ok(nesting::queue_row(
+                head,
+                layout,
+                first.size(),
+                |out| first.write(out),
+                objects,
+            )?);
+        }
+        let (old, new) = (first, statement::row_of(data.tg_newslot)?);
+        let (mut old_slots, mut new_slots) = (Slots::new(), Slots::new());
+        old.read(layout, &mut old_slots)?;
+        new.read(layout, &mut new_slots)?;
+        let write = |out: &mut Vec<u8>| statement::write_update(out, &new, &old_slots, &new_slots);
+        Ok(nesting::queue_row(head, layout, old.size() + new.size(), write, objects)?)
+    }
+}
+
+/// All rows of a source are gone; or, of a part of it, some, which nobody can name.
+unsafe fn truncate(data: &pg_sys::TriggerData, source: i32, part: bool) {
+    let Some(objects) = objects::objects() else { return };
+    // SAFETY: the transaction has an id, since it has truncated a table.
+    let xid = unsafe { pg_sys::GetTopFullTransactionId().value };
+    let command = (xid, compat::current_command());
+    if part {
+        // The top's trigger comes first: the server truncates it first.
+        if TRUNCATED.get() != Some((source, command)) {
+            gap::note(&objects, source, "a partition or child was truncated");
+        }
+        return;
+    }
+    TRUNCATED.set(Some((source, command)));
+    // SAFETY: the trigger's table is open.
+    let layout = unsafe { layout::of(data.tg_relation, source, &objects) };
+    let head = Statement { source, layout: layout.id, op: Op::Truncate, origin: origin::current() };
+    let mut chunk = Chunk::new(head);
+    if nesting::write_queue(&objects) {
+        Log::open(&objects).write(&mut chunk);
+    } else {
+        nesting::queue(nesting::kept(chunk, &layout.layout, command.1));
+    }
+}
+
+thread_local! {
+    /// The source that was truncated last, and by which transaction and command.
+    static TRUNCATED: Cell<Option<(i32, (u64, u32))>> = const { Cell::new(None) };
 }

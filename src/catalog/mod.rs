@@ -11,6 +11,8 @@ use crate::row::layout::Layout;
 
 /// Canonical tables stand beside the orgs as if they were one more: in lanes, pauses and errors.
 pub const CANONICAL: i32 = -1;
+/// What stands for an org's name where canonical tables are meant.
+pub const CANONICAL_NAME: &str = "canonical";
 
 /// An org.
 #[derive(Debug, Clone)]
@@ -160,6 +162,13 @@ pub fn org(name: &str) -> Result<Org> {
 /// The sources of an org, by table name.
 pub fn sources_of(org: &str) -> Result<Vec<Source>> {
     sources(Some(org))
+}
+
+/// The canonical tables, as sources.
+pub fn canonical_sources() -> Result<Vec<Source>> {
+    let mut all = sources(None)?;
+    all.retain(|source| source.org.is_none());
+    Ok(all)
 }
 
 /// An entity's definition.

@@ -31,7 +31,7 @@ const ATTRIBUTES: u16 = 9;
 const LARGEST: usize = 512 * 1024 * 1024;
 
 /// What all chunks of one statement share.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statement {
     pub source: i32,
     pub layout: i32,
@@ -39,38 +39,20 @@ pub struct Statement {
     pub origin: Origin,
 }
 
-/// Collects the rows of one statement and writes them as chunks.
-pub struct Appender {
+/// Rows of one statement, laid out as a tuple of the log.
+pub struct Chunk {
     statement: Statement,
-    table: Table,
-    index: Index,
-    change_seq: pg_sys::Oid,
-    xid: u64,
     at: i64,
-    /// A tuple in the making: `PREFIX` bytes to be filled in, then images.
+    /// `PREFIX` bytes to be filled in when it is written, then images.
     tuple: Vec<u8>,
     rows: i32,
 }
 
-impl Appender {
-    /// Opens the log for one statement.
-    pub fn open(objects: &Objects, statement: Statement) -> Appender {
-        let (table, index) = open_for_writing(objects);
-        // SAFETY: assigns the transaction its id, as the insert would.
-        let (xid, at) =
-            unsafe { (pg_sys::GetTopFullTransactionId().value, pg_sys::GetCurrentTimestamp()) };
+impl Chunk {
+    pub fn new(statement: Statement) -> Chunk {
         let mut tuple = Vec::with_capacity(PREFIX + chunk::FULL);
         tuple.resize(PREFIX, 0);
-        Appender {
-            statement,
-            table,
-            index,
-            change_seq: objects.change_seq,
-            xid,
-            at,
-            tuple,
-            rows: 0,
-        }
+        Chunk { statement, at: compat::now(), tuple, rows: 0 }
     }
 
     /// Makes room for a row of so many bytes. A value of the server has less than 1 GB, and a process
@@ -82,49 +64,81 @@ impl Appender {
         self.tuple.try_reserve(bytes + 64).map_err(|_| "no memory for a row")
     }
 
-    /// Adds a row, as `write` packs it. A chunk that would grow beyond a page is written first.
-    pub fn row(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Adds a row, as `write` packs it. A chunk that would grow beyond a page goes to `full` first,
+    /// which leaves it empty.
+    pub fn row(&mut self, write: impl FnOnce(&mut Vec<u8>), mut full: impl FnMut(&mut Chunk)) {
         let start = self.tuple.len();
         write(&mut self.tuple);
         self.rows += 1;
         if self.tuple.len() > PREFIX + chunk::FULL && self.rows > 1 {
             let row = self.tuple.split_off(start);
             self.rows -= 1;
-            self.flush();
+            full(self);
             self.tuple.extend_from_slice(&row);
             self.rows = 1;
         }
         if self.tuple.len() >= PREFIX + chunk::FULL {
-            self.flush();
+            full(self);
         }
     }
 
-    /// Writes what is left. A statement that touched no row leaves nothing, unless its operation
-    /// has no rows (truncate, gap).
-    pub fn finish(mut self) {
-        if self.rows > 0 || matches!(self.statement.op, Op::Truncate | Op::Gap) {
-            self.flush();
-        }
+    /// What is in it, leaving it empty.
+    pub fn take(&mut self) -> Chunk {
+        let empty = Chunk { tuple: Vec::with_capacity(PREFIX + chunk::FULL), ..*self };
+        let taken = std::mem::replace(self, empty);
+        self.clear();
+        taken
     }
 
-    /// Adds bytes that are no rows (the reason of a gap).
-    pub fn note(&mut self, bytes: &[u8]) {
-        self.tuple.extend_from_slice(bytes);
+    fn clear(&mut self) {
+        self.tuple.clear();
+        self.tuple.resize(PREFIX, 0);
+        self.rows = 0;
     }
 
-    fn flush(&mut self) {
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    pub fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    pub fn images(&self) -> &[u8] {
+        &self.tuple[PREFIX..]
+    }
+}
+
+/// The log, open for writing.
+pub struct Log {
+    table: Table,
+    index: Index,
+    change_seq: pg_sys::Oid,
+    xid: u64,
+}
+
+impl Log {
+    pub fn open(objects: &Objects) -> Log {
+        let (table, index) = open_for_writing(objects);
+        // SAFETY: assigns the transaction its id, as the insert would.
+        let xid = unsafe { pg_sys::GetTopFullTransactionId().value };
+        Log { table, index, change_seq: objects.change_seq, xid }
+    }
+
+    /// Appends a chunk and leaves it empty.
+    pub fn write(&mut self, chunk: &mut Chunk) {
         let seq = compat::next_value(self.change_seq);
-        let tuple = &mut self.tuple;
+        let tuple = &mut chunk.tuple;
         let images = tuple.len() - PREFIX;
         let data = &mut tuple[HEADER..];
         data[SEQ..SEQ + 8].copy_from_slice(&seq.to_ne_bytes());
         data[XID..XID + 8].copy_from_slice(&self.xid.to_ne_bytes());
-        data[AT..AT + 8].copy_from_slice(&self.at.to_ne_bytes());
-        data[SOURCE..SOURCE + 4].copy_from_slice(&self.statement.source.to_ne_bytes());
-        data[LAYOUT..LAYOUT + 4].copy_from_slice(&self.statement.layout.to_ne_bytes());
-        data[ROWS..ROWS + 4].copy_from_slice(&self.rows.to_ne_bytes());
-        data[OP] = self.statement.op as u8;
-        data[ORIGIN] = self.statement.origin as u8;
+        data[AT..AT + 8].copy_from_slice(&chunk.at.to_ne_bytes());
+        data[SOURCE..SOURCE + 4].copy_from_slice(&chunk.statement.source.to_ne_bytes());
+        data[LAYOUT..LAYOUT + 4].copy_from_slice(&chunk.statement.layout.to_ne_bytes());
+        data[ROWS..ROWS + 4].copy_from_slice(&chunk.rows.to_ne_bytes());
+        data[OP] = chunk.statement.op as u8;
+        data[ORIGIN] = chunk.statement.origin as u8;
         let varlena_header = ((images + 4) as u32) << 2;
         data[IMAGES..IMAGES + 4].copy_from_slice(&varlena_header.to_ne_bytes());
         // SAFETY: `tuple` is laid out as the log's row type: all columns not null, fixed columns at
@@ -150,7 +164,7 @@ impl Appender {
             let mut values = [
                 pg_sys::Datum::from(self.xid),
                 pg_sys::Datum::from(seq),
-                pg_sys::Datum::from(self.statement.source),
+                pg_sys::Datum::from(chunk.statement.source),
             ];
             let mut nulls = [false; 3];
             pg_sys::index_insert(
@@ -165,9 +179,53 @@ impl Appender {
             );
         }
         xact::captured();
-        self.tuple.clear();
-        self.tuple.resize(PREFIX, 0);
-        self.rows = 0;
+        chunk.clear();
+    }
+}
+
+/// Where finished chunks go.
+pub enum Sink {
+    Log(Log),
+    /// Kept for later, in order.
+    Kept(Vec<Chunk>),
+}
+
+impl Sink {
+    pub fn put(&mut self, chunk: &mut Chunk) {
+        match self {
+            Sink::Log(log) => log.write(chunk),
+            Sink::Kept(chunks) => chunks.push(chunk.take()),
+        }
+    }
+}
+
+/// Collects the rows of one statement and passes them on as chunks.
+pub struct Appender<'a> {
+    chunk: Chunk,
+    sink: &'a mut Sink,
+}
+
+impl<'a> Appender<'a> {
+    pub fn new(statement: Statement, sink: &'a mut Sink) -> Appender<'a> {
+        Appender { chunk: Chunk::new(statement), sink }
+    }
+
+    /// As [`Chunk::reserve`].
+    pub fn reserve(&mut self, bytes: usize) -> Result<(), &'static str> {
+        self.chunk.reserve(bytes)
+    }
+
+    /// Adds a row, as `write` packs it.
+    pub fn row(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let sink = &mut *self.sink;
+        self.chunk.row(write, |full| sink.put(full));
+    }
+
+    /// Passes on what is left. A statement that touched no row leaves nothing.
+    pub fn finish(mut self) {
+        if !self.chunk.is_empty() {
+            self.sink.put(&mut self.chunk);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a change is: the vocabulary that capture writes and consumers read.
 
-/// What happened to the rows of a chunk. The letters are Debezium's, and ours for a gap.
+/// What happened to the rows of a chunk. The letters are Debezium's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Op {
@@ -10,13 +10,11 @@ pub enum Op {
     /// A row that was already there when capture started (backfill).
     Read = b'r',
     Truncate = b't',
-    /// Rows that could not be described: the source has to be captured afresh.
-    Gap = b'g',
 }
 
 impl Op {
     pub fn from_byte(byte: u8) -> Option<Op> {
-        [Op::Create, Op::Update, Op::Delete, Op::Read, Op::Truncate, Op::Gap]
+        [Op::Create, Op::Update, Op::Delete, Op::Read, Op::Truncate]
             .into_iter()
             .find(|op| *op as u8 == byte)
     }
@@ -64,7 +62,7 @@ pub struct ChunkHead {
     pub origin: Origin,
     /// When the statement ran: microseconds since 1970-01-01 UTC.
     pub at: i64,
-    /// Number of rows in the chunk; 0 for truncate and gap.
+    /// Number of rows in the chunk; 0 for truncate.
     pub rows: i32,
 }
 

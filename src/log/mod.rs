@@ -2,11 +2,14 @@
 //! consumer of that log with its own position.
 
 pub mod append;
+pub mod backlog;
 pub mod change;
 pub mod chunk;
+pub mod gap;
 pub mod lanes;
 pub mod objects;
 pub mod position;
+pub mod pull;
 pub mod read;
 pub mod rotate;
 pub mod snapshot;

@@ -16,6 +16,7 @@ pub struct Objects {
     pub layout: pg_sys::Oid,
     pub layout_index: pg_sys::Oid,
     pub layout_seq: pg_sys::Oid,
+    pub gap: pg_sys::Oid,
 }
 
 thread_local! {
@@ -68,5 +69,6 @@ fn look_up() -> Option<Objects> {
         layout: oid(c"layout")?,
         layout_index: oid(c"layout_lookup")?,
         layout_seq: oid(c"layout_seq")?,
+        gap: oid(c"gap")?,
     })
 }

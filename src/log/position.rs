@@ -1,13 +1,16 @@
 //! Positions of consumers, appended to one of two tables in turn (see sql/tables.sql for why).
 
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::sync::atomic::Ordering;
 
 use pgrx::pg_sys;
 
 use super::snapshot::{Position, Snapshot};
 use crate::error::{Error, Result};
-use crate::pg::{shared, sql};
+use crate::pg::relation::Table;
+use crate::pg::snapshot::Fresh;
+use crate::pg::{identity, shared, sql};
 
 /// The lane of all orgs that have no lane of their own; others are numbered as their org.
 pub const MAIN: i32 = 0;
@@ -16,11 +19,9 @@ pub const MAIN: i32 = 0;
 pub fn load(consumer: &str) -> Result<BTreeMap<i32, Position>> {
     // A table is emptied after its rows have been carried over: with both locked and a snapshot
     // taken afterwards, a row is seen in one of them.
-    sql::run(
-        "LOCK TABLE manifold.position_log_0, manifold.position_log_1 IN ACCESS SHARE MODE",
-        &[],
-    )?;
-    let rows = sql::fresh_rows(
+    let tables = tables()?.map(|oid| Table::open(oid, pg_sys::AccessShareLock));
+    let fresh = Fresh::push();
+    let rows = sql::rows(
         "SELECT lane, seen::text, upto::text, last_seq FROM manifold.position \
          WHERE consumer = $1 AND seen IS NOT NULL",
         &[consumer.into()],
@@ -33,6 +34,10 @@ pub fn load(consumer: &str) -> Result<BTreeMap<i32, Position>> {
             ))
         },
     )?;
+    drop(fresh);
+    for table in tables {
+        table.release(pg_sys::AccessShareLock);
+    }
     rows.into_iter()
         .map(|(lane, seen, upto, last)| {
             let within = match (upto, last) {
@@ -42,6 +47,15 @@ pub fn load(consumer: &str) -> Result<BTreeMap<i32, Position>> {
             Ok((lane, Position { seen: parse(&seen)?, within }))
         })
         .collect()
+}
+
+fn tables() -> Result<[pg_sys::Oid; 2]> {
+    let missing = || Error::Corrupt("the tables of positions are missing".into());
+    let schema = identity::schema().ok_or_else(missing)?;
+    // SAFETY: a catalog look-up.
+    let oid = |name: &CStr| unsafe { pg_sys::get_relname_relid(name.as_ptr(), schema) };
+    let tables = [oid(c"position_log_0"), oid(c"position_log_1")];
+    if tables.contains(&pg_sys::InvalidOid) { Err(missing()) } else { Ok(tables) }
 }
 
 fn parse(text: &str) -> Result<Snapshot> {

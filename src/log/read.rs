@@ -1,10 +1,11 @@
 //! Reading the log by the difference of two snapshots.
 //!
 //! A batch is what the position has not consumed and the target sees, in the order of sequence
-//! numbers. Only the index is read to find it, (xid, seq) and the place of each chunk, 16 bytes a
-//! chunk; the chunks themselves are then fetched one by one, each decoded where it lies in the
-//! server's buffers. So memory does not grow with a transaction's size, nor with a chunk's number:
-//! [`select`] keeps no more than `limit` references, the lowest, and reads the index again for more.
+//! numbers. Only the index is read to find it, (xid, seq) and the place of each chunk; the chunks
+//! themselves are then fetched one by one, each decoded where it lies in the server's buffers. So
+//! memory does not grow with a transaction's size: [`select`] keeps no more than `limit` references,
+//! the lowest. What cannot be among them is passed over: of a transaction with many chunks, only
+//! those that count are read.
 //!
 //! Why nothing is lost and order holds: docs/how-it-works.md.
 
@@ -21,32 +22,46 @@ use crate::pg::relation::{Index, Table};
 use crate::pg::{compat, sql};
 
 /// Microseconds from 1970 to 2000, the server's epoch.
-const EPOCH: i64 = 946_684_800_000_000;
+pub const EPOCH: i64 = 946_684_800_000_000;
 
 /// Where a chunk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
     pub seq: i64,
-    pub xid: u64,
     pub source: i32,
-    table: u8,
     block: u32,
     offset: u16,
+    table: u8,
+}
+
+#[cfg(test)]
+impl Reference {
+    pub fn new(seq: i64, source: i32) -> Reference {
+        Reference { seq, source, block: 0, offset: 0, table: 0 }
+    }
 }
 
 /// What a batch consists of.
+#[derive(Debug, Default)]
 pub struct Selection {
     /// Ascending by sequence number.
     pub references: Vec<Reference>,
     /// Whether there are no more than these up to the target.
     pub complete: bool,
+    /// Whether there is anything up to the target, wanted or not.
+    pub passed: bool,
 }
 
-/// The transactions that are over now.
+/// The transactions that are over now. The caller's own is not, even if it has an id that others
+/// have overtaken.
 pub fn current_snapshot() -> Result<Snapshot> {
     let text: String =
         sql::one("SELECT pg_catalog.pg_current_snapshot()::text", &[])?.unwrap_or_default();
-    text.parse().map_err(|_| Error::Corrupt(format!("\"{text}\" is no snapshot")))
+    let now: Snapshot =
+        text.parse().map_err(|_| Error::Corrupt(format!("\"{text}\" is no snapshot")))?;
+    // SAFETY: a plain look at the transaction's state.
+    let own = unsafe { pg_sys::GetTopFullTransactionIdIfAny().value };
+    Ok(if own == 0 { now } else { now.without(own) })
 }
 
 /// An MVCC snapshot for as long as it lives. Taken after the target, it shows all that the target
@@ -70,6 +85,8 @@ impl Drop for Visible {
 }
 
 /// The lowest `limit` chunks between a position and a target, of the sources that `wanted` names.
+/// References of rolled-back subtransactions are among them; the chunk itself then turns out not to
+/// be there.
 pub fn select(
     objects: &Objects,
     visible: &Visible,
@@ -79,30 +96,33 @@ pub fn select(
     mut wanted: impl FnMut(i32) -> bool,
 ) -> Selection {
     // A max-heap of the lowest so far: its top is what gives way.
-    let mut lowest = BinaryHeap::with_capacity(limit.min(1024) + 1);
-    let mut complete = true;
-    for_each_entry(objects, visible, position, target, |reference| {
-        if !wanted(reference.source) {
-            return;
+    let mut lowest: BinaryHeap<Reference> = BinaryHeap::with_capacity(limit.min(1024));
+    let (mut complete, mut passed) = (true, false);
+    let mut meet = |xid: u64, reference: Reference| {
+        if position.seen.sees(xid) || !target.sees(xid) {
+            return Step::Transaction;
         }
-        lowest.push(reference);
-        if lowest.len() > limit {
-            lowest.pop();
+        if let Some((upto, last)) = &position.within
+            && reference.seq <= *last
+            && upto.sees(xid)
+        {
+            return Step::After(*last);
+        }
+        passed = true;
+        let full = lowest.len() >= limit;
+        if full && lowest.peek().is_none_or(|highest| highest.seq < reference.seq) {
             complete = false;
+            return Step::Transaction;
         }
-    });
-    Selection { references: lowest.into_sorted_vec(), complete }
-}
-
-/// Calls `each` for every index entry between a position and a target. Entries of rolled-back
-/// subtransactions are among them; the chunk itself then turns out not to be there.
-pub fn for_each_entry(
-    objects: &Objects,
-    visible: &Visible,
-    position: &Position,
-    target: &Snapshot,
-    mut each: impl FnMut(Reference),
-) {
+        if wanted(reference.source) {
+            if full {
+                lowest.pop();
+                complete = false;
+            }
+            lowest.push(reference);
+        }
+        Step::Next
+    };
     // Transactions that were running at the position, one by one; then all that came after. A
     // transaction that stays open for hours costs one look-up, not the reading of all since.
     let seen = &position.seen;
@@ -111,70 +131,135 @@ pub fn for_each_entry(
         finished.map(|xid| (xid, xid + 1)).chain([(seen.xmax, target.xmax)]).collect();
     for number in 0..3u8 {
         let table = Table::open(objects.tables[usize::from(number)], pg_sys::AccessShareLock);
-        if table.blocks() == 0 {
-            continue;
+        if table.blocks() > 0 {
+            let index = Index::open(objects.indexes[usize::from(number)], pg_sys::AccessShareLock);
+            for &(from, to) in &ranges {
+                let entries = Entries { table: &table, index: &index, visible, number };
+                entries.read(from, to, &mut meet);
+            }
+            index.release(pg_sys::AccessShareLock);
         }
-        let index = Index::open(objects.indexes[usize::from(number)], pg_sys::AccessShareLock);
-        for &(from, to) in ranges.iter().filter(|(from, to)| from < to) {
-            scan(&table, &index, visible, from, to, |entry| {
-                let reference = Reference { table: number, ..entry };
-                if !position.consumed(reference.xid, reference.seq) && target.sees(reference.xid) {
-                    each(reference);
+        table.release(pg_sys::AccessShareLock);
+    }
+    Selection { references: lowest.into_sorted_vec(), complete, passed }
+}
+
+/// Which entry of the index is the next to be looked at.
+enum Step {
+    Next,
+    /// The first of this transaction that has a higher sequence number.
+    After(i64),
+    /// The first of the next transaction.
+    Transaction,
+}
+
+/// The index of one of the log's tables.
+struct Entries<'a> {
+    table: &'a Table,
+    index: &'a Index,
+    visible: &'a Visible,
+    number: u8,
+}
+
+impl Entries<'_> {
+    /// Entries that are read one after the other although they could be passed over: to find the
+    /// place beyond them costs about as much.
+    const PATIENCE: u32 = 64;
+
+    /// Shows `meet` the entries with `from <= xid < to`, in the order of (xid, seq), but for those
+    /// that it wants passed over.
+    fn read(&self, from: u64, to: u64, meet: &mut impl FnMut(u64, Reference) -> Step) {
+        let mut next = Some(from);
+        while let Some(from) = next.take()
+            && from < to
+        {
+            let (mut current, mut idle) = (from, 0);
+            self.scan([Key::From(from), Key::Below(to)], |xid, reference| {
+                if xid != current {
+                    (current, idle) = (xid, 0);
                 }
+                match meet(xid, reference) {
+                    Step::Next => idle = 0,
+                    _ if idle < Self::PATIENCE => idle += 1,
+                    Step::Transaction => next = Some(xid + 1),
+                    Step::After(last) => {
+                        self.scan([Key::Transaction(xid), Key::After(last)], |xid, reference| {
+                            !matches!(meet(xid, reference), Step::Transaction)
+                        });
+                        next = Some(xid + 1);
+                    }
+                }
+                next.is_none()
             });
+        }
+    }
+
+    /// Calls `each` with every entry that the keys select, until it returns false.
+    fn scan(&self, keys: [Key; 2], mut each: impl FnMut(u64, Reference) -> bool) {
+        let mut keys = keys.map(Key::scan_key);
+        // SAFETY: the index tuple is (int8, int8, int4), none of them null, behind a header of 8
+        // bytes. When an ERROR unwinds, the transaction's end lets go of the scan.
+        unsafe {
+            let scan = pg_sys::index_beginscan(self.table.0, self.index.0, self.visible.0, 2, 0);
+            (*scan).xs_want_itup = true;
+            pg_sys::index_rescan(scan, keys.as_mut_ptr(), 2, std::ptr::null_mut(), 0);
+            loop {
+                let place =
+                    pg_sys::index_getnext_tid(scan, pg_sys::ScanDirection::ForwardScanDirection);
+                if place.is_null() {
+                    break;
+                }
+                let entry = (*scan).xs_itup.cast::<u8>().add(size_of::<pg_sys::IndexTupleData>());
+                let block = (*place).ip_blkid;
+                let reference = Reference {
+                    seq: entry.add(8).cast::<i64>().read_unaligned(),
+                    source: entry.add(16).cast::<i32>().read_unaligned(),
+                    block: (u32::from(block.bi_hi) << 16) | u32::from(block.bi_lo),
+                    offset: (*place).ip_posid,
+                    table: self.number,
+                };
+                if !each(entry.cast::<u64>().read_unaligned(), reference) {
+                    break;
+                }
+            }
+            pg_sys::index_endscan(scan);
         }
     }
 }
 
-/// Index entries with `from <= xid < to`.
-fn scan(
-    table: &Table,
-    index: &Index,
-    visible: &Visible,
-    from: u64,
-    to: u64,
-    mut each: impl FnMut(Reference),
-) {
-    // SAFETY: keys on the first index column; the index tuple is (int8, int8, int4), none of them
-    // null, behind a header of 8 bytes.
-    unsafe {
-        let mut keys = [pg_sys::ScanKeyData::default(); 2];
-        let mut key = |at: usize, strategy: u32, function: u32, value: u64| {
+/// A condition on the index.
+#[derive(Clone, Copy)]
+enum Key {
+    From(u64),
+    Below(u64),
+    Transaction(u64),
+    After(i64),
+}
+
+impl Key {
+    fn scan_key(self) -> pg_sys::ScanKeyData {
+        let (column, strategy, function, value) = match self {
+            Key::From(xid) => (1, pg_sys::BTGreaterEqualStrategyNumber, pg_sys::F_XID8GE, xid),
+            Key::Below(xid) => (1, pg_sys::BTLessStrategyNumber, pg_sys::F_XID8LT, xid),
+            Key::Transaction(xid) => (1, pg_sys::BTEqualStrategyNumber, pg_sys::F_XID8EQ, xid),
+            Key::After(seq) => (2, pg_sys::BTGreaterStrategyNumber, pg_sys::F_INT8GT, seq as u64),
+        };
+        let mut key = pg_sys::ScanKeyData::default();
+        // SAFETY: fills in the key; the function compares values of the column's type.
+        unsafe {
             pg_sys::ScanKeyInit(
-                &mut keys[at],
-                1,
+                &mut key,
+                column,
                 strategy as u16,
                 pg_sys::Oid::from(function),
                 pg_sys::Datum::from(value),
-            )
-        };
-        key(0, pg_sys::BTGreaterEqualStrategyNumber, pg_sys::F_XID8GE, from);
-        key(1, pg_sys::BTLessStrategyNumber, pg_sys::F_XID8LT, to);
-        let scan = pg_sys::index_beginscan(table.0, index.0, visible.0, 2, 0);
-        (*scan).xs_want_itup = true;
-        pg_sys::index_rescan(scan, keys.as_mut_ptr(), 2, std::ptr::null_mut(), 0);
-        loop {
-            let place =
-                pg_sys::index_getnext_tid(scan, pg_sys::ScanDirection::ForwardScanDirection);
-            if place.is_null() {
-                break;
-            }
-            let entry = (*scan).xs_itup.cast::<u8>().add(size_of::<pg_sys::IndexTupleData>());
-            let block = (*place).ip_blkid;
-            each(Reference {
-                xid: entry.cast::<u64>().read_unaligned(),
-                seq: entry.add(8).cast::<i64>().read_unaligned(),
-                source: entry.add(16).cast::<i32>().read_unaligned(),
-                table: 0,
-                block: (u32::from(block.bi_hi) << 16) | u32::from(block.bi_lo),
-                offset: (*place).ip_posid,
-            });
+            );
         }
-        pg_sys::index_endscan(scan);
+        key
     }
 }
 
-/// Fetches chunks by reference; keeps the tables open.
+/// Fetches chunks by reference; keeps the tables open until it is closed.
 pub struct Fetcher<'a> {
     visible: &'a Visible,
     tables: [Table; 3],
@@ -184,6 +269,14 @@ impl<'a> Fetcher<'a> {
     pub fn open(objects: &Objects, visible: &'a Visible) -> Fetcher<'a> {
         let tables = objects.tables.map(|oid| Table::open(oid, pg_sys::AccessShareLock));
         Fetcher { visible, tables }
+    }
+
+    /// A transaction that goes on does not keep the log from being emptied: what it has read it needs
+    /// no more, and what it has not is kept by its position.
+    pub fn close(self) {
+        for table in self.tables {
+            table.release(pg_sys::AccessShareLock);
+        }
     }
 
     /// Hands the chunk to `with`, if it is there: a rolled-back subtransaction's is not.
@@ -208,7 +301,13 @@ impl<'a> Fetcher<'a> {
                 }
                 return Ok(None);
             }
-            let outcome = with_tuple(&tuple, with);
+            let outcome = with_tuple(&tuple, |head, images| {
+                if head.seq != reference.seq {
+                    let message = format!("chunk {} of the log is not in its place", reference.seq);
+                    return Err(Error::Corrupt(message));
+                }
+                with(head, images)
+            });
             pg_sys::ReleaseBuffer(buffer);
             outcome.map(Some)
         }

@@ -25,6 +25,16 @@ impl Snapshot {
     pub fn sees(&self, xid: u64) -> bool {
         xid < self.xmin || (xid < self.xmax && self.running.binary_search(&xid).is_err())
     }
+
+    /// The same snapshot, but that it does not see this transaction.
+    pub fn without(mut self, xid: u64) -> Snapshot {
+        if self.sees(xid) {
+            self.xmin = self.xmin.min(xid);
+            let place = self.running.partition_point(|&other| other < xid);
+            self.running.insert(place, xid);
+        }
+        self
+    }
 }
 
 impl fmt::Display for Snapshot {
@@ -109,6 +119,20 @@ mod tests {
         let after: Snapshot = "15:22:15".parse().expect("a snapshot");
         let fresh: Vec<u64> = (0..30).filter(|&xid| after.sees(xid) && !before.sees(xid)).collect();
         assert_eq!(fresh, [12, 20, 21]);
+    }
+
+    #[test]
+    fn a_transaction_is_taken_out() {
+        let snapshot: Snapshot = "10:20:12,15".parse().expect("a snapshot");
+        for (xid, expected) in
+            [(5, "5:20:5,12,15"), (12, "10:20:12,15"), (13, "10:20:12,13,15"), (20, "10:20:12,15")]
+        {
+            let without = snapshot.clone().without(xid);
+            assert_eq!(without.to_string(), expected);
+            assert!(
+                (0..30).all(|other| without.sees(other) == (other != xid && snapshot.sees(other)))
+            );
+        }
     }
 
     proptest! {

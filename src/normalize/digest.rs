@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::log::change::{ChunkHead, EventId, Op};
 use crate::log::chunk;
 use crate::pg::server::Here;
-use crate::pg::sql;
 use crate::pg::subtransaction::Failure;
 use crate::row::image::Malformed;
 use crate::row::layout::Layout;
@@ -63,9 +62,6 @@ impl Digest {
         batches: &mut Batches,
     ) -> Result<(), Stop> {
         let Some(org) = catalog.org_of(head.source) else { return Ok(()) };
-        if head.op == Op::Gap {
-            return Ok(note_gap(head.source, &String::from_utf8_lossy(images))?);
-        }
         let blame = |error: Error| Stop::Org(org, undecodable(head, &error.to_string()));
         let layout = self.layouts.get(head.source, head.layout).map_err(blame)?;
         let runners = self.runners(org, head, &layout, catalog)?;
@@ -218,15 +214,6 @@ fn source_row(layout: &Layout, slots: &[Option<&[u8]>]) -> Result<String, Malfor
     }
     out.push(b'}');
     Ok(String::from_utf8_lossy(&out).into_owned())
-}
-
-fn note_gap(source: i32, reason: &str) -> Result<()> {
-    sql::run(
-        "UPDATE manifold.capture SET gap = $2, gap_at = coalesce(gap_at, pg_catalog.clock_timestamp()) \
-         WHERE source_id = $1",
-        &[source.into(), reason.into()],
-    )?;
-    Ok(())
 }
 
 fn mapping_failure(entity: &str, errors: &[MappingError]) -> Failure {

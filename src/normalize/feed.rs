@@ -8,6 +8,7 @@ use super::digest::{Batches, Digest, Stop};
 use super::throttle::Throttle;
 use crate::catalog::{CANONICAL, Catalog};
 use crate::error::Result;
+use crate::log::backlog::Backlogs;
 use crate::log::lanes::{self, Lanes};
 use crate::log::objects::Objects;
 use crate::log::position::{self, MAIN};
@@ -32,6 +33,7 @@ struct Trouble {
 /// The normalizer's state between turns.
 pub struct Feed {
     pub lanes: Lanes,
+    backlogs: Backlogs,
     digest: Digest,
     troubles: BTreeMap<i32, Trouble>,
     throttle: Throttle,
@@ -47,6 +49,7 @@ impl Feed {
         let until = Instant::now();
         Feed {
             lanes,
+            backlogs: Backlogs::default(),
             digest: Digest::default(),
             troubles: troubled.iter().map(|org| (*org, Trouble { until, failures: 1 })).collect(),
             throttle: Throttle::new(0, Duration::ZERO),
@@ -59,6 +62,7 @@ impl Feed {
     /// Definitions have changed: plans are made anew.
     pub fn refresh(&mut self) {
         self.digest.refresh();
+        self.backlogs.clear();
     }
 
     /// Rows a second for all orgs together; 0 is without bound.
@@ -131,26 +135,20 @@ impl Feed {
             return Ok(false);
         }
         let visible = Visible::now();
-        let mut passed = false;
-        let mut orgs: BTreeMap<i32, usize> = BTreeMap::new();
-        let selection = read::select(objects, &visible, &from, &target, TURN_CHUNKS, |source| {
-            passed = true;
-            let org = catalog.org_of(source).filter(|org| *org != CANONICAL);
-            org.is_some_and(|org| {
-                let ours = self.lanes.of(org) == lane;
-                if ours {
-                    *orgs.entry(org).or_default() += 1;
-                }
-                ours
+        let lanes = &self.lanes;
+        let portion = self.backlogs.next(lane, lanes, &from, &target, TURN_CHUNKS, |keep| {
+            read::select(objects, &visible, &from, &target, keep, |source| {
+                let org = catalog.org_of(source).filter(|org| *org != CANONICAL);
+                org.is_some_and(|org| lanes.of(org) == lane)
             })
         });
-        if lane == MAIN && self.split(&orgs, selection.complete, catalog)? {
+        if lane == MAIN && self.split(&from, portion.complete, catalog)? {
             return Ok(true);
         }
         let fetcher = Fetcher::open(objects, &visible);
-        let (taken, waits) = self.take(lane, &selection.references, &fetcher)?;
+        let (taken, waits) = self.take(lane, &portion.references, &fetcher)?;
         let mut batches: Batches = Batches::default();
-        for reference in &selection.references[..taken] {
+        for reference in &portion.references[..taken] {
             let outcome = fetcher.fetch(reference, |head, images| {
                 Ok(self.digest.chunk(head, images, catalog, &mut batches))
             })?;
@@ -165,11 +163,11 @@ impl Feed {
                 target.apply(batch).map_err(|failure| Stop::Org(*org, failure))?;
             }
         }
-        let complete = selection.complete && taken == selection.references.len();
+        let complete = portion.complete && taken == portion.references.len();
         let position = match (complete, taken.checked_sub(1)) {
             (true, _) => Position::at(target),
             (false, Some(last)) => {
-                let last = selection.references[last].seq;
+                let last = portion.references[last].seq;
                 Position { seen: from.seen, within: Some((target, last)) }
             }
             (false, None) => return Ok(!waits),
@@ -178,7 +176,7 @@ impl Feed {
         let change = self.lanes.advance(lane, position);
         // What passed by was written down by somebody, so that the log can let go of it; where
         // nothing passed, moving on in memory is enough.
-        if passed || !finished {
+        if portion.passed || !finished {
             save(&[change])?;
         }
         let healed: Vec<i32> = match lane {
@@ -199,18 +197,20 @@ impl Feed {
 
     /// Orgs with so much waiting that others would wait for them leave the main lane; with a
     /// throttle all do that have anything waiting, so that each gets its share.
-    fn split(
-        &mut self,
-        orgs: &BTreeMap<i32, usize>,
-        complete: bool,
-        catalog: &Catalog,
-    ) -> Result<bool> {
+    fn split(&mut self, from: &Position, complete: bool, catalog: &Catalog) -> Result<bool> {
+        if complete && self.rate == 0 {
+            return Ok(false);
+        }
+        let mut orgs: BTreeMap<i32, usize> = BTreeMap::new();
+        for (source, chunks) in self.backlogs.sources(MAIN, from) {
+            if let Some(org) = catalog.org_of(source) {
+                *orgs.entry(org).or_default() += chunks;
+            }
+        }
         let leave: Vec<i32> = if self.rate > 0 {
-            orgs.keys().copied().collect()
-        } else if complete {
-            Vec::new()
+            orgs.into_keys().collect()
         } else {
-            lanes::heavy(orgs, catalog.orgs.len())
+            lanes::heavy(&orgs, catalog.orgs.len())
         };
         let changes: Vec<lanes::Change> =
             leave.into_iter().filter_map(|org| self.lanes.leave(org)).collect();

@@ -25,7 +25,18 @@ mod unbound {
         #[allow(non_snake_case)]
         pub fn SignalHandlerForConfigReload(signal: std::ffi::c_int);
     }
+    // Called for every statement that is captured; none of them can raise an ERROR, so none needs a
+    // guard.
     unsafe extern "C" {
+        /// `access/xact.h`; with false a plain read
+        #[allow(non_snake_case)]
+        pub fn GetCurrentCommandId(used: bool) -> u32;
+        /// `access/xact.h`
+        #[allow(non_snake_case)]
+        pub fn GetCurrentSubTransactionId() -> u32;
+        /// `utils/timestamp.h`
+        #[allow(non_snake_case)]
+        pub fn GetCurrentTimestamp() -> i64;
         /// `utils/xml.h`: XMLBINARY_BASE64 = 0, XMLBINARY_HEX = 1
         pub static xmlbinary: std::ffi::c_int;
     }
@@ -81,6 +92,24 @@ pub fn handle_signals() {
 pub fn next_value(sequence: pg_sys::Oid) -> i64 {
     // SAFETY: an ERROR of the server (a sequence that is gone) comes back through the guard.
     unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| unbound::nextval_internal(sequence, false)) }
+}
+
+/// The command that is running in this transaction; goes up after each that wrote.
+pub fn current_command() -> u32 {
+    // SAFETY: a plain read.
+    unsafe { unbound::GetCurrentCommandId(false) }
+}
+
+/// The innermost savepoint that this transaction is in.
+pub fn current_subtransaction() -> u32 {
+    // SAFETY: a plain read.
+    unsafe { unbound::GetCurrentSubTransactionId() }
+}
+
+/// Now, in microseconds since 2000.
+pub fn now() -> i64 {
+    // SAFETY: reads the clock.
+    unsafe { unbound::GetCurrentTimestamp() }
 }
 
 /// Whether `xmlbinary` is hex, which is how Heroku Connect marks its own writes.

@@ -35,6 +35,13 @@ impl Table {
         }
     }
 
+    /// Closes the table and gives the lock back before the transaction ends.
+    pub fn release(self, lock: u32) {
+        // SAFETY: opened once with this lock, closed once.
+        unsafe { pg_sys::table_close(self.0, lock as pg_sys::LOCKMODE) }
+        std::mem::forget(self);
+    }
+
     pub fn blocks(&self) -> u32 {
         // SAFETY: the relation is open.
         unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.0, pg_sys::ForkNumber::MAIN_FORKNUM) }
@@ -58,6 +65,13 @@ impl Index {
     pub fn open(oid: pg_sys::Oid, lock: u32) -> Index {
         // SAFETY: reports an ERROR where there is no such index.
         Index(unsafe { pg_sys::index_open(oid, lock as pg_sys::LOCKMODE) })
+    }
+
+    /// Closes the index and gives the lock back before the transaction ends.
+    pub fn release(self, lock: u32) {
+        // SAFETY: opened once with this lock, closed once.
+        unsafe { pg_sys::index_close(self.0, lock as pg_sys::LOCKMODE) }
+        std::mem::forget(self);
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Database {
     /// Which of the position tables is written to.
     pub position_table: AtomicU32,
     latches: [AtomicPtr<pg_sys::Latch>; 3],
+    /// Workers that changes are nothing to just now.
+    deaf: [AtomicBool; 3],
     pids: [AtomicI32; 3],
 }
 
@@ -218,6 +220,7 @@ impl Database {
             .compare_exchange(0, me, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok();
         if free {
+            self.set_deaf(kind, false);
             self.latches[kind as usize].store(latch, Ordering::Release);
         }
         free
@@ -240,6 +243,18 @@ impl Database {
 
     pub fn wake(&self, kind: Kind) {
         set_latch(&self.latches[kind as usize]);
+    }
+
+    /// Wakes a worker for changes in the log, if it wants to hear of them.
+    pub fn tell_of_changes(&self, kind: Kind) {
+        if !self.deaf[kind as usize].load(Ordering::Relaxed) {
+            self.wake(kind);
+        }
+    }
+
+    /// Whether a worker wants to hear of changes: to be woken for nothing takes the writers' time.
+    pub fn set_deaf(&self, kind: Kind, deaf: bool) {
+        self.deaf[kind as usize].store(deaf, Ordering::Relaxed);
     }
 
     /// Gives the slot back: the database is gone.

@@ -131,8 +131,9 @@ fn wake(flags: Flags) {
     let Some(database) = shared::my_database() else { return };
     if flags.defined {
         database.definitions.fetch_add(1, Ordering::AcqRel);
-        database.wake(Kind::Keeper);
+        Kind::ALL.into_iter().for_each(|kind| database.wake(kind));
+    } else {
+        database.tell_of_changes(Kind::Normalizer);
+        database.tell_of_changes(Kind::Publisher);
     }
-    database.wake(Kind::Normalizer);
-    database.wake(Kind::Publisher);
 }

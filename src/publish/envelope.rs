@@ -204,7 +204,7 @@ impl Plan {
         scratch: &mut Scratch,
         sink: &mut dyn FnMut(Message<'_>) -> Result<(), E>,
     ) -> Result<(), EncodeError<E>> {
-        if head.op == Op::Gap || self.options.skipped_operations.contains(&head.op) {
+        if self.options.skipped_operations.contains(&head.op) {
             return Ok(());
         }
         let row =
@@ -212,13 +212,13 @@ impl Plan {
         match head.op {
             Op::Create | Op::Read | Op::Update => row(new)?,
             Op::Delete => row(old)?,
-            Op::Truncate | Op::Gap => {}
+            Op::Truncate => {}
         }
         let (old, new) = match head.op {
             Op::Create | Op::Read => (None, new),
             Op::Update => (old, new),
             Op::Delete => (old, None),
-            Op::Truncate | Op::Gap => (None, None),
+            Op::Truncate => (None, None),
         };
 
         let Scratch { event_id, org, key, old_key, value, old_value } = scratch;

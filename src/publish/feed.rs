@@ -10,6 +10,7 @@ use super::window::Window;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::kafka::{Delivery, DeliveryError, Producer};
+use crate::log::backlog::Backlogs;
 use crate::log::lanes::{self, Lanes};
 use crate::log::objects::Objects;
 use crate::log::position::{self, MAIN};
@@ -58,6 +59,7 @@ pub struct Fed {
 pub struct Feed {
     pub lanes: Lanes,
     pub plans: Plans,
+    backlogs: Backlogs,
     pub(super) window: Window,
     /// Bytes on their way, by batch; a batch is small against the window.
     bytes: BTreeMap<u64, usize>,
@@ -82,6 +84,7 @@ impl Feed {
         Feed {
             lanes,
             plans,
+            backlogs: Backlogs::default(),
             window: Window::default(),
             bytes: BTreeMap::new(),
             partly: BTreeMap::new(),
@@ -90,6 +93,12 @@ impl Feed {
             read_to: Snapshot::nothing(),
             scratch: Scratch::default(),
         }
+    }
+
+    /// Definitions have changed.
+    pub fn refresh(&mut self) {
+        self.plans.refresh();
+        self.backlogs.clear();
     }
 
     /// Orgs with trouble of their own.
@@ -246,19 +255,19 @@ impl Feed {
             return Ok(());
         }
         let visible = Visible::now();
-        let mut passed = false;
-        let mut orgs: BTreeMap<i32, usize> = BTreeMap::new();
-        let selection = read::select(objects, &visible, &from, &target, TURN_CHUNKS, |source| {
-            passed = true;
-            catalog.org_of(source).is_some_and(|org| {
-                let ours = self.lanes.of(org) == lane;
-                if ours {
-                    *orgs.entry(org).or_default() += 1;
-                }
-                ours
+        let lanes = &self.lanes;
+        let portion = self.backlogs.next(lane, lanes, &from, &target, TURN_CHUNKS, |keep| {
+            read::select(objects, &visible, &from, &target, keep, |source| {
+                catalog.org_of(source).is_some_and(|org| lanes.of(org) == lane)
             })
         });
-        if lane == MAIN && !selection.complete {
+        if lane == MAIN && !portion.complete {
+            let mut orgs: BTreeMap<i32, usize> = BTreeMap::new();
+            for (source, chunks) in self.backlogs.sources(MAIN, &from) {
+                if let Some(org) = catalog.org_of(source) {
+                    *orgs.entry(org).or_default() += chunks;
+                }
+            }
             // The canonical tables count as one org more.
             self.leaving.extend(lanes::heavy(&orgs, catalog.orgs.len() + 1));
             self.leave()?;
@@ -268,7 +277,7 @@ impl Feed {
             }
         }
         // Nothing of anybody: nothing has to be written down, and moving on in memory is enough.
-        if !passed && from.within.is_none() {
+        if !portion.passed && from.within.is_none() {
             if self.window.is_quiet(lane) {
                 self.lanes.advance(lane, Position::at(target));
             }
@@ -287,8 +296,8 @@ impl Feed {
         };
         let fetcher = Fetcher::open(objects, &visible);
         let mut last = None;
-        let mut complete = selection.complete;
-        for reference in &selection.references {
+        let mut complete = portion.complete;
+        for reference in &portion.references {
             // An org that was set apart on the way begins again in a lane of its own.
             let org = catalog.org_of(reference.source);
             if org.is_none_or(|org| sender.failed.contains(&org)) {

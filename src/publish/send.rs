@@ -47,7 +47,7 @@ pub(super) struct Sender<'a> {
 
 impl Sender<'_> {
     pub fn chunk(&mut self, head: &ChunkHead, images: &[u8]) -> Result<Sent> {
-        if matches!(head.op, Op::Gap | Op::Truncate) {
+        if head.op == Op::Truncate {
             return Ok(Sent::All);
         }
         let org = self.catalog.org_of(head.source).unwrap_or(CANONICAL);

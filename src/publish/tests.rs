@@ -236,9 +236,8 @@ fn the_key_changes_when_the_sfid_arrives() {
 }
 
 #[test]
-fn truncates_are_published_on_demand_and_gaps_never() {
+fn truncates_are_published_on_demand() {
     assert_eq!(encode(Op::Truncate, None, None), []);
-    assert_eq!(encode(Op::Gap, None, None), []);
     let mut source = source();
     source.options.skipped_operations = Vec::new();
     let (sent, _) = try_encode(&leads(), &source, Op::Truncate, None, None, 9);
@@ -248,8 +247,6 @@ fn truncates_are_published_on_demand_and_gaps_never() {
         (&json["op"], &json["before"], &json["after"]),
         (&json!("t"), &Json::Null, &Json::Null)
     );
-    let (sent, _) = try_encode(&leads(), &source, Op::Gap, None, None, 9);
-    assert_eq!(sent, []);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod jsonb;
 pub mod layout;
 mod numeric;
 pub mod oid;
+pub mod record;
 pub mod text;
 pub mod time;
 pub mod value;

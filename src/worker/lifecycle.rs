@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::os::fd::RawFd;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgrx::PgTryBuilder;
 use pgrx::pg_sys;
@@ -19,6 +19,10 @@ use crate::pg::{compat, identity, sql};
 
 /// An idle worker looks by itself this often: for what nobody woke it for (COMMIT PREPARED).
 pub const IDLE: Duration = Duration::from_secs(1);
+/// Turns begin no closer together than this, unless there is more to do at once. The first change
+/// after a pause is taken at once, and then so many transactions a turn that their wake-ups and turns
+/// take little of the writers' processors.
+const PACE: Duration = Duration::from_millis(2);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
 /// Why a transaction of a worker came to nothing.
@@ -137,6 +141,7 @@ impl Worker {
             if self.is_held() || self.database.oid() != self.oid {
                 return;
             }
+            let began = Instant::now();
             let (wait, fd) = match turn(self) {
                 Ok(Turn::Gone) => return,
                 Ok(turn) => {
@@ -150,6 +155,7 @@ impl Worker {
                 Err(failure) => (self.failed(&failure), None),
             };
             wait_latch(wait, fd);
+            std::thread::sleep(PACE.saturating_sub(began.elapsed()));
         }
     }
 

@@ -95,7 +95,9 @@ impl Publisher {
 
     fn round(&mut self, worker: &Worker, now: &Snapshot) -> Result<Turn, Failure> {
         self.read_definitions(worker)?;
-        if !self.configure(worker)? {
+        let configured = self.configure(worker)?;
+        worker.database.set_deaf(Kind::Publisher, !configured);
+        if !configured {
             return Ok(Turn::Wait(lifecycle::IDLE));
         }
         match producer() {
@@ -109,7 +111,7 @@ impl Publisher {
         if self.definitions != Some(definitions) || self.feed.is_none() {
             self.catalog = lifecycle::transaction(Catalog::load)?;
             match &mut self.feed {
-                Some(feed) => feed.plans.refresh(),
+                Some(feed) => feed.refresh(),
                 None => {
                     let (lanes, troubled, database) = lifecycle::transaction(|| {
                         let lanes = Lanes::new(position::load(CONSUMER)?);

@@ -9,6 +9,8 @@ mod world;
 
 mod backfill;
 mod bad_input;
+mod capture;
+mod consumer;
 mod control;
 mod faults;
 mod flow;
