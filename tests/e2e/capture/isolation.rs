@@ -2,7 +2,7 @@
 
 use super::place::{LEAD, Place, other, run};
 use crate::support::wait;
-use crate::world::LIMIT;
+use crate::world::{LIMIT, World};
 
 #[test]
 fn every_isolation_level_is_captured() {
@@ -171,9 +171,10 @@ fn a_writer_who_waited_for_another_goes_on_where_that_one_ended() {
 
 #[test]
 fn prepared_transactions_are_told_when_another_session_commits_them() {
-    let database = other().database();
+    let world = World::in_cluster(other());
+    let database = &world.database;
     let mut place = Place::prepare(
-        &database,
+        database,
         &format!("{LEAD}; INSERT INTO lead (sfid, n) VALUES ('a', 1), ('b', 2)"),
     );
     place.start(&["lead"]);

@@ -62,7 +62,7 @@ fn a_row_trigger_may_delete_the_row_that_was_inserted_or_updated() {
         place.write("INSERT INTO lead (sfid, n) VALUES ('d', -1), ('e', 1), ('f', -1)"),
         "c c c d d"
     );
-    assert_eq!(place.write("UPDATE lead SET n = n - 2"), "d u u u u");
+    assert_eq!(place.write("UPDATE lead SET n = n - 2"), "d d u u u u");
 }
 
 #[test]

@@ -230,6 +230,19 @@ impl<'a> Place<'a> {
         events
     }
 
+    /// What an SQL expression makes of each change that waits.
+    pub fn summary(&mut self, expression: &str) -> Vec<String> {
+        let sql = format!("SELECT {expression} FROM manifold.next('{}')", self.name);
+        let mut all = Vec::new();
+        loop {
+            let rows = self.reader.query(&sql, &[]).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+            if rows.is_empty() {
+                return all;
+            }
+            all.extend(rows.iter().map(|row| row.get::<_, String>(0)));
+        }
+    }
+
     /// From now on only looks at these columns of what is captured.
     pub fn look_at(&mut self, columns: &[&str]) {
         self.columns = Some(columns.iter().map(|&name| name.to_owned()).collect());
@@ -246,9 +259,21 @@ impl<'a> Place<'a> {
         events::ops(&self.unchecked())
     }
 
+    /// The rows of a table, with JSON as it is when it was part of JSON.
     pub fn rows(&mut self, source: &str) -> Vec<Row> {
-        let sql = format!("SELECT * FROM {}.{}", self.name, ident(source));
-        events::rows(&mut self.reader, &sql)
+        let table = format!("{}.{}", self.name, ident(source));
+        let columns = format!(
+            "SELECT string_agg(format(CASE WHEN atttypid IN ('json'::regtype, 'jsonb'::regtype) \
+               THEN 'jsonb_build_object(''v'', %1$I) ->> ''v'' AS %1$I' ELSE '%1$I' END, attname), ', ' ORDER BY attnum) \
+             FROM pg_attribute WHERE attrelid = '{}'::regclass AND attnum > 0 AND NOT attisdropped",
+            table.replace('\'', "''")
+        );
+        let columns: String = self.value(&columns);
+        let mut rows = events::rows(&mut self.reader, &format!("SELECT {columns} FROM {table}"));
+        if let Some(columns) = &self.columns {
+            rows.iter_mut().for_each(|row| row.retain(|name, _| columns.contains(name)));
+        }
+        rows
     }
 
     /// Rows that the log holds for the org's sources; a truncate and a gap count as one.
