@@ -3,9 +3,11 @@
 //!
 //! A statement's transition tables are handed over when it ends. Another one that runs inside it (in
 //! a trigger, a function or a modifying WITH) ends first, and may have written the same record. So
-//! each captured statement is *open* from its BEFORE to its AFTER trigger; what ends inside an open
-//! one on the same source is kept, and [`super::order`] says where it belongs. Most statements are
-//! alone, and go to the log directly.
+//! each captured statement is *open* from its BEFORE to its AFTER trigger. What ends while others are
+//! open on the same source is kept in a list, in which each open one remembers its *start*: where the
+//! list ended when it began. When it ends, [`super::order`] says which of its rows belong at its
+//! start and which after all that came since. When none is open any more, the list goes to the log.
+//! Most statements are alone, and go there directly.
 //!
 //! Rows that come one by one, from row triggers, are *queued* and packed into chunks.
 //!
@@ -40,31 +42,45 @@ pub struct Kept {
 
 /// A statement that has begun and not ended.
 struct Open {
-    source: i32,
     op: Op,
     command: u32,
     subtransaction: u32,
-    /// What ended inside it.
-    nested: Vec<Kept>,
-    /// What belongs to the same query, and after it.
-    after: Vec<Kept>,
+    /// How much of the list was there when it began.
+    start: usize,
+}
+
+/// The statements that are open on one source, and what ended meanwhile.
+#[derive(Default)]
+struct Nest {
+    source: i32,
+    open: Vec<Open>,
+    list: Vec<Kept>,
+}
+
+impl Nest {
+    fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.list.is_empty()
+    }
 }
 
 /// A statement that ends now.
-#[derive(Default)]
 pub struct Ended {
+    /// The command that it began with.
     pub command: u32,
-    pub nested: Vec<Kept>,
-    pub after: Vec<Kept>,
-    /// Whether it can go to the log; otherwise it is to be [kept](keep).
-    pub direct: bool,
-    /// Whether others of the same query have not ended yet.
-    pub siblings: bool,
+    /// What ended since it began; to be given back by [`keep`], with its own rows, where it is not
+    /// the last.
+    pub since: Vec<Kept>,
+    /// What ended before it began, inside another one that is over, too.
+    pub before: Vec<Kept>,
+    /// Whether all goes to the log now.
+    pub last: bool,
+    /// How many statements that are still open had begun on the source before it.
+    pub depth: usize,
 }
 
 #[derive(Default)]
 struct State {
-    open: Vec<Open>,
+    nests: Vec<Nest>,
     queue: Vec<Kept>,
     /// Sources of which more had to wait than may be kept.
     overflown: Vec<i32>,
@@ -83,14 +99,6 @@ pub fn register() {
     }
 }
 
-fn command() -> u32 {
-    compat::current_command()
-}
-
-fn subtransaction() -> u32 {
-    compat::current_subtransaction()
-}
-
 /// Of the operations of one query: a key is given up before it is taken.
 fn rank(op: Op) -> u8 {
     match op {
@@ -102,20 +110,24 @@ fn rank(op: Op) -> u8 {
 
 /// A statement begins.
 pub fn begin(source: i32, op: Op) {
-    let begun = Open {
-        source,
-        op,
-        command: command(),
-        subtransaction: subtransaction(),
-        nested: Vec::new(),
-        after: Vec::new(),
-    };
-    STATE.with_borrow_mut(|state| state.open.push(begun));
+    let (command, subtransaction) = (compat::current_command(), compat::current_subtransaction());
+    STATE.with_borrow_mut(|state| {
+        let nests = &mut state.nests;
+        let known = nests.iter().position(|nest| nest.source == source && !nest.is_idle());
+        let at = known.or_else(|| nests.iter().position(Nest::is_idle)).unwrap_or_else(|| {
+            nests.push(Nest::default());
+            nests.len() - 1
+        });
+        let nest = &mut nests[at];
+        nest.source = source;
+        nest.open.push(Open { op, command, subtransaction, start: nest.list.len() });
+    });
 }
 
 /// Whether a statement on this source is under way.
 pub fn is_open(source: i32) -> bool {
-    STATE.with_borrow(|state| state.open.iter().any(|open| open.source == source))
+    let open = |nest: &Nest| nest.source == source && !nest.open.is_empty();
+    STATE.with_borrow(|state| state.nests.iter().any(open))
 }
 
 /// A statement ends. Before anything else of its source is written, what is queued of it is.
@@ -123,48 +135,49 @@ pub fn end(source: i32, op: Op, objects: Option<&Objects>) -> Ended {
     let queued = STATE.with_borrow(|state| !state.queue.is_empty());
     let settled = !queued || objects.is_some_and(write_queue);
     STATE.with_borrow_mut(|state| {
-        let at = state.open.iter().rposition(|open| open.source == source && open.op == op);
+        let alone =
+            Ended { command: 0, since: Vec::new(), before: Vec::new(), last: settled, depth: 0 };
+        let Some(nest) = state.nest(source) else { return alone };
         // None: its BEFORE trigger was attached after it began.
-        let Some(at) = at else { return Ended { direct: settled, ..Ended::default() } };
-        let Open { command, nested, after, .. } = state.open.remove(at);
-        let others = || state.open.iter().filter(|open| open.source == source);
-        let siblings = others().any(|open| open.command == command);
+        let Some(depth) = nest.open.iter().rposition(|open| open.op == op) else { return alone };
+        let Open { command, start, .. } = nest.open.remove(depth);
         // Those of the same query that come after it in any case do not keep it waiting.
-        let later = |open: &Open| {
-            open.command == command && rank(open.op) > rank(op) && open.after.is_empty()
-        };
-        Ended { command, nested, after, direct: settled && others().all(later), siblings }
+        let later = |open: &Open| open.command == command && rank(open.op) > rank(op);
+        let last = settled
+            && (nest.open.is_empty() || nest.list.is_empty() && nest.open.iter().all(later));
+        let since = nest.list.split_off(start.min(nest.list.len()));
+        let before = if last { std::mem::take(&mut nest.list) } else { Vec::new() };
+        Ended { command, since, before, last, depth }
     })
 }
 
-/// Keeps what a statement that has ended wrote, for the one that it ended in.
-pub fn keep(source: i32, op: Op, ended_command: u32, mut chunks: Vec<Kept>) {
+/// Keeps a statement's rows, `first` and then `rest`, with what ended since it began among the latter.
+pub fn keep(source: i32, depth: usize, first: Vec<Kept>, rest: Vec<Kept>) {
     STATE.with_borrow_mut(|state| {
-        if state.overflows(source, &chunks) {
+        if state.overflows(source, &first, &rest) {
             return;
         }
-        let of_source = |open: &&mut Open| open.source == source;
-        let sibling = |open: &&mut Open| open.command == ended_command && rank(open.op) < rank(op);
-        if let Some(open) = state.open.iter_mut().filter(of_source).find(sibling) {
-            open.after.append(&mut chunks);
-        } else if let Some(open) = state.open.iter_mut().rfind(of_source) {
-            open.nested.append(&mut chunks);
-        } else {
-            state.queue.append(&mut chunks);
+        match state.nest(source).filter(|nest| !nest.open.is_empty()) {
+            None => {
+                let list = state.nest(source).map(|nest| std::mem::take(&mut nest.list));
+                state.queue.extend(list.into_iter().flatten().chain(first).chain(rest));
+            }
+            Some(nest) => {
+                // What began inside it comes after what it did first.
+                for open in nest.open.iter_mut().skip(depth) {
+                    open.start += first.len();
+                }
+                nest.list.extend(first);
+                nest.list.extend(rest);
+            }
         }
     });
 }
 
-impl Kept {
-    /// The same, with other rows.
-    pub fn with(&self, chunk: Chunk) -> Kept {
-        Kept { chunk, layout: Rc::clone(&self.layout), ..*self }
-    }
-}
-
 /// A chunk to be kept.
 pub fn kept(chunk: Chunk, layout: &Rc<Layout>, command: u32) -> Kept {
-    Kept { chunk, layout: Rc::clone(layout), command, subtransaction: subtransaction() }
+    let subtransaction = compat::current_subtransaction();
+    Kept { chunk, layout: Rc::clone(layout), command, subtransaction }
 }
 
 /// Queues what must not overtake what is queued.
@@ -180,13 +193,13 @@ pub fn queue_row(
     write: impl FnOnce(&mut Vec<u8>),
     objects: &Objects,
 ) -> Result<(), &'static str> {
-    let mine = subtransaction();
+    let mine = compat::current_subtransaction();
     let full = STATE.with_borrow_mut(|state| {
         let fits = state.queue.last().is_some_and(|last| {
             *last.chunk.statement() == statement && last.subtransaction == mine
         });
         if !fits {
-            state.queue.push(kept(Chunk::new(statement), layout, command()));
+            state.queue.push(kept(Chunk::new(statement), layout, 0));
         }
         let mut full = Vec::new();
         let Some(last) = state.queue.last_mut() else { return Ok(false) };
@@ -198,7 +211,7 @@ pub fn queue_row(
         Ok::<bool, &'static str>(state.queue.len() > 1)
     })?;
     if full && !write_queue(objects) {
-        STATE.with_borrow_mut(|state| state.overflows(statement.source, &[]));
+        STATE.with_borrow_mut(|state| state.overflows(statement.source, &[], &[]));
     }
     Ok(())
 }
@@ -206,7 +219,7 @@ pub fn queue_row(
 /// Writes what is queued, if that is possible now: a row that was queued before a savepoint must not
 /// be written in it, since it would go with it.
 pub fn write_queue(objects: &Objects) -> bool {
-    let mine = subtransaction();
+    let mine = compat::current_subtransaction();
     let queue = STATE.with_borrow_mut(|state| {
         let all_mine = state.queue.iter().all(|kept| kept.subtransaction == mine);
         all_mine.then(|| std::mem::take(&mut state.queue))
@@ -222,25 +235,33 @@ pub fn write_queue(objects: &Objects) -> bool {
 }
 
 impl State {
-    /// Whether `more` would be too much to keep. Then it is given up, and the source has a gap.
-    fn overflows(&mut self, source: i32, more: &[Kept]) -> bool {
+    /// Whether more would be too much to keep. Then it is given up, and the source has a gap.
+    fn overflows(&mut self, source: i32, first: &[Kept], rest: &[Kept]) -> bool {
         let size = |kept: &[Kept]| kept.iter().map(|kept| kept.chunk.images().len()).sum::<usize>();
-        let open: usize = self.open.iter().map(|open| size(&open.nested) + size(&open.after)).sum();
-        let over = open + size(&self.queue) + size(more) > MOST;
+        let lists: usize = self.nests.iter().map(|nest| size(&nest.list)).sum();
+        let over = lists + size(&self.queue) + size(first) + size(rest) > MOST;
         if over && !self.overflown.contains(&source) {
             self.overflown.push(source);
         }
         over
     }
 
+    fn nest(&mut self, source: i32) -> Option<&mut Nest> {
+        self.nests.iter_mut().find(|nest| nest.source == source && !nest.is_idle())
+    }
+
     fn clear(&mut self) {
-        self.open.clear();
+        // Emptied rather than dropped: the next transaction needs the room again.
+        self.nests.iter_mut().for_each(|nest| {
+            nest.open.clear();
+            nest.list.clear();
+        });
         self.queue.clear();
         self.overflown.clear();
     }
 
     fn is_idle(&self) -> bool {
-        self.open.is_empty() && self.queue.is_empty() && self.overflown.is_empty()
+        self.nests.iter().all(Nest::is_idle) && self.queue.is_empty() && self.overflown.is_empty()
     }
 }
 
@@ -256,14 +277,16 @@ fn settle() {
     for mut kept in state.queue {
         log.write(&mut kept.chunk);
     }
-    for open in state.open {
-        for mut kept in open.nested.into_iter().chain(open.after) {
+    for nest in state.nests {
+        for mut kept in nest.list {
             log.write(&mut kept.chunk);
         }
-        gaps.push((
-            open.source,
-            "a statement ended before its AFTER triggers (a limit on the rows that it returns)",
-        ));
+        if !nest.open.is_empty() {
+            gaps.push((
+                nest.source,
+                "a statement ended before its AFTER triggers (a limit on the rows that it returns)",
+            ));
+        }
     }
     for source in state.overflown {
         gaps.push((
@@ -283,7 +306,6 @@ unsafe extern "C-unwind" fn at_end(event: pg_sys::XactEvent::Type, _arg: *mut st
     match event {
         XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE => settle(),
         XACT_EVENT_COMMIT | XACT_EVENT_ABORT | XACT_EVENT_PREPARE => {
-            // Emptied rather than dropped: the next transaction needs the room again.
             STATE.with_borrow_mut(State::clear);
         }
         _ => {}
@@ -307,28 +329,21 @@ unsafe extern "C-unwind" fn at_subtransaction_end(
 
 impl State {
     fn hand_over(&mut self, from: u32, to: u32) {
-        let hand_over = |kept: &mut Vec<Kept>| {
-            for kept in kept.iter_mut().filter(|kept| kept.subtransaction == from) {
-                kept.subtransaction = to;
-            }
-        };
-        hand_over(&mut self.queue);
-        for open in &mut self.open {
-            if open.subtransaction == from {
-                open.subtransaction = to;
-            }
-            hand_over(&mut open.nested);
-            hand_over(&mut open.after);
-        }
+        let lists = self.nests.iter_mut().flat_map(|nest| &mut nest.list).chain(&mut self.queue);
+        lists.filter(|kept| kept.subtransaction == from).for_each(|kept| kept.subtransaction = to);
+        let open = self.nests.iter_mut().flat_map(|nest| &mut nest.open);
+        open.filter(|open| open.subtransaction == from).for_each(|open| open.subtransaction = to);
     }
 
     fn forget(&mut self, ended: u32) {
-        let forget = |kept: &mut Vec<Kept>| kept.retain(|kept| kept.subtransaction != ended);
-        forget(&mut self.queue);
-        self.open.retain(|open| open.subtransaction != ended);
-        for open in &mut self.open {
-            forget(&mut open.nested);
-            forget(&mut open.after);
+        self.queue.retain(|kept| kept.subtransaction != ended);
+        for nest in &mut self.nests {
+            nest.open.retain(|open| open.subtransaction != ended);
+            for open in &mut nest.open {
+                let there = &nest.list[..open.start.min(nest.list.len())];
+                open.start = there.iter().filter(|kept| kept.subtransaction != ended).count();
+            }
+            nest.list.retain(|kept| kept.subtransaction != ended);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! cannot be written. It uses no SPI and no search_path, and needs no rights of the writer.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -12,11 +13,11 @@ use pgrx::prelude::*;
 
 use super::layout::Numbered;
 use super::nesting::{self, Ended, Kept};
-use super::order::{Order, Side};
-use super::statement::{self, Choice, Transition, Undescribable, append_rows, append_updates};
+use super::order::{Order, Place, Rows};
+use super::statement::{self, Transition, Undescribable, add_rows, add_updates};
 use super::{layout, origin};
 use crate::error::Error;
-use crate::log::append::{Appender, Chunk, Log, Sink, Statement};
+use crate::log::append::{Chunk, Log, Sink, Statement};
 use crate::log::change::Op;
 use crate::log::gap;
 use crate::log::objects::{self, Objects};
@@ -110,128 +111,101 @@ unsafe fn statement(data: &pg_sys::TriggerData, source: i32, op: Op) {
         let Some(objects) = objects else { return };
         let store = if op == Op::Delete { data.tg_oldtable } else { data.tg_newtable };
         let rows = !store.is_null() && pg_sys::tuplestore_tuple_count(store) > 0;
-        if !rows && ended.nested.is_empty() && ended.after.is_empty() {
+        if !rows && ended.since.is_empty() && ended.before.is_empty() {
             return;
         }
         let layout = layout::of(data.tg_relation, source, &objects);
-        let mut out = Out::new(&ended, &objects);
         let head = Statement { source, layout: layout.id, op, origin: origin::current() };
-        let command = ended.command;
-        let outcome = if ended.nested.is_empty() {
-            let outcome = out.rows(data, head, &layout, None, command);
-            out.kept(ended.after);
-            outcome
-        } else {
-            out.around(data, head, &layout, ended)
-        };
-        let kept = out.finish();
-        if !kept.is_empty() {
-            nesting::keep(source, op, command, kept);
-        }
-        if let Err(Undescribable(reason)) = outcome {
+        if let Err(Undescribable(reason)) = pass_on(data, head, &layout, ended, &objects) {
             gap::note(&objects, source, &reason);
         }
     }
 }
 
-/// Where a statement's chunks go: to the log, or into a list to be kept.
-struct Out {
-    sink: Sink,
-    list: Vec<Kept>,
+/// Passes on a statement's rows, among those of what ran inside it: to the log, or to be kept.
+unsafe fn pass_on(
+    data: &pg_sys::TriggerData,
+    head: Statement,
+    layout: &Numbered,
+    ended: Ended,
+    objects: &Objects,
+) -> Result<(), Undescribable> {
+    let Ended { command, since, before, last, depth } = ended;
+    let mut sink = if last { Sink::Log(Log::open(objects)) } else { Sink::Kept(Vec::new()) };
+    for mut kept in before {
+        sink.put(&mut kept.chunk);
+    }
+    let (order, unordered) = match (!since.is_empty()).then(|| Order::of(&since, command)) {
+        None => (None, Ok(())),
+        Some(Ok(order)) => (Some(order), Ok(())),
+        Some(Err(reason)) => (None, Err(reason)),
+    };
+    let (outcome, mut others) = match order.as_ref().map(|order| order.place_of_all(head.op)) {
+        // All its rows come after the rest.
+        Some(Some(place)) if place > 0 => {
+            let mut last = Sink::Kept(Vec::new());
+            // SAFETY: as the caller's.
+            match &mut sink {
+                Sink::Log(log) => {
+                    since_to_log(log, since);
+                    return unsafe { own_rows(data, head, layout, None, &mut sink).0 };
+                }
+                Sink::Kept(_) => {
+                    let outcome = unsafe { own_rows(data, head, layout, None, &mut last).0 };
+                    (outcome, BTreeMap::from([(place, last.into_kept())]))
+                }
+            }
+        }
+        Some(Some(_)) | None => unsafe { own_rows(data, head, layout, None, &mut sink) },
+        Some(None) => unsafe { own_rows(data, head, layout, order.as_ref(), &mut sink) },
+    };
+    let mut rest = Vec::new();
+    let end = since.len();
+    let mut since = since.into_iter();
+    for place in 0..=end {
+        let own = others.remove(&place).unwrap_or_default();
+        rest.extend(own.into_iter().map(|chunk| nesting::kept(chunk, &layout.layout, command)));
+        rest.extend(since.next());
+    }
+    match sink {
+        Sink::Log(mut log) => since_to_log(&mut log, rest),
+        Sink::Kept(first) => {
+            let first = first.into_iter();
+            let first = first.map(|chunk| nesting::kept(chunk, &layout.layout, command)).collect();
+            nesting::keep(head.source, depth, first, rest);
+        }
+    }
+    outcome.and(unordered)
 }
 
-impl Out {
-    fn new(ended: &Ended, objects: &Objects) -> Out {
-        let sink = match ended.direct {
-            true => Sink::Log(Log::open(objects)),
-            false => Sink::Kept(Vec::new()),
-        };
-        Out { sink, list: Vec::new() }
-    }
+fn since_to_log(log: &mut Log, kept: Vec<Kept>) {
+    kept.into_iter().for_each(|mut kept| log.write(&mut kept.chunk));
+}
 
-    /// The statement's rows, or those that are chosen.
-    unsafe fn rows(
-        &mut self,
-        data: &pg_sys::TriggerData,
-        head: Statement,
-        layout: &Numbered,
-        choice: Choice<'_>,
-        command: u32,
-    ) -> Result<(), Undescribable> {
-        // SAFETY: transition tables of the running trigger.
-        let outcome = unsafe {
-            let tupdesc = (*data.tg_relation).rd_att;
-            let open = |store| Transition::open(store, tupdesc);
-            let mut appender = Appender::new(head, &mut self.sink);
-            let outcome = match head.op {
-                Op::Update => {
-                    let (mut old, mut new) = (open(data.tg_oldtable), open(data.tg_newtable));
-                    append_updates(&mut old, &mut new, &layout.layout, choice, &mut appender)
-                }
-                op => {
-                    let store = if op == Op::Delete { data.tg_oldtable } else { data.tg_newtable };
-                    append_rows(&mut open(store), op, &layout.layout, choice, &mut appender)
-                }
-            };
-            appender.finish();
-            outcome
-        };
-        if let Sink::Kept(chunks) = &mut self.sink {
-            let chunks = std::mem::take(chunks).into_iter();
-            self.list.extend(chunks.map(|chunk| nesting::kept(chunk, &layout.layout, command)));
-        }
-        outcome
-    }
-
-    /// The statement's rows, and those of its query that ended before it, before and after what ran
-    /// inside them.
-    unsafe fn around(
-        &mut self,
-        data: &pg_sys::TriggerData,
-        head: Statement,
-        layout: &Numbered,
-        ended: Ended,
-    ) -> Result<(), Undescribable> {
-        let Ended { command, nested, after, siblings, .. } = ended;
-        let order = Order::of(&nested, command)?;
-        let (mut sooner, mut later) = (Vec::new(), Vec::new());
-        for kept in after {
-            let [before, after] = order.split(kept)?;
-            sooner.extend(before);
-            later.extend(after);
-        }
-        let mut outcome = Ok(());
-        let sides = order.sides(head.op);
-        let mut own = |out: &mut Out, side| {
-            if sides.contains(&side) {
-                // SAFETY: as the caller's.
-                let rows = unsafe { out.rows(data, head, layout, Some((&order, side)), command) };
-                outcome = std::mem::replace(&mut outcome, Ok(())).and(rows);
+/// A statement's own rows: the first go to `sink`, the others come back.
+unsafe fn own_rows(
+    data: &pg_sys::TriggerData,
+    head: Statement,
+    layout: &Numbered,
+    order: Option<&Order>,
+    sink: &mut Sink,
+) -> (Result<(), Undescribable>, BTreeMap<Place, Vec<Chunk>>) {
+    let layout = &layout.layout;
+    let mut rows = Rows::new(head, order, sink);
+    // SAFETY: transition tables of the running trigger.
+    let outcome = unsafe {
+        let tupdesc = (*data.tg_relation).rd_att;
+        let open = |store| Transition::open(store, tupdesc);
+        match head.op {
+            Op::Update => {
+                let (mut old, mut new) = (open(data.tg_oldtable), open(data.tg_newtable));
+                add_updates(&mut old, &mut new, layout, &mut rows)
             }
-        };
-        own(self, Side::Before);
-        self.kept(sooner);
-        if siblings {
-            // It ran inside the whole query, so it comes before what is left of that, or after.
-            self.sink = Sink::Kept(Vec::new());
+            Op::Delete => add_rows(&mut open(data.tg_oldtable), head.op, layout, &mut rows),
+            _ => add_rows(&mut open(data.tg_newtable), head.op, layout, &mut rows),
         }
-        self.kept(nested);
-        own(self, Side::After);
-        self.kept(later);
-        outcome
-    }
-
-    fn kept(&mut self, kept: Vec<Kept>) {
-        match &mut self.sink {
-            Sink::Log(log) => kept.into_iter().for_each(|mut kept| log.write(&mut kept.chunk)),
-            Sink::Kept(_) => self.list.extend(kept),
-        }
-    }
-
-    /// What is to be kept.
-    fn finish(self) -> Vec<Kept> {
-        self.list
-    }
+    };
+    (outcome, rows.finish())
 }
 
 /// A row has changed that no captured statement is known of: by logical replication, or in a tree.

@@ -197,6 +197,14 @@ impl Sink {
             Sink::Kept(chunks) => chunks.push(chunk.take()),
         }
     }
+
+    /// What was kept.
+    pub fn into_kept(self) -> Vec<Chunk> {
+        match self {
+            Sink::Log(_) => Vec::new(),
+            Sink::Kept(chunks) => chunks,
+        }
+    }
 }
 
 /// Collects the rows of one statement and passes them on as chunks.
