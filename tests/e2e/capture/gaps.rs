@@ -113,6 +113,28 @@ fn a_row_that_cannot_be_read_holds_up_no_other_backfill() {
     agreed_without(&mut world, "b");
 }
 
+#[test]
+fn a_type_that_is_dropped_before_its_values_are_read_stops_no_consumer() {
+    let mut world = World::new();
+    world.run("CREATE SCHEMA org; CREATE TYPE org.fate AS ENUM ('here'); CREATE TABLE org.lead (sfid text PRIMARY KEY, name text, fate org.fate); \
+        SELECT manifold.add_org('org')");
+    world.run(&format!(
+        "SELECT manifold.set_mapping('org', 'lead', entity => 'lead', mapping => {MAPPING})"
+    ));
+    world.run("SELECT manifold.start('org'); SELECT manifold.pause('org', 'normalizer'); SELECT manifold.pause('org', 'publisher')");
+    world.run("INSERT INTO org.lead VALUES ('a', 'with its type', 'here')");
+    world.run("DROP TYPE org.fate CASCADE; INSERT INTO org.lead VALUES ('b', 'without')");
+    world.run(
+        "SELECT manifold.resume('org', 'normalizer'); SELECT manifold.resume('org', 'publisher')",
+    );
+    world.await_count("canonical.lead WHERE city = 'without'", 1);
+    world.await_count("canonical.lead WHERE city = 'with its type'", 1);
+    world.published();
+    for consumer in ["normalizer", "publisher"] {
+        assert_ne!(world.status("org", consumer)[0].state, "error");
+    }
+}
+
 fn agreed_without(world: &mut World<'static>, sfid: &str) {
     assert_eq!(world.count(&format!("canonical.lead WHERE org = 'org' AND sfid = '{sfid}'")), 0);
     assert_eq!(world.count("canonical.lead WHERE org = 'org'"), 2);

@@ -177,13 +177,18 @@ fn prepared_transactions_are_told_when_another_session_commits_them() {
         database,
         &format!("{LEAD}; INSERT INTO lead (sfid, n) VALUES ('a', 1), ('b', 2)"),
     );
-    place.start(&["lead"]);
+    place.run("CREATE TABLE task (sfid text, n int) PARTITION BY HASH (sfid); CREATE TABLE task_0 PARTITION OF task FOR VALUES WITH (MODULUS 1, REMAINDER 0)");
+    place.start(&["lead", "task"]);
     let mut end = place.connect();
     place.run("BEGIN; UPDATE lead SET n = 5; INSERT INTO lead (sfid) VALUES ('c'); SAVEPOINT s; DELETE FROM lead; ROLLBACK TO s; PREPARE TRANSACTION 'kept'");
     place.run("INSERT INTO lead (sfid) VALUES ('d')");
     assert_eq!(place.told(), "c", "what is prepared is not there yet, and holds back nobody");
     run(&mut end, "COMMIT PREPARED 'kept'");
     assert_eq!(place.told(), "c u u");
+    place.run("BEGIN; INSERT INTO task VALUES ('t', 1); SAVEPOINT s; UPDATE task SET n = 2; PREPARE TRANSACTION 'rows'");
+    assert_eq!(place.told(), "");
+    run(&mut end, "COMMIT PREPARED 'rows'");
+    assert_eq!(place.told(), "c u");
     let before = place.logged();
     place.run("BEGIN; UPDATE lead SET n = 6; PREPARE TRANSACTION 'void'");
     run(&mut end, "ROLLBACK PREPARED 'void'");

@@ -136,6 +136,39 @@ fn a_before_trigger_may_delete_an_older_duplicate() {
 }
 
 #[test]
+fn a_before_trigger_may_free_the_key_that_an_update_takes() {
+    let mut place = with_trigger(
+        "BEFORE UPDATE ON lead FOR EACH ROW WHEN (OLD.sfid <> NEW.sfid)",
+        "DELETE FROM lead WHERE sfid = NEW.sfid; RETURN NEW;",
+    );
+    assert_eq!(place.write("UPDATE lead SET sfid = 'b' WHERE sfid = 'a'"), "d u");
+    assert_eq!(
+        place.write(
+            "INSERT INTO lead (sfid) VALUES ('b') ON CONFLICT (sfid) DO UPDATE SET sfid = 'c'"
+        ),
+        "d u"
+    );
+}
+
+#[test]
+fn a_before_trigger_may_replace_a_row_by_its_like() {
+    // Nothing tells the new row from the old one.
+    let mut place = Place::new(&format!(
+        "CREATE TABLE lead (sfid text UNIQUE, name text); INSERT INTO lead VALUES ('a', 'x'), ('b', 'x'); {}",
+        trigger(
+            "replace",
+            "BEFORE INSERT ON lead FOR EACH ROW",
+            "DELETE FROM lead WHERE sfid = NEW.sfid; RETURN NEW;"
+        )
+    ));
+    assert_eq!(place.write("INSERT INTO lead VALUES ('a', 'x')"), "c d");
+    assert_eq!(
+        place.write("INSERT INTO lead VALUES ('b', 'x'), ('c', 'x'), ('c', 'x')"),
+        "c c c d d"
+    );
+}
+
+#[test]
 fn a_before_trigger_may_write_instead_of_the_statement() {
     let mut place = with_trigger(
         "BEFORE INSERT ON lead FOR EACH ROW WHEN (pg_trigger_depth() = 0)",

@@ -202,21 +202,27 @@ impl<'a> Place<'a> {
 
     /// Takes events that a session of the test's own has read.
     pub fn check(&mut self, events: &[Captured]) {
+        if let Err(wrong) = self.adds_up(events) {
+            panic!("{wrong}; captured was\n{}", events::list(events));
+        }
+    }
+
+    /// The first thing that is wrong with these events.
+    pub fn adds_up(&mut self, events: &[Captured]) -> Result<(), String> {
         for event in events {
             let history = self
                 .sources
                 .get_mut(&event.source)
                 .unwrap_or_else(|| panic!("no source: {event:?}"));
-            if let Err(reason) = history.apply(event) {
-                panic!("event {}: {reason}; captured was\n{}", event.id, events::list(events));
-            }
+            history.apply(event).map_err(|reason| format!("event {}: {reason}", event.id))?;
         }
         for source in self.sources.keys().cloned().collect::<Vec<_>>() {
             let there = self.rows(&source);
             if let Some(difference) = self.sources[&source].difference(there) {
-                panic!("{source}: {difference}; captured was\n{}", events::list(events));
+                return Err(format!("{source}: {difference}"));
             }
         }
+        Ok(())
     }
 
     /// The same without the check.
