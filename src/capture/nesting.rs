@@ -24,6 +24,7 @@
 //! was kept in it. The whole argument: docs/how-it-works.md.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -82,8 +83,9 @@ struct Open {
     start: usize,
     /// What the server had counted then.
     base: Counts,
-    /// What statements inside it have written since, and ended.
-    inside: Counts,
+    /// What statements inside it have written since, and ended, by the savepoint that they were in: the
+    /// server takes back its counts with what is rolled back.
+    inside: BTreeMap<u32, Counts>,
 }
 
 /// The statements that are open on one source, and what ended meanwhile.
@@ -105,7 +107,8 @@ impl Nest {
         let progress = |open: &Open| {
             let at = index(open.mark.op);
             // The innermost first: what it wrote is not of those around it.
-            let own = counts[at] - open.base[at] - open.inside[at] - written[at];
+            let inside: i64 = open.inside.values().map(|counts| counts[at]).sum();
+            let own = counts[at] - open.base[at] - inside - written[at];
             written[at] += own;
             (open.number, own)
         };
@@ -168,7 +171,7 @@ pub fn begin(source: i32, op: Op, counts: Counts) {
             subtransaction,
             start: nest.list.len(),
             base: counts,
-            inside: [0; 3],
+            inside: BTreeMap::new(),
         });
     });
 }
@@ -185,6 +188,7 @@ pub fn end(source: i32, op: Op, rows: i64, objects: Option<&Objects>) -> Ended {
     let queued = STATE.with_borrow(|state| !state.queue.is_empty());
     let settled = !queued || objects.is_some_and(write_queue);
     let mark = Mark { op, query: compat::current_query(), marks: Vec::new() };
+    let subtransaction = compat::current_subtransaction();
     STATE.with_borrow_mut(|state| {
         let alone = Ended { mark, since: Vec::new(), before: Vec::new(), last: settled, depth: 0 };
         let Some(nest) = state.nest(source) else { return alone };
@@ -194,7 +198,7 @@ pub fn end(source: i32, op: Op, rows: i64, objects: Option<&Objects>) -> Ended {
         };
         let Open { number, mark, start, .. } = nest.open.remove(depth);
         for around in &mut nest.open[..depth] {
-            around.inside[index(op)] += rows;
+            around.inside.entry(subtransaction).or_default()[index(op)] += rows;
         }
         // Those of the same query that come after it in any case do not keep it waiting.
         let later = |open: &Open| open.mark.query == mark.query && index(open.mark.op) < index(op);
@@ -411,8 +415,15 @@ impl State {
     fn hand_over(&mut self, from: u32, to: u32) {
         let lists = self.nests.iter_mut().flat_map(|nest| &mut nest.list).chain(&mut self.queue);
         lists.filter(|kept| kept.subtransaction == from).for_each(|kept| kept.subtransaction = to);
-        let open = self.nests.iter_mut().flat_map(|nest| &mut nest.open);
-        open.filter(|open| open.subtransaction == from).for_each(|open| open.subtransaction = to);
+        for open in self.nests.iter_mut().flat_map(|nest| &mut nest.open) {
+            if open.subtransaction == from {
+                open.subtransaction = to;
+            }
+            if let Some(more) = open.inside.remove(&from) {
+                let counts = open.inside.entry(to).or_default();
+                counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+            }
+        }
     }
 
     fn forget(&mut self, ended: u32) {
@@ -420,6 +431,7 @@ impl State {
         for nest in &mut self.nests {
             nest.open.retain(|open| open.subtransaction != ended);
             for open in &mut nest.open {
+                open.inside.remove(&ended);
                 let there = &nest.list[..open.start.min(nest.list.len())];
                 open.start = there.iter().filter(|kept| kept.subtransaction != ended).count();
             }
