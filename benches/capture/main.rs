@@ -9,7 +9,8 @@
 //!
 //! - The ways take turns statement by statement, so that whatever else the machine does meets all.
 //! - Nothing but the statement is timed. Tables are brought back to their size, and logs emptied,
-//!   between rounds; autovacuum and checkpoints are off, and the first pass of a round only warms up.
+//!   between rounds; autovacuum and checkpoints wait for then too. Buffers and WAL segments are such as
+//!   were used before, and the first pass of a round only warms up.
 //! - The workers run, but the org is paused: each commit wakes them and they go to sleep again
 //!   without reading a row, and a timed statement begins after a moment's rest. What they do with
 //!   rows is their own time and not the writer's.
@@ -31,7 +32,7 @@ mod statements;
 
 use place::{BATCH, Place, Way};
 use report::{Goal, Report};
-use single::{CLIENTS, Kind};
+use single::{CLIENTS, Kind, Run};
 use spread::Spread;
 use statements::{Op, Sample, Samples};
 use support::run;
@@ -49,8 +50,7 @@ fn main() {
     print_times(&samples);
     report_times(&samples, &mut report);
     report_bytes(&samples, &sizes, &mut report);
-    let transactions = single::measure(&mut place, rounds);
-    report_transactions(&transactions, &mut report);
+    report_transactions(&single::measure(&mut place, rounds), &mut report);
     report.print();
     report.write();
 }
@@ -179,26 +179,21 @@ fn report_bytes(samples: &Samples, sizes: &place::Sizes, report: &mut Report) {
     }
 }
 
-fn report_transactions(transactions: &single::Rates, report: &mut Report) {
+fn report_transactions(runs: &single::Runs, report: &mut Report) {
     for kind in Kind::ALL {
         for clients in CLIENTS {
-            let rate = |way| Spread::of(transactions[&(way, kind, clients)].iter().copied()).median;
+            let median = |way, of: fn(&Run) -> f64| {
+                Spread::of(runs[&(way, kind, clients)].iter().map(of)).median
+            };
             let name = format!("{} one lead, clients: {clients}", kind.name());
-            let ours = rate(Way::Manifold);
-            report.compare(
-                format!("{name}; to no trigger"),
-                "tps",
-                ours,
-                rate(Way::Nothing),
-                Some(Goal::AtLeast(0.9)),
-            );
-            report.compare(
-                format!("{name}; to the audit trigger"),
-                "tps",
-                ours,
-                rate(Way::Audit),
-                None,
-            );
+            let mut compare = |what, unit, of: fn(&Run) -> f64, way, goal| {
+                let name = format!("{name}; {what} {}", Way::name(way));
+                report.compare(name, unit, median(Way::Manifold, of), median(way, of), goal);
+            };
+            let goal = Some(Goal::AtLeast(0.9));
+            compare("to", "tps", |run| run.tps, Way::Nothing, goal);
+            compare("to", "tps", |run| run.tps, Way::Audit, None);
+            compare("CPU, to", "µs", |run| run.cpu, Way::Nothing, None);
         }
     }
 }

@@ -24,7 +24,7 @@ use super::statement::Tuple;
 use super::sweep::Sweep;
 use super::tree::{self, Member};
 use crate::error::{Error, Result};
-use crate::log::append::{Appender, Log, Sink, Statement};
+use crate::log::append::{Appender, Statement};
 use crate::log::change::{Op, Origin};
 use crate::log::gap;
 use crate::log::objects::{self, Objects};
@@ -261,8 +261,7 @@ impl Backfill {
             "SELECT t.ctid::text, t FROM ONLY {name} t WHERE {range} FOR SHARE SKIP LOCKED"
         );
         Spi::connect_mut(|client| {
-            let mut sink = Sink::Log(Log::open(&objects));
-            let mut appender = Appender::new(statement, &mut sink);
+            let mut appender = Appender::open(&objects, statement);
             let mut places = Vec::new();
             let mut cursor = client.try_open_cursor_mut(&query, &[])?;
             let mut bytes = 0;

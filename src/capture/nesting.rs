@@ -4,10 +4,18 @@
 //! A statement's transition tables are handed over when it ends. Another one that runs inside it (in
 //! a trigger, a function or a modifying WITH) ends first, and may have written the same record. So
 //! each captured statement is *open* from its BEFORE to its AFTER trigger. What ends while others are
-//! open on the same source is kept in a list, in which each open one remembers its *start*: where the
-//! list ended when it began. When it ends, [`super::order`] says which of its rows belong at its
-//! start and which after all that came since. When none is open any more, the list goes to the log.
-//! Most statements are alone, and go there directly.
+//! open on the same source is kept in a list, with a *mark* for each of them: how many rows that one
+//! had written when this one began. A transition table has its rows in the order in which they were
+//! written, so when the outer statement ends, its rows are merged with the list by the marks, exactly
+//! as they happened. When no statement is open any more, the list goes to the log. Most statements are
+//! alone, and go there directly.
+//!
+//! How many rows a statement has written the server counts, for its statistics, table by table
+//! (`pgstat_count_heap_insert` and its like). With `track_counts` off, which takes a superuser, all
+//! marks are zero.
+//!
+//! The parts of one query (ON CONFLICT DO UPDATE, MERGE, modifying WITH) take turns row by row. Between
+//! them a key is given up before it is taken: deletes come first, then updates, then inserts.
 //!
 //! Rows that come one by one, from row triggers, are *queued* and packed into chunks.
 //!
@@ -16,7 +24,6 @@
 //! was kept in it. The whole argument: docs/how-it-works.md.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -26,27 +33,57 @@ use crate::log::change::Op;
 use crate::log::gap;
 use crate::log::objects::{self, Objects};
 use crate::pg::compat;
-use crate::row::layout::Layout;
 
 /// Bytes of what is kept in one transaction, at most: it is memory of the writer.
 const MOST: usize = 64 * 1024 * 1024;
 
+/// Rows that were inserted, updated and deleted.
+pub type Counts = [i64; 3];
+
+/// Which of [`Counts`] an operation is, and in which order those of one query come (last first).
+fn index(op: Op) -> usize {
+    match op {
+        Op::Delete => 2,
+        Op::Update => 1,
+        _ => 0,
+    }
+}
+
+/// Which statement a chunk is of: what is needed to merge it with others.
+#[derive(Clone)]
+pub struct Mark {
+    op: Op,
+    /// The query that the statement is part of.
+    query: u32,
+    /// How many rows the statements that were open had written when this one began, by their numbers.
+    marks: Vec<(u32, i64)>,
+}
+
 /// A chunk that waits.
 pub struct Kept {
     pub chunk: Chunk,
-    pub layout: Rc<Layout>,
-    /// The command that the statement began with; those of one query share it.
-    pub command: u32,
+    mark: Mark,
     subtransaction: u32,
+}
+
+impl Kept {
+    pub fn new(chunk: Chunk, mark: &Mark) -> Kept {
+        let subtransaction = compat::current_subtransaction();
+        Kept { chunk, mark: mark.clone(), subtransaction }
+    }
 }
 
 /// A statement that has begun and not ended.
 struct Open {
-    op: Op,
-    command: u32,
+    number: u32,
+    mark: Mark,
     subtransaction: u32,
     /// How much of the list was there when it began.
     start: usize,
+    /// What the server had counted then.
+    base: Counts,
+    /// What statements inside it have written since, and ended.
+    inside: Counts,
 }
 
 /// The statements that are open on one source, and what ended meanwhile.
@@ -61,21 +98,32 @@ impl Nest {
     fn is_idle(&self) -> bool {
         self.open.is_empty() && self.list.is_empty()
     }
+
+    /// How many rows each open statement has written by itself.
+    fn progress(&self, counts: Counts) -> Vec<(u32, i64)> {
+        let mut written = [0; 3];
+        let progress = |open: &Open| {
+            let at = index(open.mark.op);
+            // The innermost first: what it wrote is not of those around it.
+            let own = counts[at] - open.base[at] - open.inside[at] - written[at];
+            written[at] += own;
+            (open.number, own)
+        };
+        self.open.iter().rev().map(progress).collect()
+    }
 }
 
 /// A statement that ends now.
 pub struct Ended {
-    /// The command that it began with.
-    pub command: u32,
-    /// What ended since it began; to be given back by [`keep`], with its own rows, where it is not
-    /// the last.
-    pub since: Vec<Kept>,
+    pub mark: Mark,
+    /// What ended since it began, and before which of its rows each belongs.
+    pub since: Vec<(i64, Kept)>,
     /// What ended before it began, inside another one that is over, too.
     pub before: Vec<Kept>,
-    /// Whether all goes to the log now.
+    /// Whether all goes to the log now; otherwise it is to be [kept](keep).
     pub last: bool,
     /// How many statements that are still open had begun on the source before it.
-    pub depth: usize,
+    depth: usize,
 }
 
 #[derive(Default)]
@@ -84,6 +132,7 @@ struct State {
     queue: Vec<Kept>,
     /// Sources of which more had to wait than may be kept.
     overflown: Vec<i32>,
+    statements: u32,
 }
 
 thread_local! {
@@ -99,19 +148,11 @@ pub fn register() {
     }
 }
 
-/// Of the operations of one query: a key is given up before it is taken.
-fn rank(op: Op) -> u8 {
-    match op {
-        Op::Delete => 0,
-        Op::Update => 1,
-        _ => 2,
-    }
-}
-
-/// A statement begins.
-pub fn begin(source: i32, op: Op) {
-    let (command, subtransaction) = (compat::current_command(), compat::current_subtransaction());
+/// A statement begins, when the server has counted `counts`.
+pub fn begin(source: i32, op: Op, counts: Counts) {
+    let (query, subtransaction) = (compat::current_query(), compat::current_subtransaction());
     STATE.with_borrow_mut(|state| {
+        state.statements = state.statements.wrapping_add(1);
         let nests = &mut state.nests;
         let known = nests.iter().position(|nest| nest.source == source && !nest.is_idle());
         let at = known.or_else(|| nests.iter().position(Nest::is_idle)).unwrap_or_else(|| {
@@ -120,7 +161,15 @@ pub fn begin(source: i32, op: Op) {
         });
         let nest = &mut nests[at];
         nest.source = source;
-        nest.open.push(Open { op, command, subtransaction, start: nest.list.len() });
+        let mark = Mark { op, query, marks: nest.progress(counts) };
+        nest.open.push(Open {
+            number: state.statements,
+            mark,
+            subtransaction,
+            start: nest.list.len(),
+            base: counts,
+            inside: [0; 3],
+        });
     });
 }
 
@@ -130,65 +179,95 @@ pub fn is_open(source: i32) -> bool {
     STATE.with_borrow(|state| state.nests.iter().any(open))
 }
 
-/// A statement ends. Before anything else of its source is written, what is queued of it is.
-pub fn end(source: i32, op: Op, objects: Option<&Objects>) -> Ended {
+/// A statement ends that wrote `rows`. Before anything else of its source is written, what is queued
+/// of it is.
+pub fn end(source: i32, op: Op, rows: i64, objects: Option<&Objects>) -> Ended {
     let queued = STATE.with_borrow(|state| !state.queue.is_empty());
     let settled = !queued || objects.is_some_and(write_queue);
+    let mark = Mark { op, query: compat::current_query(), marks: Vec::new() };
     STATE.with_borrow_mut(|state| {
-        let alone =
-            Ended { command: 0, since: Vec::new(), before: Vec::new(), last: settled, depth: 0 };
+        let alone = Ended { mark, since: Vec::new(), before: Vec::new(), last: settled, depth: 0 };
         let Some(nest) = state.nest(source) else { return alone };
         // None: its BEFORE trigger was attached after it began.
-        let Some(depth) = nest.open.iter().rposition(|open| open.op == op) else { return alone };
-        let Open { command, start, .. } = nest.open.remove(depth);
+        let Some(depth) = nest.open.iter().rposition(|open| open.mark.op == op) else {
+            return alone;
+        };
+        let Open { number, mark, start, .. } = nest.open.remove(depth);
+        for around in &mut nest.open[..depth] {
+            around.inside[index(op)] += rows;
+        }
         // Those of the same query that come after it in any case do not keep it waiting.
-        let later = |open: &Open| open.command == command && rank(open.op) > rank(op);
+        let later = |open: &Open| open.mark.query == mark.query && index(open.mark.op) < index(op);
         let last = settled
             && (nest.open.is_empty() || nest.list.is_empty() && nest.open.iter().all(later));
         let since = nest.list.split_off(start.min(nest.list.len()));
+        let mut reached = 0;
+        let since = since
+            .into_iter()
+            .map(|kept| {
+                let other = &kept.mark;
+                let place = if other.query == mark.query {
+                    if index(other.op) < index(op) { rows } else { 0 }
+                } else {
+                    let mark = other.marks.iter().find(|(of, _)| *of == number);
+                    mark.map_or(0, |(_, written)| *written)
+                };
+                reached = place.max(reached);
+                (reached, kept)
+            })
+            .collect();
         let before = if last { std::mem::take(&mut nest.list) } else { Vec::new() };
-        Ended { command, since, before, last, depth }
+        Ended { mark, since, before, last, depth }
     })
 }
 
-/// Keeps a statement's rows, `first` and then `rest`, with what ended since it began among the latter.
-pub fn keep(source: i32, depth: usize, first: Vec<Kept>, rest: Vec<Kept>) {
+/// Keeps a statement's rows, merged with what ended since it began. `ends` says where in it each of
+/// the latter ends.
+pub fn keep(source: i32, depth: usize, merged: Vec<Kept>, ends: &[usize]) {
     STATE.with_borrow_mut(|state| {
-        if state.overflows(source, &first, &rest) {
+        if state.overflows(source, &merged) {
             return;
         }
         match state.nest(source).filter(|nest| !nest.open.is_empty()) {
             None => {
                 let list = state.nest(source).map(|nest| std::mem::take(&mut nest.list));
-                state.queue.extend(list.into_iter().flatten().chain(first).chain(rest));
+                state.queue.extend(list.into_iter().flatten().chain(merged));
             }
             Some(nest) => {
-                // What began inside it comes after what it did first.
-                for open in nest.open.iter_mut().skip(depth) {
-                    open.start += first.len();
+                let from = nest.list.len();
+                for open in &mut nest.open[depth..] {
+                    let inside = open.start.saturating_sub(from);
+                    open.start = from + inside.checked_sub(1).map_or(0, |at| ends[at]);
                 }
-                nest.list.extend(first);
-                nest.list.extend(rest);
+                nest.list.extend(merged);
             }
         }
     });
 }
 
-/// A chunk to be kept.
-pub fn kept(chunk: Chunk, layout: &Rc<Layout>, command: u32) -> Kept {
-    let subtransaction = compat::current_subtransaction();
-    Kept { chunk, layout: Rc::clone(layout), command, subtransaction }
+impl Ended {
+    /// As the argument of [`keep`].
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+}
+
+impl Mark {
+    /// Of what is not part of a statement.
+    fn of_row(op: Op) -> Mark {
+        Mark { op, query: 0, marks: Vec::new() }
+    }
 }
 
 /// Queues what must not overtake what is queued.
-pub fn queue(kept: Kept) {
-    STATE.with_borrow_mut(|state| state.queue.push(kept));
+pub fn queue(chunk: Chunk) {
+    let queued = Kept::new(chunk, &Mark::of_row(Op::Truncate));
+    STATE.with_borrow_mut(|state| state.queue.push(queued));
 }
 
 /// Queues a row that came by itself.
 pub fn queue_row(
     statement: Statement,
-    layout: &Rc<Layout>,
     size: usize,
     write: impl FnOnce(&mut Vec<u8>),
     objects: &Objects,
@@ -198,20 +277,21 @@ pub fn queue_row(
         let fits = state.queue.last().is_some_and(|last| {
             *last.chunk.statement() == statement && last.subtransaction == mine
         });
+        let queued = |chunk| Kept::new(chunk, &Mark::of_row(statement.op));
         if !fits {
-            state.queue.push(kept(Chunk::new(statement), layout, 0));
+            state.queue.push(queued(Chunk::new(statement)));
         }
         let mut full = Vec::new();
         let Some(last) = state.queue.last_mut() else { return Ok(false) };
         last.chunk.reserve(size)?;
         last.chunk.row(write, |chunk| full.push(chunk.take()));
         let rest = state.queue.pop();
-        state.queue.extend(full.into_iter().map(|chunk| kept(chunk, layout, 0)));
+        state.queue.extend(full.into_iter().map(queued));
         state.queue.extend(rest.filter(|rest| !rest.chunk.is_empty()));
         Ok::<bool, &'static str>(state.queue.len() > 1)
     })?;
     if full && !write_queue(objects) {
-        STATE.with_borrow_mut(|state| state.overflows(statement.source, &[], &[]));
+        STATE.with_borrow_mut(|state| state.overflows(statement.source, &[]));
     }
     Ok(())
 }
@@ -236,10 +316,10 @@ pub fn write_queue(objects: &Objects) -> bool {
 
 impl State {
     /// Whether more would be too much to keep. Then it is given up, and the source has a gap.
-    fn overflows(&mut self, source: i32, first: &[Kept], rest: &[Kept]) -> bool {
+    fn overflows(&mut self, source: i32, more: &[Kept]) -> bool {
         let size = |kept: &[Kept]| kept.iter().map(|kept| kept.chunk.images().len()).sum::<usize>();
         let lists: usize = self.nests.iter().map(|nest| size(&nest.list)).sum();
-        let over = lists + size(&self.queue) + size(first) + size(rest) > MOST;
+        let over = lists + size(&self.queue) + size(more) > MOST;
         if over && !self.overflown.contains(&source) {
             self.overflown.push(source);
         }

@@ -3,8 +3,7 @@
 use pgrx::PgMemoryContexts;
 use pgrx::pg_sys;
 
-use super::order::Rows;
-use crate::log::change::Op;
+use super::merge::Merge;
 use crate::log::chunk::write_part;
 use crate::pg::subtransaction;
 use crate::row::image::{self, Slots};
@@ -242,23 +241,9 @@ unsafe fn rebuild(slot: *mut pg_sys::TupleTableSlot) -> pg_sys::MinimalTuple {
 }
 
 /// Adds the rows of one transition table (inserted or deleted rows).
-pub fn add_rows(
-    table: &mut Transition,
-    op: Op,
-    layout: &Layout,
-    rows: &mut Rows<'_>,
-) -> Result<(), Undescribable> {
+pub fn add_rows(table: &mut Transition, merge: &mut Merge) -> Result<(), Undescribable> {
     while let Some(tuple) = table.next_row()? {
-        let mut slots = Slots::new();
-        let mut parts = (None, None);
-        if rows.are_ordered() {
-            tuple.read(layout, &mut slots)?;
-            parts = match op {
-                Op::Delete => (Some(&slots[..]), None),
-                _ => (None, Some(&slots[..])),
-            };
-        }
-        rows.add(parts, layout, tuple.size(), |out| tuple.write(out))?;
+        merge.row(tuple.size(), |out| tuple.write(out))?;
     }
     Ok(())
 }
@@ -269,7 +254,7 @@ pub fn add_updates(
     old_table: &mut Transition,
     new_table: &mut Transition,
     layout: &Layout,
-    rows: &mut Rows<'_>,
+    merge: &mut Merge,
 ) -> Result<(), Undescribable> {
     let columns = layout.columns.len();
     loop {
@@ -283,8 +268,7 @@ pub fn add_updates(
             (Slots::with_capacity(columns), Slots::with_capacity(columns));
         old.read(layout, &mut old_slots)?;
         new.read(layout, &mut new_slots)?;
-        let parts = (Some(&old_slots[..]), Some(&new_slots[..]));
-        rows.add(parts, layout, new.size() + old.size(), |out| {
+        merge.row(new.size() + old.size(), |out| {
             write_update(out, &new, &old_slots, &new_slots);
         })?;
     }

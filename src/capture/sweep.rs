@@ -15,7 +15,7 @@ use super::attach::within_timeout;
 use super::layout;
 use super::statement::Tuple;
 use crate::error::{Error, Result};
-use crate::log::append::{Appender, Log, Sink, Statement};
+use crate::log::append::{Appender, Statement};
 use crate::log::change::{Op, Origin};
 use crate::log::objects::Objects;
 use crate::pg::identity::AsUser;
@@ -111,8 +111,7 @@ impl Sweep {
             op: Op::Delete,
             origin: Origin::Worker,
         };
-        let mut sink = Sink::Log(Log::open(objects));
-        let mut appender = Appender::new(head, &mut sink);
+        let mut appender = Appender::open(objects, head);
         for value in keys {
             // SAFETY: the table is open.
             let tuple = unsafe { key.row(table, &value) };

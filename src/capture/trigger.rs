@@ -4,7 +4,6 @@
 //! cannot be written. It uses no SPI and no search_path, and needs no rights of the writer.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -12,12 +11,12 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::layout::Numbered;
-use super::nesting::{self, Ended, Kept};
-use super::order::{Order, Place, Rows};
+use super::merge::Merge;
+use super::nesting;
 use super::statement::{self, Transition, Undescribable, add_rows, add_updates};
 use super::{layout, origin};
 use crate::error::Error;
-use crate::log::append::{Chunk, Log, Sink, Statement};
+use crate::log::append::{Chunk, Log, Statement};
 use crate::log::change::Op;
 use crate::log::gap;
 use crate::log::objects::{self, Objects};
@@ -78,7 +77,7 @@ unsafe fn capture(data: &pg_sys::TriggerData) {
         if data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0 {
             row(data, source, op);
         } else if data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE {
-            nesting::begin(source, op);
+            nesting::begin(source, op, compat::written(data.tg_relation));
         } else if op == Op::Truncate {
             truncate(data, source, part);
         } else {
@@ -105,107 +104,47 @@ unsafe fn arguments(data: &pg_sys::TriggerData) -> Option<(i32, bool)> {
 unsafe fn statement(data: &pg_sys::TriggerData, source: i32, op: Op) {
     // SAFETY: transition tables of the running trigger.
     unsafe {
+        let store = if op == Op::Delete { data.tg_oldtable } else { data.tg_newtable };
+        let rows = if store.is_null() { 0 } else { pg_sys::tuplestore_tuple_count(store) };
         // Without the extension's tables there is no log: it is being dropped.
         let objects = objects::objects();
-        let ended = nesting::end(source, op, objects.as_ref());
+        let ended = nesting::end(source, op, rows, objects.as_ref());
         let Some(objects) = objects else { return };
-        let store = if op == Op::Delete { data.tg_oldtable } else { data.tg_newtable };
-        let rows = !store.is_null() && pg_sys::tuplestore_tuple_count(store) > 0;
-        if !rows && ended.since.is_empty() && ended.before.is_empty() {
+        if rows == 0 && ended.since.is_empty() && ended.before.is_empty() {
             return;
         }
         let layout = layout::of(data.tg_relation, source, &objects);
         let head = Statement { source, layout: layout.id, op, origin: origin::current() };
-        if let Err(Undescribable(reason)) = pass_on(data, head, &layout, ended, &objects) {
+        let depth = ended.depth();
+        let mut merge = Merge::new(head, ended, &objects);
+        let outcome = merge_rows(data, &layout, &mut merge);
+        if let Some((merged, ends)) = merge.finish() {
+            nesting::keep(source, depth, merged, &ends);
+        }
+        if let Err(Undescribable(reason)) = outcome {
             gap::note(&objects, source, &reason);
         }
     }
 }
 
-/// Passes on a statement's rows, among those of what ran inside it: to the log, or to be kept.
-unsafe fn pass_on(
+unsafe fn merge_rows(
     data: &pg_sys::TriggerData,
-    head: Statement,
     layout: &Numbered,
-    ended: Ended,
-    objects: &Objects,
+    merge: &mut Merge,
 ) -> Result<(), Undescribable> {
-    let Ended { command, since, before, last, depth } = ended;
-    let mut sink = if last { Sink::Log(Log::open(objects)) } else { Sink::Kept(Vec::new()) };
-    for mut kept in before {
-        sink.put(&mut kept.chunk);
-    }
-    let (order, unordered) = match (!since.is_empty()).then(|| Order::of(&since, command)) {
-        None => (None, Ok(())),
-        Some(Ok(order)) => (Some(order), Ok(())),
-        Some(Err(reason)) => (None, Err(reason)),
-    };
-    let (outcome, mut others) = match order.as_ref().map(|order| order.place_of_all(head.op)) {
-        // All its rows come after the rest.
-        Some(Some(place)) if place > 0 => {
-            let mut last = Sink::Kept(Vec::new());
-            // SAFETY: as the caller's.
-            match &mut sink {
-                Sink::Log(log) => {
-                    since_to_log(log, since);
-                    return unsafe { own_rows(data, head, layout, None, &mut sink).0 };
-                }
-                Sink::Kept(_) => {
-                    let outcome = unsafe { own_rows(data, head, layout, None, &mut last).0 };
-                    (outcome, BTreeMap::from([(place, last.into_kept())]))
-                }
-            }
-        }
-        Some(Some(_)) | None => unsafe { own_rows(data, head, layout, None, &mut sink) },
-        Some(None) => unsafe { own_rows(data, head, layout, order.as_ref(), &mut sink) },
-    };
-    let mut rest = Vec::new();
-    let end = since.len();
-    let mut since = since.into_iter();
-    for place in 0..=end {
-        let own = others.remove(&place).unwrap_or_default();
-        rest.extend(own.into_iter().map(|chunk| nesting::kept(chunk, &layout.layout, command)));
-        rest.extend(since.next());
-    }
-    match sink {
-        Sink::Log(mut log) => since_to_log(&mut log, rest),
-        Sink::Kept(first) => {
-            let first = first.into_iter();
-            let first = first.map(|chunk| nesting::kept(chunk, &layout.layout, command)).collect();
-            nesting::keep(head.source, depth, first, rest);
-        }
-    }
-    outcome.and(unordered)
-}
-
-fn since_to_log(log: &mut Log, kept: Vec<Kept>) {
-    kept.into_iter().for_each(|mut kept| log.write(&mut kept.chunk));
-}
-
-/// A statement's own rows: the first go to `sink`, the others come back.
-unsafe fn own_rows(
-    data: &pg_sys::TriggerData,
-    head: Statement,
-    layout: &Numbered,
-    order: Option<&Order>,
-    sink: &mut Sink,
-) -> (Result<(), Undescribable>, BTreeMap<Place, Vec<Chunk>>) {
-    let layout = &layout.layout;
-    let mut rows = Rows::new(head, order, sink);
     // SAFETY: transition tables of the running trigger.
-    let outcome = unsafe {
+    unsafe {
         let tupdesc = (*data.tg_relation).rd_att;
         let open = |store| Transition::open(store, tupdesc);
-        match head.op {
+        match merge.op() {
             Op::Update => {
                 let (mut old, mut new) = (open(data.tg_oldtable), open(data.tg_newtable));
-                add_updates(&mut old, &mut new, layout, &mut rows)
+                add_updates(&mut old, &mut new, &layout.layout, merge)
             }
-            Op::Delete => add_rows(&mut open(data.tg_oldtable), head.op, layout, &mut rows),
-            _ => add_rows(&mut open(data.tg_newtable), head.op, layout, &mut rows),
+            Op::Delete => add_rows(&mut open(data.tg_oldtable), merge),
+            _ => add_rows(&mut open(data.tg_newtable), merge),
         }
-    };
-    (outcome, rows.finish())
+    }
 }
 
 /// A row has changed that no captured statement is known of: by logical replication, or in a tree.
@@ -235,20 +174,14 @@ unsafe fn queue(
     unsafe {
         let first = statement::row_of(data.tg_trigslot)?;
         if head.op != Op::Update {
-            return Ok(nesting::queue_row(
-                head,
-                layout,
-                first.size(),
-                |out| first.write(out),
-                objects,
-            )?);
+            return Ok(nesting::queue_row(head, first.size(), |out| first.write(out), objects)?);
         }
         let (old, new) = (first, statement::row_of(data.tg_newslot)?);
         let (mut old_slots, mut new_slots) = (Slots::new(), Slots::new());
         old.read(layout, &mut old_slots)?;
         new.read(layout, &mut new_slots)?;
         let write = |out: &mut Vec<u8>| statement::write_update(out, &new, &old_slots, &new_slots);
-        Ok(nesting::queue_row(head, layout, old.size() + new.size(), write, objects)?)
+        Ok(nesting::queue_row(head, old.size() + new.size(), write, objects)?)
     }
 }
 
@@ -257,7 +190,7 @@ unsafe fn truncate(data: &pg_sys::TriggerData, source: i32, part: bool) {
     let Some(objects) = objects::objects() else { return };
     // SAFETY: the transaction has an id, since it has truncated a table.
     let xid = unsafe { pg_sys::GetTopFullTransactionId().value };
-    let command = (xid, compat::current_command());
+    let command = (xid, compat::current_query());
     if part {
         // The top's trigger comes first: the server truncates it first.
         if TRUNCATED.get() != Some((source, command)) {
@@ -273,7 +206,7 @@ unsafe fn truncate(data: &pg_sys::TriggerData, source: i32, part: bool) {
     if nesting::write_queue(&objects) {
         Log::open(&objects).write(&mut chunk);
     } else {
-        nesting::queue(nesting::kept(chunk, &layout.layout, command.1));
+        nesting::queue(chunk);
     }
 }
 
