@@ -121,7 +121,11 @@ fn a_type_that_is_dropped_before_its_values_are_read_stops_no_consumer() {
     world.run(&format!(
         "SELECT manifold.set_mapping('org', 'lead', entity => 'lead', mapping => {MAPPING})"
     ));
-    world.run("SELECT manifold.start('org'); SELECT manifold.pause('org', 'normalizer'); SELECT manifold.pause('org', 'publisher')");
+    world.run("SELECT manifold.start('org')");
+    world.published();
+    world.run(
+        "SELECT manifold.pause('org', 'normalizer'); SELECT manifold.pause('org', 'publisher')",
+    );
     world.run("INSERT INTO org.lead VALUES ('a', 'with its type', 'here')");
     world.run("DROP TYPE org.fate CASCADE; INSERT INTO org.lead VALUES ('b', 'without')");
     world.run(
@@ -165,12 +169,11 @@ fn a_delete_that_was_missed_is_made_up_for_though_the_normalizer_is_behind() {
     world.run("SELECT manifold.pause('org', 'normalizer')");
     world.run("INSERT INTO org.lead VALUES ('late', 'captured, and not canonical yet')");
     world.run("ALTER TABLE org.lead DISABLE TRIGGER USER; DELETE FROM org.lead WHERE sfid = 'late'; ALTER TABLE org.lead ENABLE TRIGGER USER");
-    world.run("SELECT manifold.resync('org', 'lead')");
+    world.run("SELECT manifold.resync('org', 'lead'); SELECT manifold.resume('org', 'normalizer')");
     wait::until("the resync", LIMIT, || match world.status("org", "backfill") {
         status if status.iter().any(|s| s.is_behind()) => Err(format!("{status:#?}")),
         _ => Ok(()),
     });
-    world.run("SELECT manifold.resume('org', 'normalizer')");
     world.published();
     agreed(&mut world);
 }

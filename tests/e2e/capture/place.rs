@@ -315,9 +315,21 @@ impl<'a> Place<'a> {
                 "after {what} nothing says that the capture of {source} is wrong:\n{}",
                 events::list(&events)
             );
-            let name = self.name.clone();
-            run(&mut self.reader, &format!("SELECT manifold.resync('{name}', '{source}')"));
-            self.backfilled();
+            // The resync ends when the normalizer has taken what came before.
+            for call in [
+                "resume('@', 'normalizer')",
+                "resync('@', '#')",
+                "wait",
+                "pause('@', 'normalizer')",
+            ] {
+                match call {
+                    "wait" => self.backfilled(),
+                    call => {
+                        let call = call.replace('@', &self.name).replace('#', source);
+                        run(&mut self.reader, &format!("SELECT manifold.{call}"));
+                    }
+                }
+            }
             assert_eq!(self.trouble(source), None, "after {what} and a resync");
             self.unchecked();
             history.reset(there);
