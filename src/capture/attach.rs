@@ -89,7 +89,9 @@ fn wanted(members: &[Member], shape: Shape, source: i32) -> Vec<Wanted<'_>> {
                         format!("'{source}'"),
                     );
                 }
-                let part = if index == 0 { "" } else { ", 'part'" };
+                // TRUNCATE ONLY empties a parent and leaves its children.
+                let whole = index == 0 && (members.len() == 1 || !on.has_rows());
+                let part = if whole { "" } else { ", 'part'" };
                 add(
                     "manifold_truncate",
                     "AFTER TRUNCATE",
