@@ -81,6 +81,8 @@ COMMENT ON COLUMN manifold.consumer.consumer IS 'Name of the consumer';
 COMMENT ON COLUMN manifold.consumer.org IS 'The org whose changes it takes, canonical for the canonical tables; null for all of them';
 COMMENT ON COLUMN manifold.consumer.created_at IS 'When it was created; it takes what was committed after that';
 
+COMMENT ON COLUMN manifold.consumer.dropped IS 'Where it goes on if it is not there yet: it held the log beyond manifold.drop_log_size, and what came before was dropped. Null where that was never so';
+
 COMMENT ON COLUMN manifold.position.consumer IS 'normalizer, publisher, backfill, or one of manifold.consumer';
 COMMENT ON COLUMN manifold.position.lane IS '0: all orgs without a lane of their own; otherwise an org_id, or -1 for the canonical tables. For backfill: the source_id';
 COMMENT ON COLUMN manifold.position.seen IS 'All changes of transactions that this snapshot sees are consumed. Null: the lane is no more, or this is a backfill';
@@ -111,9 +113,9 @@ COMMENT ON COLUMN manifold.problem.since IS 'When this was first met, with this 
 COMMENT ON COLUMN manifold.problem.last_at IS 'When it was last met';
 COMMENT ON COLUMN manifold.problem.times IS 'How often it was met';
 
-COMMENT ON COLUMN manifold.status.org IS 'The org; canonical for the canonical tables';
+COMMENT ON COLUMN manifold.status.org IS 'The org; canonical for the canonical tables; null for what concerns all';
 COMMENT ON COLUMN manifold.status.source IS 'The captured table, within its schema';
-COMMENT ON COLUMN manifold.status.consumer IS 'normalizer, publisher, one of manifold.consumer, or backfill where one was asked for';
+COMMENT ON COLUMN manifold.status.consumer IS 'normalizer, publisher, one of manifold.consumer, backfill where one was asked for, or keeper where it has something to say of the log';
 COMMENT ON COLUMN manifold.status.state IS 'paused, error (nothing moves until it is over), warn (something has to be done about it), or ok';
 COMMENT ON COLUMN manifold.status.lag_changes IS 'Row changes that the consumer has still to take; a truncate counts as one';
 COMMENT ON COLUMN manifold.status.lag_bytes IS 'Bytes of their row images in the log';
@@ -121,3 +123,9 @@ COMMENT ON COLUMN manifold.status.lag_ms IS 'Milliseconds since the oldest of th
 COMMENT ON COLUMN manifold.status.last_error IS 'The last error, also when it is over; null if there has been none';
 COMMENT ON COLUMN manifold.status.last_error_at IS 'When the last error was last met';
 COMMENT ON COLUMN manifold.status.detail IS 'What to do about the state, or how far a backfill is';
+
+COMMENT ON COLUMN manifold.log_status.log_table IS 'The table';
+COMMENT ON COLUMN manifold.log_status.state IS 'current: it is written to; resting: it is emptied when nobody needs it; empty';
+COMMENT ON COLUMN manifold.log_status.bytes IS 'Its size on disk, with index and out-of-line values';
+COMMENT ON COLUMN manifold.log_status.oldest_needed IS 'When the oldest change in it was captured that somebody has still to take; null where all is taken';
+COMMENT ON COLUMN manifold.log_status.held_by IS 'Who has still to take something in it, and of which org where that is apart from the others';

@@ -26,6 +26,8 @@ COMMENT ON FUNCTION manifold.drop_consumer(text) IS
   'Drops a consumer of manifold.next, after a call of it that is under way; the log keeps nothing for it any more. Fails for one that does not exist (42704)';
 COMMENT ON FUNCTION manifold.next(text, integer) IS
   'The next changes for a consumer in the order of their event ids, n of them and a few more, since whole chunks are given; none if there is nothing new. They are consumed when the transaction commits, all that the call gave, and given again if it does not. before and after are objects that jsonb_populate_record turns into the row: text as the server prints it, json and jsonb as they stand; op is c insert, u update, d delete, r read by a backfill, t truncate. A second session waits for the first one''s transaction. Fails for a consumer that does not exist (42704), in a transaction that is read only (25006) or has a higher isolation level than READ COMMITTED (55000), and for n below 1 (22023)';
+COMMENT ON FUNCTION manifold.log_table() IS
+  'Number of the table of the log that is written to now';
 COMMENT ON FUNCTION manifold.installed() IS
   'Called by the extension''s script alone: refuses an installation without shared_preload_libraries (55000), and has the launcher start the workers at commit';
 
@@ -45,7 +47,8 @@ END $$;
 -- The functions for admins may be called by anybody and check the role themselves, so that they can
 -- say which one is missing. The workers' own are for nobody else.
 -- Whoever could put the capture trigger on a table of his own could write any org's changes.
-REVOKE ALL ON FUNCTION manifold.capture, manifold.capture_trouble, manifold.log_needed, manifold.empty_position_log, manifold.lag, manifold.installed FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION manifold.lag, manifold.capture_trouble TO manifold_reader;
+REVOKE ALL ON FUNCTION manifold.capture, manifold.capture_trouble, manifold.log_oldest, manifold.log_needed, manifold.log_size,
+  manifold.log_holders, manifold.log_table, manifold.empty_position_log, manifold.lag, manifold.installed FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION manifold.lag, manifold.capture_trouble, manifold.log_size, manifold.log_holders, manifold.log_table TO manifold_reader;
 
 SELECT manifold.installed();

@@ -212,18 +212,29 @@ BEGIN
   END LOOP;
 END $$;
 
-CREATE VIEW manifold.position AS
-  SELECT DISTINCT ON (consumer, lane) consumer, lane, seen, upto, last_seq, request, file, progress, total
-  FROM (SELECT * FROM manifold.position_log_0 UNION ALL SELECT * FROM manifold.position_log_1) p
-  ORDER BY consumer, lane, id DESC;
-COMMENT ON VIEW manifold.position IS 'Where each consumer is. Lane 0 holds for all orgs without a lane of their own (org_id; -1 for the canonical tables). All that is visible in seen is consumed, and of what is visible in upto, all to last_seq. For backfill the lane is the source, request when it was asked for, file the table''s, progress the next block and total the last';
-
 CREATE TABLE manifold.consumer (
   consumer   text PRIMARY KEY CHECK (consumer ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
   org        text,
-  created_at timestamptz NOT NULL DEFAULT now()
+  created_at timestamptz NOT NULL DEFAULT now(),
+  dropped    pg_snapshot
 );
 COMMENT ON TABLE manifold.consumer IS 'Consumers that take changes by manifold.next. Not dumped: where they are means nothing elsewhere';
+
+-- Where a consumer has been dropped, it goes on there, whatever a transaction saves that began before.
+CREATE VIEW manifold.position AS
+  SELECT p.consumer, p.lane,
+         CASE WHEN d.is_newer THEN k.dropped ELSE p.seen END AS seen,
+         CASE WHEN NOT d.is_newer THEN p.upto END AS upto,
+         CASE WHEN NOT d.is_newer THEN p.last_seq END AS last_seq,
+         p.request, p.file, p.progress, p.total
+  FROM (
+    SELECT DISTINCT ON (consumer, lane) *
+    FROM (SELECT * FROM manifold.position_log_0 UNION ALL SELECT * FROM manifold.position_log_1) p
+    ORDER BY consumer, lane, id DESC
+  ) p
+  LEFT JOIN manifold.consumer k USING (consumer),
+  LATERAL (SELECT coalesce(pg_snapshot_xmax(k.dropped) >= pg_snapshot_xmax(p.seen), false) AS is_newer) d;
+COMMENT ON VIEW manifold.position IS 'Where each consumer is. Lane 0 holds for all orgs without a lane of their own (org_id; -1 for the canonical tables). All that is visible in seen is consumed, and of what is visible in upto, all to last_seq. For backfill the lane is the source, request when it was asked for, file the table''s, progress the next block and total the last';
 
 CREATE TABLE manifold.consumer_error (
   consumer text NOT NULL,

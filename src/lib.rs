@@ -22,7 +22,11 @@ pgrx::pg_module_magic!(name, version);
 
 extension_sql_file!("../sql/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/capture.sql", name = "capture", requires = ["tables"]);
-extension_sql_file!("../sql/views.sql", name = "views", requires = ["capture"]);
+extension_sql_file!(
+    "../sql/views.sql",
+    name = "views",
+    requires = ["capture", api::log::log_table]
+);
 extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["views"]);
 extension_sql_file!("../sql/finish.sql", name = "finish", finalize);
 

@@ -1,6 +1,7 @@
 //! Settings (GUCs). All but one change by reload: `ALTER SYSTEM SET …; SELECT pg_reload_conf();`.
 
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
@@ -15,7 +16,9 @@ static KAFKA_OPTIONS_FILE: GucSetting<Option<CString>> =
 static TOPIC_PREFIX: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static NORMALIZE_MAX_ROWS_PER_SECOND: GucSetting<i32> = GucSetting::<i32>::new(0);
 static LOG_TABLE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
+static LOG_TABLE_AGE: GucSetting<i32> = GucSetting::<i32>::new(600);
 static MAX_LOG_SIZE: GucSetting<i32> = GucSetting::<i32>::new(10 * 1024);
+static DROP_LOG_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
 static BACKFILL_CHUNK_ROWS: GucSetting<i32> = GucSetting::<i32>::new(500);
 static ATTACH_LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(900);
 
@@ -85,11 +88,31 @@ pub fn define() {
         GucFlags::UNIT_MB,
     );
     GucRegistry::define_int_guc(
+        c"manifold.log_table_age",
+        c"Age at which the log goes on to the next of its three tables, whatever its size.",
+        c"A table is emptied only when it is at rest: so what all have read does not stay much longer than this.",
+        &LOG_TABLE_AGE,
+        1,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
         c"manifold.max_log_size",
-        c"Size of the log above which a publisher without brokers no longer holds it.",
+        c"Size of the log above which manifold.status warns of those that hold it, and a publisher without brokers no longer does.",
         c"Without brokers, changes are kept for manifold.peek and a later start of publishing, but not at the price of the disk.",
         &MAX_LOG_SIZE,
         1,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_int_guc(
+        c"manifold.drop_log_size",
+        c"Size of the log above which changes are dropped that somebody has still to take; 0 = never.",
+        c"Those that hold the log, paused ones too, go on with what comes next and have a gap, which manifold.resync repairs. Off by default: to lose nothing is worth more than the disk, until it is full.",
+        &DROP_LOG_SIZE,
+        0,
         i32::MAX,
         GucContext::Sighup,
         GucFlags::UNIT_MB,
@@ -209,9 +232,18 @@ pub fn log_table_size() -> u64 {
     LOG_TABLE_SIZE.get().unsigned_abs() as u64 * 1024 * 1024
 }
 
+pub fn log_table_age() -> Duration {
+    Duration::from_secs(LOG_TABLE_AGE.get().unsigned_abs().into())
+}
+
 /// Bytes above which an idle publisher no longer holds the log.
 pub fn max_log_size() -> u64 {
     MAX_LOG_SIZE.get().unsigned_abs() as u64 * 1024 * 1024
+}
+
+/// Bytes above which those that hold the log are dropped, if ever.
+pub fn drop_log_size() -> Option<u64> {
+    Some(DROP_LOG_SIZE.get().unsigned_abs() as u64 * 1024 * 1024).filter(|&limit| limit > 0)
 }
 
 pub fn backfill_chunk_rows() -> i32 {

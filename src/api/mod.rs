@@ -2,6 +2,7 @@
 
 pub mod consumer;
 pub mod entity;
+pub mod log;
 pub mod mapping;
 pub mod next;
 pub mod org;

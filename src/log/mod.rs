@@ -6,6 +6,7 @@ pub mod backlog;
 pub mod change;
 pub mod chunk;
 pub mod gap;
+pub mod laggard;
 pub mod lanes;
 pub mod objects;
 pub mod position;

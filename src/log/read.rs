@@ -9,7 +9,8 @@
 //!
 //! Why nothing is lost and order holds: docs/how-it-works.md.
 
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::ops::Range;
 
 use pgrx::pg_sys;
 
@@ -123,25 +124,56 @@ pub fn select(
         }
         Step::Next
     };
+    for_each_entry(objects, visible, position, target, 0..3, &mut meet);
+    Selection { references: lowest.into_sorted_vec(), complete, passed }
+}
+
+/// The sources of all chunks between a position and a target, in some of the log's tables.
+pub fn sources(
+    objects: &Objects,
+    visible: &Visible,
+    position: &Position,
+    target: &Snapshot,
+    tables: Range<usize>,
+) -> BTreeSet<i32> {
+    let mut found = BTreeSet::new();
+    for_each_entry(objects, visible, position, target, tables, &mut |xid, reference| {
+        if target.sees(xid) && !position.consumed(xid, reference.seq) {
+            found.insert(reference.source);
+        }
+        Step::Next
+    });
+    found
+}
+
+/// Shows `meet` the index entries of all transactions that a batch may hold.
+fn for_each_entry(
+    objects: &Objects,
+    visible: &Visible,
+    position: &Position,
+    target: &Snapshot,
+    tables: Range<usize>,
+    meet: &mut impl FnMut(u64, Reference) -> Step,
+) {
     // Transactions that were running at the position, one by one; then all that came after. A
     // transaction that stays open for hours costs one look-up, not the reading of all since.
     let seen = &position.seen;
     let finished = seen.running.iter().copied().filter(|&xid| target.sees(xid));
     let ranges: Vec<(u64, u64)> =
         finished.map(|xid| (xid, xid + 1)).chain([(seen.xmax, target.xmax)]).collect();
-    for number in 0..3u8 {
-        let table = Table::open(objects.tables[usize::from(number)], pg_sys::AccessShareLock);
+    for number in tables {
+        let table = Table::open(objects.tables[number], pg_sys::AccessShareLock);
         if table.blocks() > 0 {
-            let index = Index::open(objects.indexes[usize::from(number)], pg_sys::AccessShareLock);
+            let index = Index::open(objects.indexes[number], pg_sys::AccessShareLock);
+            let number = number as u8;
+            let entries = Entries { table: &table, index: &index, visible, number };
             for &(from, to) in &ranges {
-                let entries = Entries { table: &table, index: &index, visible, number };
-                entries.read(from, to, &mut meet);
+                entries.read(from, to, meet);
             }
             index.release(pg_sys::AccessShareLock);
         }
         table.release(pg_sys::AccessShareLock);
     }
-    Selection { references: lowest.into_sorted_vec(), complete, passed }
 }
 
 /// Which entry of the index is the next to be looked at.

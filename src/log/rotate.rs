@@ -7,82 +7,144 @@
 //! waits for us; one that meets us at work takes another table (`append::open_for_writing`).
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
+use super::laggard;
 use super::objects::Objects;
 use crate::error::Result;
 use crate::pg::relation::Table;
 use crate::pg::{shared, sql};
 use crate::settings;
 
-/// What the keeper did.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Rotated {
-    pub emptied: u32,
-}
-
-/// Goes on to the next table when the current one is full, and empties idle tables that nobody
-/// needs. Runs in a transaction of its own.
-pub fn rotate(objects: &Objects) -> Result<Rotated> {
-    let Some(database) = shared::my_database() else { return Ok(Rotated::default()) };
-    let current = database.log_table.load(Ordering::Relaxed) as usize % 3;
-    let block = u64::from(pg_sys::BLCKSZ);
-    let sizes: Vec<u64> = (0..3)
-        .map(|number| {
-            let table = Table::open(objects.tables[number], pg_sys::AccessShareLock);
-            u64::from(table.blocks()) * block
-        })
-        .collect();
-    let log_size = sizes.iter().sum();
-    let mut rotated = Rotated::default();
-    for number in (0..3).filter(|&number| number != current && sizes[number] > 0) {
-        if !needed(number, log_size, false)? && empty(objects, number, log_size)? {
-            rotated.emptied += 1;
-        }
-    }
-    // A full log goes on to an empty table only: with none, it grows where it is.
-    let next = (current + 1) % 3;
-    if sizes[current] >= settings::log_table_size() && is_empty(objects, next) {
-        database.log_table.store(next as u32, Ordering::Relaxed);
-    } else if sizes[current] > 0
-        && is_empty(objects, next)
-        && sizes[current] >= IDLE_SIZE
-        && !needed(current, log_size, false)?
-    {
-        // All is consumed: the next round can give the space back.
-        database.log_table.store(next as u32, Ordering::Relaxed);
-    }
-    Ok(rotated)
-}
-
-/// A table of this size is worth emptying although the log is not full.
+/// A table of this size is worth emptying although it is not full.
 const IDLE_SIZE: u64 = 8 * 1024 * 1024;
+/// Readers hold a table's lock for moments, again and again: how long and how often we look for it to
+/// be free. We never queue for it, since readers and writers would queue behind us.
+const PATIENCE: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-fn is_empty(objects: &Objects, number: usize) -> bool {
-    Table::open(objects.tables[number], pg_sys::AccessShareLock).blocks() == 0
+/// What the keeper remembers between rounds.
+#[derive(Debug, Default)]
+pub struct Rotation {
+    /// The table that is written to, and since when there is something in it.
+    current: Option<(usize, Instant)>,
+}
+
+impl Rotation {
+    /// Empties tables that nobody needs, and goes on to another table when the current one is full or
+    /// old. Runs in a transaction of its own.
+    pub fn rotate(&mut self, objects: &Objects) -> Result<()> {
+        let Some(database) = shared::my_database() else { return Ok(()) };
+        let current = database.log_table.load(Ordering::Relaxed) as usize % 3;
+        let mut sizes = sizes(objects)?;
+        let aged = self.is_aged(current, sizes[current]);
+        let deadline = Instant::now() + PATIENCE;
+        for number in 0..3 {
+            let log_size: u64 = sizes.iter().sum();
+            // The current table has its turn when there is no other to go on to.
+            let stuck = !sizes.contains(&0) && (aged || sizes[current] >= IDLE_SIZE);
+            if sizes[number] > 0
+                && (number != current || stuck)
+                && !needed(number, log_size, false)?
+                && empty(objects, number, log_size, deadline)?
+            {
+                sizes[number] = 0;
+            }
+        }
+        let log_size: u64 = sizes.iter().sum();
+        let too_large = settings::drop_log_size().is_some_and(|limit| log_size > limit);
+        let full = aged
+            || too_large
+            || sizes[current] >= settings::log_table_size()
+            // All is consumed: the next round can give the space back.
+            || sizes[current] >= IDLE_SIZE && !needed(current, log_size, false)?;
+        let empty = [1, 2].map(|step| (current + step) % 3).into_iter().find(|&n| sizes[n] == 0);
+        let current = match empty {
+            Some(empty) if full && sizes[current] > 0 => {
+                database.log_table.store(empty as u32, Ordering::Relaxed);
+                empty
+            }
+            // A full log grows where it is, where there is no empty table.
+            _ => current,
+        };
+        let horizon = if too_large { end_of_rest(current, &sizes)? } else { 0 };
+        database.log_horizon.store(horizon, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn is_aged(&mut self, current: usize, size: u64) -> bool {
+        self.current = match self.current {
+            _ if size == 0 => None,
+            Some((number, since)) if number == current => Some((number, since)),
+            _ => Some((current, Instant::now())),
+        };
+        self.current.is_some_and(|(_, since)| since.elapsed() >= settings::log_table_age())
+    }
+}
+
+/// Bytes of each table, with its index and what is out of line; 0 where there is nothing in it.
+fn sizes(objects: &Objects) -> Result<[u64; 3]> {
+    let mut sizes = [0; 3];
+    for (size, &oid) in sizes.iter_mut().zip(&objects.tables) {
+        let table = Table::open(oid, pg_sys::AccessShareLock);
+        if table.blocks() > 0 {
+            let bytes =
+                sql::one::<i64>("SELECT pg_catalog.pg_total_relation_size($1)", &[oid.into()])?;
+            *size = bytes.unwrap_or_default().unsigned_abs();
+        }
+        table.release(pg_sys::AccessShareLock);
+    }
+    Ok(sizes)
+}
+
+/// The transaction id after the last in the tables at rest; 0 where they are empty.
+fn end_of_rest(current: usize, sizes: &[u64; 3]) -> Result<u64> {
+    let mut end = 0;
+    for number in (0..3).filter(|&number| number != current && sizes[number] > 0) {
+        let last = sql::one::<i64>(
+            &format!(
+                "SELECT xid::text::bigint FROM manifold.change_{number} ORDER BY xid DESC LIMIT 1"
+            ),
+            &[],
+        )?;
+        end = end.max(last.map_or(0, |xid| xid.unsigned_abs() + 1));
+    }
+    Ok(end)
+}
+
+/// A publisher that has nowhere to publish holds the log only while there is room.
+fn publisher_counts(log_size: u64) -> bool {
+    !settings::kafka_brokers().is_empty() || log_size <= settings::max_log_size()
 }
 
 /// Whether any consumer has still to read something in a table. With a fresh snapshot, which takes
 /// a transaction id, what was committed since the transaction began counts too.
 fn needed(number: usize, log_size: u64, fresh: bool) -> Result<bool> {
-    // A publisher that has nowhere to publish holds the log only while there is room.
-    let publisher = !settings::kafka_brokers().is_empty() || log_size < settings::max_log_size();
     let query = format!("SELECT manifold.log_needed('manifold.change_{number}', $1)");
-    let arguments = [publisher.into()];
+    let arguments = [publisher_counts(log_size).into()];
     let needed =
         if fresh { sql::run_one(&query, &arguments)? } else { sql::one(&query, &arguments)? };
     Ok(needed.unwrap_or(true))
 }
 
-/// Empties a table if its lock is free and, with the lock held, it is still not needed.
-fn empty(objects: &Objects, number: usize, log_size: u64) -> Result<bool> {
-    let Some(table) = Table::try_open(objects.tables[number], pg_sys::AccessExclusiveLock) else {
-        return Ok(false);
+/// Empties a table if its lock is to be had by then and, with the lock held, it is still not needed.
+fn empty(objects: &Objects, number: usize, log_size: u64, deadline: Instant) -> Result<bool> {
+    let table = loop {
+        match Table::try_open(objects.tables[number], pg_sys::AccessExclusiveLock) {
+            Some(table) => break table,
+            None if Instant::now() >= deadline => return Ok(false),
+            None => std::thread::sleep(LOOK_EVERY),
+        }
+        pgrx::check_for_interrupts!();
     };
     drop(table);
     if needed(number, log_size, true)? {
         return Ok(false);
+    }
+    if !publisher_counts(log_size) {
+        laggard::note_unpublished(objects, number)?;
     }
     sql::run(&format!("TRUNCATE manifold.change_{number}"), &[])?;
     Ok(true)

@@ -26,6 +26,12 @@ impl Snapshot {
         xid < self.xmin || (xid < self.xmax && self.running.binary_search(&xid).is_err())
     }
 
+    /// The same snapshot, but that it sees none from this transaction on.
+    pub fn before(&self, xid: u64) -> Snapshot {
+        let running = self.running.iter().copied().filter(|&other| other < xid).collect();
+        Snapshot { xmin: self.xmin.min(xid), xmax: self.xmax.min(xid), running }
+    }
+
     /// The same snapshot, but that it does not see this transaction.
     pub fn without(mut self, xid: u64) -> Snapshot {
         if self.sees(xid) {
@@ -122,12 +128,16 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_is_taken_out() {
+    fn transactions_are_taken_out() {
         let snapshot: Snapshot = "10:20:12,15".parse().expect("a snapshot");
         for (xid, expected) in
             [(5, "5:20:5,12,15"), (12, "10:20:12,15"), (13, "10:20:12,13,15"), (20, "10:20:12,15")]
         {
             let without = snapshot.clone().without(xid);
+            let before = snapshot.before(xid);
+            assert!(
+                (0..30).all(|other| before.sees(other) == (other < xid && snapshot.sees(other)))
+            );
             assert_eq!(without.to_string(), expected);
             assert!(
                 (0..30).all(|other| without.sees(other) == (other != xid && snapshot.sees(other)))

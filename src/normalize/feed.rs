@@ -9,6 +9,7 @@ use super::throttle::Throttle;
 use crate::catalog::{CANONICAL, Catalog};
 use crate::error::Result;
 use crate::log::backlog::Backlogs;
+use crate::log::laggard;
 use crate::log::lanes::{self, Lanes};
 use crate::log::objects::Objects;
 use crate::log::position::{self, MAIN};
@@ -121,6 +122,26 @@ impl Feed {
         save(&self.lanes.join(now, &stay))
     }
 
+    /// Lanes that hold the log, which is to be let go of up to `horizon`, go on at `now`. Runs in a
+    /// transaction.
+    pub fn drop_laggards(
+        &mut self,
+        horizon: u64,
+        now: &Snapshot,
+        objects: &Objects,
+        catalog: &Catalog,
+    ) -> Result<()> {
+        for lane in self.lanes.turns() {
+            let lanes = &self.lanes;
+            let wanted = |source| is_ours(source, lane, lanes, catalog);
+            let from = lanes.position(lane);
+            if laggard::drop_lane(objects, CONSUMER, lane, from, now, horizon, wanted)? {
+                save(&[self.lanes.advance(lane, Position::at(now.clone()))])?;
+            }
+        }
+        Ok(())
+    }
+
     /// One turn of a lane up to `now`. Runs in a transaction. True if there is more to do at once.
     pub fn turn(
         &mut self,
@@ -137,10 +158,8 @@ impl Feed {
         let visible = Visible::now();
         let lanes = &self.lanes;
         let portion = self.backlogs.next(lane, lanes, &from, &target, TURN_CHUNKS, |keep| {
-            read::select(objects, &visible, &from, &target, keep, |source| {
-                let org = catalog.org_of(source).filter(|org| *org != CANONICAL);
-                org.is_some_and(|org| lanes.of(org) == lane)
-            })
+            let wanted = |source| is_ours(source, lane, lanes, catalog);
+            read::select(objects, &visible, &from, &target, keep, wanted)
         });
         if lane == MAIN && self.split(&from, portion.complete, catalog)? {
             return Ok(true);
@@ -261,6 +280,12 @@ impl Feed {
     pub fn throttle_wait(&self) -> Duration {
         self.throttle.wait(self.clock.elapsed()).max(Duration::from_millis(1))
     }
+}
+
+/// Whether a source's changes are normalized in a lane.
+fn is_ours(source: i32, lane: i32, lanes: &Lanes, catalog: &Catalog) -> bool {
+    let org = catalog.org_of(source).filter(|org| *org != CANONICAL);
+    org.is_some_and(|org| lanes.of(org) == lane)
 }
 
 /// Keeps an org from being removed until the transaction ends; false if it is gone already.

@@ -56,6 +56,8 @@ pub struct Database {
     pub log_table: AtomicU32,
     /// Which of the position tables is written to.
     pub position_table: AtomicU32,
+    /// Where the log is to be let go of up to this transaction id: it has outgrown its limit. 0: it has not.
+    pub log_horizon: AtomicU64,
     latches: [AtomicPtr<pg_sys::Latch>; 3],
     /// Workers that changes are nothing to just now.
     deaf: [AtomicBool; 3],
@@ -265,6 +267,7 @@ impl Database {
         }
         self.log_table.store(0, Ordering::Relaxed);
         self.position_table.store(0, Ordering::Relaxed);
+        self.log_horizon.store(0, Ordering::Relaxed);
         self.holds.store(0, Ordering::Relaxed);
         self.presence.store(Presence::Unknown as u32, Ordering::Relaxed);
         self.oid.store(0, Ordering::Release);

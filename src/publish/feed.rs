@@ -11,6 +11,7 @@ use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::kafka::{Delivery, DeliveryError, Producer};
 use crate::log::backlog::Backlogs;
+use crate::log::laggard;
 use crate::log::lanes::{self, Lanes};
 use crate::log::objects::Objects;
 use crate::log::position::{self, MAIN};
@@ -177,6 +178,29 @@ impl Feed {
         later.map(|trouble| trouble.until - now).min()
     }
 
+    /// Lanes that hold the log, which is to be let go of up to `horizon`, go on at `now`; what is on
+    /// its way is no longer waited for. Runs in a transaction.
+    pub fn drop_laggards(
+        &mut self,
+        horizon: u64,
+        now: &Snapshot,
+        objects: &Objects,
+        catalog: &Catalog,
+    ) -> Result<()> {
+        for lane in self.lanes.turns() {
+            let lanes = &self.lanes;
+            let wanted = |source| is_ours(source, lane, lanes, catalog);
+            let from = lanes.position(lane);
+            if laggard::drop_lane(objects, CONSUMER, lane, from, now, horizon, wanted)? {
+                self.window.give_up(lane);
+                self.partly.remove(&lane);
+                let (lane, position) = self.lanes.advance(lane, Position::at(now.clone()));
+                position::save(CONSUMER, lane, position.as_ref())?;
+            }
+        }
+        Ok(())
+    }
+
     /// One turn: each lane sends what it may. Runs in a transaction.
     pub fn turn(
         &mut self,
@@ -257,9 +281,8 @@ impl Feed {
         let visible = Visible::now();
         let lanes = &self.lanes;
         let portion = self.backlogs.next(lane, lanes, &from, &target, TURN_CHUNKS, |keep| {
-            read::select(objects, &visible, &from, &target, keep, |source| {
-                catalog.org_of(source).is_some_and(|org| lanes.of(org) == lane)
-            })
+            let wanted = |source| is_ours(source, lane, lanes, catalog);
+            read::select(objects, &visible, &from, &target, keep, wanted)
         });
         if lane == MAIN && !portion.complete {
             let mut orgs: BTreeMap<i32, usize> = BTreeMap::new();
@@ -334,4 +357,9 @@ impl Feed {
         self.window.end(token, after);
         Ok(())
     }
+}
+
+/// Whether a source's changes are published in a lane.
+fn is_ours(source: i32, lane: i32, lanes: &Lanes, catalog: &Catalog) -> bool {
+    catalog.org_of(source).is_some_and(|org| lanes.of(org) == lane)
 }

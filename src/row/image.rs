@@ -14,17 +14,18 @@
 //! and a delta (an old row, where the new one is at hand) is
 //!
 //! ```text
-//! u16  number of attributes
-//! [u8] bitmap of the attributes that differ
-//! for each of these: u32 length (u32::MAX = null), then the attribute's bytes
+//! for each attribute that differs:
+//!   varint  attributes since the last one that differs (since the first, for the first)
+//!   varint  0 for null, otherwise the attribute's bytes and one
+//!   [u8]    the attribute's bytes
 //! ```
 //!
+//! A varint has seven bits a byte, the lowest first; all bytes but the last have bit 7 set (LEB128).
 //! An attribute's bytes are a *slot*: exactly its fixed length, or a varlena with its header.
 
 use super::layout::{Column, Layout};
 
 const HAS_NULLS: u16 = 0x8000;
-const NULL: u32 = u32::MAX;
 
 /// The attributes of one row as byte slices; `None` is NULL. As long as the layout: what a short
 /// tuple lacks (columns added after it was written, without a default) is NULL.
@@ -165,18 +166,17 @@ pub fn varlena(slot: &[u8]) -> Result<Varlena<'_>, Malformed> {
 
 /// Appends the delta that leads from the `new` slots back to the `old` ones.
 pub fn write_delta(out: &mut Vec<u8>, old: &[Option<&[u8]>], new: &[Option<&[u8]>]) {
-    out.extend_from_slice(&(old.len() as u16).to_ne_bytes());
-    let bitmap = out.len();
-    out.resize(bitmap + old.len().div_ceil(8), 0);
+    let mut next = 0;
     for (index, value) in old.iter().enumerate() {
         if new.get(index).is_some_and(|other| other == value) {
             continue;
         }
-        out[bitmap + index / 8] |= 1 << (index % 8);
+        write_varint(out, (index - next) as u32);
+        next = index + 1;
         match value {
-            None => out.extend_from_slice(&NULL.to_ne_bytes()),
+            None => out.push(0),
             Some(bytes) => {
-                out.extend_from_slice(&(bytes.len() as u32).to_ne_bytes());
+                write_varint(out, bytes.len() as u32 + 1);
                 out.extend_from_slice(bytes);
             }
         }
@@ -185,32 +185,60 @@ pub fn write_delta(out: &mut Vec<u8>, old: &[Option<&[u8]>], new: &[Option<&[u8]
 
 /// Rebuilds the old slots from a delta and the `new` slots.
 pub fn read_delta<'a>(
-    delta: &'a [u8],
+    mut delta: &'a [u8],
     new: &[Option<&'a [u8]>],
     old: &mut Slots<'a>,
 ) -> Result<(), Malformed> {
-    let (natts, rest) = take_u16(delta)?;
-    let natts = usize::from(natts);
-    let (bitmap, mut rest) =
-        rest.split_at_checked(natts.div_ceil(8)).ok_or(Malformed("delta bitmap cut short"))?;
     old.clear();
-    for index in 0..natts {
-        if bitmap[index / 8] & (1 << (index % 8)) == 0 {
-            old.push(*new.get(index).ok_or(Malformed("delta refers to a missing attribute"))?);
-            continue;
-        }
-        let (length, after) = take_u32(rest)?;
-        rest = after;
-        if length == NULL {
-            old.push(None);
-            continue;
-        }
-        let (bytes, after) =
-            rest.split_at_checked(length as usize).ok_or(Malformed("delta cut short"))?;
-        old.push(Some(bytes));
-        rest = after;
+    old.extend_from_slice(new);
+    let mut next = 0;
+    while !delta.is_empty() {
+        let (skipped, rest) = take_varint(delta)?;
+        let (length, rest) = take_varint(rest)?;
+        let index = next + skipped as usize;
+        let slot = old.get_mut(index).ok_or(Malformed("delta of a missing attribute"))?;
+        next = index + 1;
+        (*slot, delta) = match (length as usize).checked_sub(1) {
+            None => (None, rest),
+            Some(length) => {
+                let (bytes, rest) =
+                    rest.split_at_checked(length).ok_or(Malformed("delta cut short"))?;
+                (Some(bytes), rest)
+            }
+        };
     }
     Ok(())
+}
+
+/// Appends a number in as few bytes as it needs.
+pub(crate) fn write_varint(out: &mut Vec<u8>, number: u32) {
+    let (bytes, length) = varint(number);
+    out.extend_from_slice(&bytes[..length]);
+}
+
+/// A number as a varint, and how many bytes it takes.
+pub(crate) fn varint(mut number: u32) -> ([u8; 5], usize) {
+    let (mut bytes, mut length) = ([0; 5], 0);
+    while number >= 0x80 {
+        bytes[length] = number as u8 | 0x80;
+        number >>= 7;
+        length += 1;
+    }
+    bytes[length] = number as u8;
+    (bytes, length + 1)
+}
+
+/// Takes a varint off the front.
+pub(crate) fn take_varint(bytes: &[u8]) -> Result<(u32, &[u8]), Malformed> {
+    let mut number = 0;
+    for (at, &byte) in bytes.iter().take(5).enumerate() {
+        number |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            let number = u32::try_from(number).map_err(|_| Malformed("number out of range"))?;
+            return Ok((number, &bytes[at + 1..]));
+        }
+    }
+    Err(Malformed("number cut short"))
 }
 
 /// Takes a native-endian u16 off the front.
@@ -223,4 +251,45 @@ pub(crate) fn take_u16(bytes: &[u8]) -> Result<(u16, &[u8]), Malformed> {
 pub(crate) fn take_u32(bytes: &[u8]) -> Result<(u32, &[u8]), Malformed> {
     let (head, rest) = bytes.split_first_chunk::<4>().ok_or(Malformed("cut short"))?;
     Ok((u32::from_ne_bytes(*head), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn slots(values: &[Option<Vec<u8>>]) -> Slots<'_> {
+        values.iter().map(Option::as_deref).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_delta_leads_back(
+            pairs in proptest::collection::vec(
+                (any::<Option<[u8; 2]>>(), any::<Option<Vec<u8>>>(), any::<bool>()), 0..200)
+        ) {
+            let new: Vec<_> = pairs.iter().map(|(new, ..)| new.map(|new| new.to_vec())).collect();
+            let old: Vec<_> = pairs.iter().zip(&new)
+                .map(|((_, old, same), new)| if *same { new.clone() } else { old.clone() }).collect();
+            let mut delta = Vec::new();
+            write_delta(&mut delta, &slots(&old), &slots(&new));
+            let mut back = Slots::new();
+            prop_assert_eq!(read_delta(&delta, &slots(&new), &mut back), Ok(()));
+            prop_assert_eq!(back, slots(&old));
+        }
+
+        #[test]
+        fn no_bytes_are_too_bad_for_a_delta(delta in any::<Vec<u8>>(), columns in 0usize..9) {
+            let _ = read_delta(&delta, &vec![None; columns], &mut Slots::new());
+        }
+
+        #[test]
+        fn numbers_come_back(number in any::<u32>(), shift in 0u32..32, more in any::<[u8; 2]>()) {
+            let number = number >> shift;
+            let mut out = Vec::new();
+            write_varint(&mut out, number);
+            out.extend(more);
+            prop_assert_eq!(take_varint(&out), Ok((number, &more[..])));
+        }
+    }
 }

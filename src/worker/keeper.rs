@@ -1,6 +1,7 @@
 //! The keeper: finds out whether the extension is in its database, reads tables that were there
 //! before capture (backfill), and keeps the log small (rotation).
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
@@ -8,7 +9,8 @@ use pgrx::prelude::*;
 
 use super::lifecycle::{self, Failure, Turn, Worker};
 use crate::capture::backfill::{Backfill, Step};
-use crate::log::{objects, rotate};
+use crate::log::rotate::{self, Rotation};
+use crate::log::{laggard, objects};
 use crate::pg::identity;
 use crate::pg::shared::{self, Kind, Presence};
 
@@ -20,13 +22,19 @@ const ROTATE_EVERY: Duration = Duration::from_secs(1);
 #[pg_guard]
 pub extern "C-unwind" fn manifold_keeper(argument: pg_sys::Datum) {
     let Some(mut worker) = Worker::start(Kind::Keeper, argument) else { return };
-    let mut keeper = Keeper { backfills: Vec::new(), definitions: None, rotated: None };
+    let mut keeper = Keeper {
+        backfills: Vec::new(),
+        definitions: None,
+        rotation: Rotation::default(),
+        rotated: None,
+    };
     worker.run(|worker| keeper.turn(worker));
 }
 
 struct Keeper {
     backfills: Vec<Backfill>,
     definitions: Option<u64>,
+    rotation: Rotation,
     rotated: Option<Instant>,
 }
 
@@ -47,8 +55,12 @@ impl Keeper {
         }
         if self.rotated.is_none_or(|at| at.elapsed() >= ROTATE_EVERY) {
             if let Some(objects) = lifecycle::transaction(|| Ok(objects::objects()))? {
-                lifecycle::transaction(|| rotate::rotate(&objects))?;
+                lifecycle::transaction(|| self.rotation.rotate(&objects))?;
                 lifecycle::transaction(rotate::rotate_positions)?;
+                let horizon = worker.database.log_horizon.load(Ordering::Relaxed);
+                if horizon > 0 {
+                    lifecycle::transaction(|| laggard::drop_consumers(&objects, horizon))?;
+                }
             }
             self.rotated = Some(Instant::now());
         }
@@ -58,7 +70,7 @@ impl Keeper {
 
     /// Finds sources that wait for a backfill, those that a crash interrupted included.
     fn take_up_requests(&mut self, worker: &Worker) -> Result<(), Failure> {
-        let definitions = worker.database.definitions.load(std::sync::atomic::Ordering::Acquire);
+        let definitions = worker.database.definitions.load(Ordering::Acquire);
         if self.definitions == Some(definitions) {
             return Ok(());
         }

@@ -76,6 +76,8 @@ pub struct Worker {
     extension: Cell<Option<pg_sys::Oid>>,
     failures: u32,
     reloads: Cell<u32>,
+    /// The log's horizon when it was last looked at.
+    horizon: Cell<u64>,
 }
 
 /// What a turn begins with.
@@ -129,6 +131,7 @@ impl Worker {
             extension: Cell::new(None),
             failures: 1,
             reloads: Cell::new(0),
+            horizon: Cell::new(0),
         })
     }
 
@@ -175,6 +178,12 @@ impl Worker {
     /// How often the configuration was reloaded.
     pub fn reloads(&self) -> u32 {
         self.reloads.get()
+    }
+
+    /// Up to where lanes must not hold the log any longer, once they have had a round to let go of it.
+    pub fn horizon(&self) -> Option<u64> {
+        let now = self.database.log_horizon.load(std::sync::atomic::Ordering::Relaxed);
+        Some(self.horizon.replace(now).min(now)).filter(|&horizon| horizon > 0)
     }
 
     /// Whether a session wants us out of the database (see `hold`).

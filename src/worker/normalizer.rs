@@ -49,6 +49,12 @@ impl Normalizer {
         self.read_definitions(worker)?;
         let catalog = &self.catalog;
         let Some(feed) = self.feed.as_mut() else { return Ok(Turn::Again) };
+        if let Some(horizon) = worker.horizon() {
+            lifecycle::transaction(|| match objects::objects() {
+                Some(objects) => feed.drop_laggards(horizon, now, &objects, catalog),
+                None => Ok(()),
+            })?;
+        }
         feed.set_rate(settings::normalize_max_rows_per_second().unwrap_or(0));
         lifecycle::transaction(|| feed.tidy(catalog))?;
         let mut more = false;

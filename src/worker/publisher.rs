@@ -95,6 +95,13 @@ impl Publisher {
 
     fn round(&mut self, worker: &Worker, now: &Snapshot) -> Result<Turn, Failure> {
         self.read_definitions(worker)?;
+        if let (Some(horizon), Some(feed)) = (worker.horizon(), self.feed.as_mut()) {
+            let catalog = &self.catalog;
+            lifecycle::transaction(|| match objects::objects() {
+                Some(objects) => feed.drop_laggards(horizon, now, &objects, catalog),
+                None => Ok(()),
+            })?;
+        }
         let configured = self.configure(worker)?;
         worker.database.set_deaf(Kind::Publisher, !configured);
         if !configured {

@@ -19,5 +19,6 @@ mod lifecycle;
 mod log;
 mod onboarding;
 mod publishing;
+mod retention;
 mod rights;
 mod surface;

@@ -21,8 +21,11 @@ pub struct Captured {
 
 /// All that waits for a consumer.
 pub fn next(client: &mut Client, consumer: &str) -> Vec<Captured> {
-    const SQL: &str =
-        "SELECT event_id, source, op, before, after, origin FROM manifold.next($1, 1000)";
+    // JSON in a column is told as JSON: as text it is what the server makes of it.
+    const SQL: &str = "SELECT event_id, source, op, \
+        (SELECT json_object_agg(key, value) FROM jsonb_each_text(before)), \
+        (SELECT json_object_agg(key, value) FROM jsonb_each_text(after)), origin \
+        FROM manifold.next($1, 1000)";
     let mut all = Vec::new();
     loop {
         let events =
@@ -80,11 +83,16 @@ pub fn rows(client: &mut Client, sql: &str) -> Vec<Row> {
 pub struct History {
     rows: BTreeMap<Row, usize>,
     seen: BTreeSet<String>,
-    /// Whether an sfid is in the table once at any moment, as a unique index sees to.
-    pub keyed: bool,
+    keyed: bool,
 }
 
 impl History {
+    /// Of a table with no rows; `keyed`: whether an sfid is there once at any moment, as a unique index
+    /// sees to.
+    pub fn new(keyed: bool) -> Self {
+        Self { keyed, ..Self::default() }
+    }
+
     /// Takes over what is there, after an ALTER TABLE has changed it unseen.
     pub fn reset(&mut self, rows: Vec<Row>) {
         self.rows.clear();

@@ -349,16 +349,17 @@ impl Draw {
         (self.number() % n as u64) as usize
     }
 
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
+    pub fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
     }
 
     /// A value of a type, as SQL; NULL now and then, unless the type refuses it.
     pub fn value(&mut self, &(sql_type, values): &(&str, &[&str])) -> String {
         if self.below(8) == 0 && !sql_type.starts_with("price") {
-            return "NULL".to_owned();
+            return format!("NULL::{sql_type}");
         }
-        literal(sql_type, self.pick(values), self.number())
+        let value = self.pick(values);
+        literal(sql_type, value, self.number())
     }
 }
 
