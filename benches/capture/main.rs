@@ -19,6 +19,8 @@
 //! - An update sets two columns, one of them systemmodstamp, which is indexed and which no sync
 //!   leaves alone: no update stays within its page.
 
+#[path = "../support/cpu.rs"]
+mod cpu;
 #[path = "../support/report.rs"]
 mod report;
 #[path = "../support/spread.rs"]
@@ -128,7 +130,6 @@ fn report_times(samples: &Samples, report: &mut Report) {
             median(Way::Logical),
             None,
         );
-        // Tells more than the clock where other programs want the processors too.
         let cpu = |way| spread(samples, way, op, cpu).median;
         let (ours, nothing) = (cpu(Way::Manifold), cpu(Way::Nothing));
         report.compare(format!("{name}: CPU, to no trigger"), "ms", ours, nothing, None);
