@@ -23,7 +23,7 @@ const IDLE_SIZE: u64 = 8 * 1024 * 1024;
 /// Readers hold a table's lock for moments, again and again: how long and how often we look for it to
 /// be free. We never queue for it, since readers and writers would queue behind us.
 const PATIENCE: Duration = Duration::from_millis(100);
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// What the keeper remembers between rounds.
 #[derive(Debug, Default)]
@@ -40,18 +40,10 @@ impl Rotation {
         let current = database.log_table.load(Ordering::Relaxed) as usize % 3;
         let mut sizes = sizes(objects)?;
         let aged = self.is_aged(current, sizes[current]);
-        let deadline = Instant::now() + PATIENCE;
-        for number in 0..3 {
-            let log_size: u64 = sizes.iter().sum();
-            // The current table has its turn when there is no other to go on to.
-            let stuck = !sizes.contains(&0) && (aged || sizes[current] >= IDLE_SIZE);
-            if sizes[number] > 0
-                && (number != current || stuck)
-                && !needed(number, log_size, false)?
-                && empty(objects, number, log_size, deadline)?
-            {
-                sizes[number] = 0;
-            }
+        empty_unneeded(objects, |number| number != current, &mut sizes)?;
+        if !sizes.contains(&0) && (aged || sizes[current] >= IDLE_SIZE) {
+            // There is no other to go on to.
+            empty_unneeded(objects, |number| number == current, &mut sizes)?;
         }
         let log_size: u64 = sizes.iter().sum();
         let too_large = settings::drop_log_size().is_some_and(|limit| log_size > limit);
@@ -129,17 +121,41 @@ fn needed(number: usize, log_size: u64, fresh: bool) -> Result<bool> {
     Ok(needed.unwrap_or(true))
 }
 
-/// Empties a table if its lock is to be had by then and, with the lock held, it is still not needed.
-fn empty(objects: &Objects, number: usize, log_size: u64, deadline: Instant) -> Result<bool> {
-    let table = loop {
-        match Table::try_open(objects.tables[number], pg_sys::AccessExclusiveLock) {
-            Some(table) => break table,
-            None if Instant::now() >= deadline => return Ok(false),
-            None => std::thread::sleep(LOOK_EVERY),
+/// Empties those of the tables `which` that nobody needs, if their locks are to be had soon.
+fn empty_unneeded(
+    objects: &Objects,
+    which: impl Fn(usize) -> bool,
+    sizes: &mut [u64; 3],
+) -> Result<()> {
+    let log_size: u64 = sizes.iter().sum();
+    let mut waiting = Vec::new();
+    for number in (0..3).filter(|&number| sizes[number] > 0 && which(number)) {
+        if !needed(number, log_size, false)? {
+            waiting.push(number);
         }
-        pgrx::check_for_interrupts!();
-    };
-    drop(table);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while !waiting.is_empty() {
+        let mut locked = Vec::new();
+        for number in waiting {
+            if Table::try_open(objects.tables[number], pg_sys::AccessExclusiveLock).is_none() {
+                locked.push(number);
+            } else if empty(objects, number, log_size)? {
+                sizes[number] = 0;
+            }
+        }
+        waiting = if Instant::now() < deadline { locked } else { Vec::new() };
+        if !waiting.is_empty() {
+            std::thread::sleep(LOOK_EVERY);
+            pgrx::check_for_interrupts!();
+        }
+    }
+    Ok(())
+}
+
+/// Empties a table that we have locked if it is still not needed: nobody writes to it now, and all
+/// that was written to it can be seen.
+fn empty(objects: &Objects, number: usize, log_size: u64) -> Result<bool> {
     if needed(number, log_size, true)? {
         return Ok(false);
     }
