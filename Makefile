@@ -12,16 +12,17 @@ PACKAGE = target/release/pg_manifold-pg$(PG_MAJOR)
 DEMO = target/release/examples/demo
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup package install demo up down test lint bench bench-capture
+.PHONY: help setup package install demo up down test lint bench bench-capture bench-log
 
 help:
-	@echo "make demo         the story, on servers of its own (EXIT=1: end after it)"
-	@echo "make up, down     the same servers without the story; how to reach them is in .run/env"
-	@echo "make test         every test"
-	@echo "make lint         format and lints"
-	@echo "make bench        what turning a captured row into an event costs"
-	@echo "make bench-capture  what capture costs those who write, beside other ways to do it"
-	@echo "make install      the release build into the Postgres of $(or $(PG_CONFIG),pg_config)"
+	@echo "make demo            the story, on servers of its own (EXIT=1: end after it)"
+	@echo "make up, down        the same servers without the story; how to reach them is in .run/env"
+	@echo "make test            every test"
+	@echo "make lint            format and lints"
+	@echo "make bench           what turning a captured row into an event costs"
+	@echo "make bench-capture   what capture costs those who write, beside other ways to do it"
+	@echo "make bench-log       what an old snapshot and a transaction of millions of rows do to readers"
+	@echo "make install         the release build into the Postgres of $(or $(PG_CONFIG),pg_config)"
 
 # What is missing on this machine; everything that is there is skipped.
 setup:
@@ -66,9 +67,9 @@ lint:
 bench: setup
 	cargo bench $(FEATURES) --bench encode
 
-# Benches that need a server take the packaged extension.
-bench-capture: package
+# These take the packaged extension to servers of their own.
+bench-capture bench-log: package
 	@$(MAKE) --no-print-directory _$@
 
-_bench-capture:
-	cargo bench $(FEATURES) --bench $(@:_bench-%=%)
+_bench-capture _bench-log: _bench-%:
+	cargo bench $(FEATURES) --bench $*

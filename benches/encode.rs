@@ -16,9 +16,12 @@ use pg_manifold::row::value::Server;
 
 #[path = "support/csv.rs"]
 mod csv;
+#[path = "support/report.rs"]
+mod report;
 #[path = "support/tuple.rs"]
 mod tuple;
 
+use report::Report;
 use tuple::Datum;
 
 /// The fixtures have only types with decoders of their own.
@@ -42,14 +45,16 @@ fn main() {
     println!("{} leads, {} columns", images.len(), layout.columns.len());
     println!("image                     {:>8} bytes a row", bytes / images.len());
 
+    let mut report = Report::new("encode");
+    report.value("image", "bytes a row", bytes as f64 / images.len() as f64, None);
     let mut slots = Slots::new();
-    report("read", images.len(), || {
+    measure(&mut report, "read", images.len(), || {
         for image in &images {
             read_image(image, &layout, &mut slots).expect("image");
             black_box(&slots);
         }
     });
-    report("read, decode", images.len(), || {
+    measure(&mut report, "read, decode", images.len(), || {
         for image in &images {
             read_image(image, &layout, &mut slots).expect("image");
             for (column, slot) in layout.columns.iter().zip(&slots) {
@@ -81,7 +86,7 @@ fn main() {
         };
         let (mut old, mut scratch) = (Slots::new(), Scratch::default());
         let (mut events, mut written) = (0, 0);
-        report(&format!("read, decode, encode: {name}"), images.len(), || {
+        measure(&mut report, &format!("read, decode, encode: {name}"), images.len(), || {
             for (ordinal, image) in images.iter().enumerate() {
                 read_image(image, &layout, &mut slots).expect("image");
                 let before = if op == Op::Update {
@@ -110,11 +115,12 @@ fn main() {
         });
         println!("{:<41} {:>8} bytes a value", "", written / events);
     }
+    report.write();
 }
 
 /// Runs for a second of CPU after a warm-up and prints the mean and the best pass: CPU time, so
 /// that what else the machine does shows less.
-fn report(name: &str, rows: usize, mut pass: impl FnMut()) {
+fn measure(report: &mut Report, name: &str, rows: usize, mut pass: impl FnMut()) {
     pass();
     let (mut best, mut total, mut passes) = (u64::MAX, 0, 0u32);
     while total < 1_000_000_000 {
@@ -131,6 +137,7 @@ fn report(name: &str, rows: usize, mut pass: impl FnMut()) {
         best as f64 / rows as f64,
         1e9 / mean
     );
+    report.value(name, "ns a row", mean, None);
 }
 
 /// CPU time of this thread.

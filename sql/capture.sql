@@ -33,8 +33,12 @@ BEGIN
     RETURN format('restored from a dump: what was on its way then is not known; %s', resync);
   ELSIF captured.tables[1] <> top THEN
     RETURN format('table %s is another one now, and is not captured: %s', source.name, resync);
-  ELSIF NOT (tables @> captured.tables AND tables <@ captured.tables) THEN
-    RETURN format('its partitions or children are others now: %s', resync);
+  ELSIF NOT (tables @> captured.tables AND tables <@ captured.tables)
+    OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = top)
+      AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = top AND t.tgname = 'manifold_before') THEN
+    RETURN format('it is another tree of partitions or children now: %s', resync);
+  ELSIF EXISTS (SELECT FROM pg_class c WHERE c.oid = ANY (tables) AND c.relpersistence = 'u') THEN
+    RETURN format('it is unlogged, and a crash would empty it unseen: ALTER TABLE … SET LOGGED, then %s', resync);
   ELSIF found < captured.triggers THEN
     RETURN format('capture triggers are missing or disabled, so changes may be, too: %s', resync);
   END IF;

@@ -206,7 +206,7 @@ CREATE VIEW manifold.status AS
          CASE WHEN e.severity IS NOT NULL AND e.cleared_at IS NULL THEN e.severity ELSE 'ok' END,
          0, 0, 0, e.message, e.at,
          CASE WHEN b.finished_at IS NOT NULL THEN 'finished at ' || b.finished_at
-              WHEN p.total > 0 AND p.progress >= p.total AND b.sweep THEN 'all rows are read; deleting what is no longer there'
+              WHEN p.total > 0 AND p.progress >= p.total AND b.sweep THEN 'all rows are read; when the normalizer has read them too, what is no longer there is deleted'
               WHEN p.total > 0 THEN round(100.0 * p.progress / p.total) || ' %: block ' || p.progress || ' of ' || p.total
               ELSE 'waiting to begin' END
   FROM manifold.backfill b

@@ -9,7 +9,8 @@
 //!
 //! - The ways take turns statement by statement, so that whatever else the machine does meets all.
 //! - Nothing but the statement is timed. Tables are brought back to their size, and logs emptied,
-//!   between rounds; autovacuum and checkpoints are off, and the first pass of a round only warms up.
+//!   between rounds; autovacuum and checkpoints wait for then too. Buffers and WAL segments are such as
+//!   were used before, and the first pass of a round only warms up.
 //! - The workers run, but the org is paused: each commit wakes them and they go to sleep again
 //!   without reading a row, and a timed statement begins after a moment's rest. What they do with
 //!   rows is their own time and not the writer's.
@@ -18,6 +19,8 @@
 //! - An update sets two columns, one of them systemmodstamp, which is indexed and which no sync
 //!   leaves alone: no update stays within its page.
 
+#[path = "../support/cpu.rs"]
+mod cpu;
 #[path = "../support/report.rs"]
 mod report;
 #[path = "../support/spread.rs"]
@@ -31,7 +34,7 @@ mod statements;
 
 use place::{BATCH, Place, Way};
 use report::{Goal, Report};
-use single::{CLIENTS, Kind};
+use single::{CLIENTS, Kind, Run};
 use spread::Spread;
 use statements::{Op, Sample, Samples};
 use support::run;
@@ -49,8 +52,7 @@ fn main() {
     print_times(&samples);
     report_times(&samples, &mut report);
     report_bytes(&samples, &sizes, &mut report);
-    let transactions = single::measure(&mut place, rounds);
-    report_transactions(&transactions, &mut report);
+    report_transactions(&single::measure(&mut place, rounds), &mut report);
     report.print();
     report.write();
 }
@@ -128,7 +130,6 @@ fn report_times(samples: &Samples, report: &mut Report) {
             median(Way::Logical),
             None,
         );
-        // Tells more than the clock where other programs want the processors too.
         let cpu = |way| spread(samples, way, op, cpu).median;
         let (ours, nothing) = (cpu(Way::Manifold), cpu(Way::Nothing));
         report.compare(format!("{name}: CPU, to no trigger"), "ms", ours, nothing, None);
@@ -179,26 +180,21 @@ fn report_bytes(samples: &Samples, sizes: &place::Sizes, report: &mut Report) {
     }
 }
 
-fn report_transactions(transactions: &single::Rates, report: &mut Report) {
+fn report_transactions(runs: &single::Runs, report: &mut Report) {
     for kind in Kind::ALL {
         for clients in CLIENTS {
-            let rate = |way| Spread::of(transactions[&(way, kind, clients)].iter().copied()).median;
+            let median = |way, of: fn(&Run) -> f64| {
+                Spread::of(runs[&(way, kind, clients)].iter().map(of)).median
+            };
             let name = format!("{} one lead, clients: {clients}", kind.name());
-            let ours = rate(Way::Manifold);
-            report.compare(
-                format!("{name}; to no trigger"),
-                "tps",
-                ours,
-                rate(Way::Nothing),
-                Some(Goal::AtLeast(0.9)),
-            );
-            report.compare(
-                format!("{name}; to the audit trigger"),
-                "tps",
-                ours,
-                rate(Way::Audit),
-                None,
-            );
+            let mut compare = |what, unit, of: fn(&Run) -> f64, way, goal| {
+                let name = format!("{name}; {what} {}", Way::name(way));
+                report.compare(name, unit, median(Way::Manifold, of), median(way, of), goal);
+            };
+            let goal = Some(Goal::AtLeast(0.9));
+            compare("to", "tps", |run| run.tps, Way::Nothing, goal);
+            compare("to", "tps", |run| run.tps, Way::Audit, None);
+            compare("CPU, to", "µs", |run| run.cpu, Way::Nothing, None);
         }
     }
 }

@@ -24,7 +24,8 @@ fsync = off
 full_page_writes = off
 autovacuum = off
 checkpoint_timeout = 1d
-max_wal_size = 64GB
+max_wal_size = 16GB
+min_wal_size = 1GB
 bgwriter_lru_maxpages = 0
 shared_buffers = 256MB
 ";
@@ -133,11 +134,11 @@ impl Place {
         self.warm_up();
     }
 
-    /// Uses every buffer once: the operating system gives memory when it is first touched, and whoever
-    /// needs new pages would pay for it.
+    /// Uses every buffer and enough of the WAL once: the operating system gives memory when it is
+    /// first touched, a new WAL segment is filled with zeros, and whoever needs them first would pay.
     fn warm_up(&self) {
         let mut client = self.connect();
-        execute(&mut client, "CREATE UNLOGGED TABLE filler (page text)");
+        execute(&mut client, "CREATE TABLE filler (page text)");
         execute(&mut client, "ALTER TABLE filler ALTER page SET STORAGE PLAIN");
         execute(
             &mut client,
@@ -145,6 +146,7 @@ impl Place {
              (SELECT setting::integer FROM pg_settings WHERE name = 'shared_buffers'))",
         );
         execute(&mut client, "DROP TABLE filler");
+        execute(&mut client, "CHECKPOINT");
     }
 
     /// Brings all tables back to their size and empties the logs.
@@ -161,6 +163,8 @@ impl Place {
              WHERE relnamespace = 'manifold'::regnamespace AND relkind = 'r' AND relname LIKE 'change%'",
         );
         execute(&mut client, &format!("TRUNCATE {log}, audited.log"));
+        // WAL segments are used again.
+        execute(&mut client, "CHECKPOINT");
     }
 
     pub fn sizes(&self) -> Sizes {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use crate::place::{Place, ROWS, Way};
 use crate::statements::CHANGES;
@@ -10,7 +12,10 @@ use crate::support::installation::{Installation, run_to_end};
 use crate::support::run;
 
 pub const CLIENTS: [usize; 2] = [1, 8];
-const SECONDS: &str = "4";
+/// Runs of a second in a round: short ones, so that the ways take turns often.
+const RUNS: usize = 4;
+/// In which sessions end, and their CPU time is added up.
+const REST: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -29,30 +34,39 @@ impl Kind {
     }
 }
 
-/// Transactions per second, of each round.
-pub type Rates = BTreeMap<(Way, Kind, usize), Vec<f64>>;
+/// What one run of pgbench came to.
+pub struct Run {
+    pub tps: f64,
+    /// Microseconds of CPU of the sessions' processes, per transaction.
+    pub cpu: f64,
+}
 
-pub fn measure(place: &mut Place, rounds: usize) -> Rates {
+pub type Runs = BTreeMap<(Way, Kind, usize), Vec<Run>>;
+
+pub fn measure(place: &mut Place, rounds: usize) -> Runs {
     place.restart("replica");
-    let mut rates = Rates::new();
+    let mut runs = Runs::new();
     let mut ways = Way::WITH_TRIGGER;
     for round in 1..=rounds {
         println!("Single rows, round {round} of {rounds} …");
-        ways.rotate_left(1);
         for kind in Kind::ALL {
             for clients in CLIENTS {
-                for way in ways {
-                    let rate = pgbench(place, way, kind, clients);
-                    rates.entry((way, kind, clients)).or_default().push(rate);
+                for _ in 0..RUNS {
+                    ways.rotate_left(1);
+                    for way in ways {
+                        let run = pgbench(place, way, kind, clients);
+                        runs.entry((way, kind, clients)).or_default().push(run);
+                    }
                 }
                 place.tidy();
             }
         }
     }
-    rates
+    runs
 }
 
-fn pgbench(place: &Place, way: Way, kind: Kind, clients: usize) -> f64 {
+fn pgbench(place: &Place, way: Way, kind: Kind, clients: usize) -> Run {
+    let before = cpu_seconds(place);
     let script = run::dir().join("script.sql");
     fs::write(&script, sql(place, way, kind)).expect("run folder is writable");
     let (clients, port) = (clients.to_string(), place.cluster.port().to_string());
@@ -61,12 +75,30 @@ fn pgbench(place: &Place, way: Way, kind: Kind, clients: usize) -> f64 {
             .command("pgbench")
             .env("PGOPTIONS", "-c xmlbinary=hex")
             .args(["-h", "127.0.0.1", "-U", "postgres", "-p", &port, "-n", "-M", "prepared"])
-            .args(["-c", &clients, "-T", SECONDS, "-f"])
+            .args(["-c", &clients, "-T", "1", "-f"])
             .arg(&script)
             .arg(place.database()),
     );
-    let tps = output.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
-    tps.and_then(|tps| tps.parse().ok()).unwrap_or_else(|| panic!("pgbench said: {output}"))
+    thread::sleep(REST);
+    let cpu = cpu_seconds(place) - before;
+    let number = |start: &str| {
+        let rest = output.lines().find_map(|line| line.strip_prefix(start));
+        let number = rest.and_then(|rest| rest.split(' ').next()?.parse::<f64>().ok());
+        number.unwrap_or_else(|| panic!("pgbench said no \"{start}\": {output}"))
+    };
+    let transactions = number("number of transactions actually processed: ");
+    Run { tps: number("tps = "), cpu: cpu * 1e6 / transactions }
+}
+
+/// CPU time of the server's sessions that have ended.
+fn cpu_seconds(place: &Place) -> f64 {
+    let path = format!("/proc/{}/stat", place.cluster.server().pid());
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    // See proc(5): cutime and cstime, the 16th and 17th field; the second ends with a parenthesis.
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: f64 = fields.skip(13).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    // SAFETY: a question to the C library.
+    ticks / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64
 }
 
 fn sql(place: &Place, way: Way, kind: Kind) -> String {

@@ -1,13 +1,13 @@
 //! Statements of a batch of rows, timed one by one.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::{Client, Statement};
 
+use crate::cpu;
 use crate::place::{BATCH, Place, ROWS, Way, execute, value};
 
 /// Passes in a round, and one before them to warm up.
@@ -132,11 +132,11 @@ impl Session {
     fn timed(&mut self, run: impl FnOnce(&mut Self) -> Result<u64, postgres::Error>) -> Sample {
         let (wal, log) = self.written();
         thread::sleep(REST);
-        let cpu = cpu_milliseconds(self.process);
+        let cpu = cpu::milliseconds(self.process);
         let start = Instant::now();
         let rows = run(self);
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-        let cpu = cpu_milliseconds(self.process) - cpu;
+        let cpu = cpu::milliseconds(self.process) - cpu;
         let rows = rows.unwrap_or_else(|e| panic!("{}: {e:?}", self.way.name()));
         assert_eq!(rows, BATCH as u64, "{}: rows of a statement", self.way.name());
         let (wal_after, log_after) = self.written();
@@ -155,14 +155,6 @@ impl Session {
         let found: Vec<i64> = value(&mut self.observer, &sql);
         (found[0], found[1])
     }
-}
-
-/// CPU time that a process has had.
-fn cpu_milliseconds(process: i32) -> f64 {
-    let path = format!("/proc/{process}/schedstat");
-    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let nanoseconds = text.split(' ').next().and_then(|text| text.parse().ok());
-    nanoseconds.map_or_else(|| panic!("{path}: {text}"), |time: f64| time / 1e6)
 }
 
 /// Both differ from what was there before.

@@ -6,7 +6,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::{administer, required, source};
-use crate::capture::layout;
+use crate::capture::{layout, tree};
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::normalize::entity::Entity;
@@ -76,13 +76,10 @@ fn store(org: &catalog::Org, table: &str, entity: &str, mapping: JsonB) -> Resul
 
 /// The columns of a table as they are now.
 fn columns_of(schema: &str, table: &str) -> Result<crate::row::layout::Layout> {
-    let oid = sql::one::<pg_sys::Oid>(
-        "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')",
-        &[schema.into(), table.into()],
-    )?
-    .ok_or_else(|| source::missing_table(schema, table))?;
-    let relation = Table::open(oid, pg_sys::AccessShareLock);
+    let members = tree::members(schema, table)?;
+    let top = members.first().ok_or_else(|| source::missing_table(schema, table))?;
+    tree::shape(&members)?;
+    let relation = Table::open(top.oid, pg_sys::AccessShareLock);
     // SAFETY: the relation is open.
     Ok(unsafe { layout::describe((*relation.0).rd_att) })
 }

@@ -26,6 +26,9 @@ use crate::row::record;
 /// Bytes of row images that one call gives, about: its rows are held in memory.
 const CALL_BYTES: usize = 8 * 1024 * 1024;
 
+/// What a jsonb value can hold (`JENTRY_OFFLENMASK` in jsonb.h).
+const JSONB_BYTES: usize = 0x0FFF_FFFF;
+
 type Change = (
     Option<String>,
     Option<String>,
@@ -236,5 +239,8 @@ impl Given<'_> {
 fn json(layout: &Layout, slots: &[Option<&[u8]>]) -> Result<Jsonb, Malformed> {
     let mut text = String::new();
     record::object(&mut text, layout, slots, &Here)?;
+    if text.len() > JSONB_BYTES {
+        return Err(Malformed("more than jsonb can hold"));
+    }
     Ok(Jsonb(text))
 }

@@ -24,12 +24,11 @@ use super::statement::Tuple;
 use super::sweep::Sweep;
 use super::tree::{self, Member};
 use crate::error::{Error, Result};
-use crate::log::append::{Appender, Log, Sink, Statement};
+use crate::log::append::{Appender, Statement};
 use crate::log::change::{Op, Origin};
 use crate::log::gap;
 use crate::log::objects::{self, Objects};
 use crate::log::position;
-use crate::pg::identity::AsUser;
 use crate::pg::relation::Table;
 use crate::pg::sql;
 use crate::settings;
@@ -137,9 +136,7 @@ impl Backfill {
         let at = known.as_ref().map_or(0, |(at, _)| *at);
         let Some(member) = tables.get(at) else { return self.finish(top) };
         // An ALTER TABLE of Heroku Connect may take long; other backfills do not wait for it.
-        let Some(table) = Table::try_open(member.oid, pg_sys::RowShareLock) else {
-            return Ok(Step::Waiting);
-        };
+        let Some(table) = self.open(member)? else { return Ok(Step::Waiting) };
         let mut progress = match known {
             Some((_, progress)) => progress,
             None => Progress::from_start(member.file, i64::from(table.blocks())),
@@ -150,7 +147,7 @@ impl Backfill {
         } else if !progress.skipped.is_empty() {
             self.read_skipped(&table, &member.name, &mut progress)?
         } else if let Some(next) = tables.get(at + 1) {
-            let Some(table) = Table::try_open(next.oid, pg_sys::RowShareLock) else {
+            let Some(table) = self.open(next)? else {
                 self.state = Some(progress);
                 return Ok(Step::Waiting);
             };
@@ -172,6 +169,19 @@ impl Backfill {
         Ok(step)
     }
 
+    /// Opens a table if its lock is free. It is read with our rights, since its owner may have none, so
+    /// it must be the table that was looked at: nothing else can have its name from here on.
+    fn open(&self, member: &Member) -> Result<Option<Table>> {
+        let Some(table) = Table::try_open(member.oid, pg_sys::RowShareLock) else {
+            return Ok(None);
+        };
+        let named = sql::run_one::<bool>(
+            "SELECT true WHERE pg_catalog.to_regclass($1) = $2::oid",
+            &[member.name.as_str().into(), member.oid.into()],
+        )?;
+        Ok(named.map(|_| table))
+    }
+
     fn save(&self, progress: &Progress) -> Result<()> {
         let (next_block, end_block) = (progress.done(), progress.end_block);
         let saved = position::Progress { file: progress.file, next_block, end_block };
@@ -184,13 +194,11 @@ impl Backfill {
         let blocks = |to: i64| format!("t.ctid >= '({from},0)' AND t.ctid < '({to},0)'");
         // The places first, then the rows with their locks: a row that is missing then was locked,
         // or has been deleted or moved by a change that capture saw.
-        let owner = AsUser::owner_of(table);
         let mut places = sql::rows(
             &format!("SELECT t.ctid::text FROM ONLY {name} t WHERE {}", blocks(to)),
             &[],
             |row| Ok(row.get::<String>(1)?.unwrap_or_default()),
         )?;
-        drop(owner);
         // Full blocks after empty ones: fewer of them, so that few rows are locked at a time.
         if let Some(end) = places.get(settings::backfill_chunk_rows().unsigned_abs() as usize)
             && let Some(block) = block_of(end).filter(|block| *block > from)
@@ -220,10 +228,8 @@ impl Backfill {
         for _ in 0..progress.skipped.len().min(100) {
             let Some((block, place)) = progress.skipped.pop_front() else { break };
             let range = format!("t.ctid = '{place}'");
-            let owner = AsUser::owner_of(table);
             let there =
                 sql::one::<bool>(&format!("SELECT true FROM ONLY {name} t WHERE {range}"), &[])?;
-            drop(owner);
             if there.is_none() {
                 // Changed or deleted: capture saw it.
                 continue;
@@ -254,12 +260,8 @@ impl Backfill {
         let query = format!(
             "SELECT t.ctid::text, t FROM ONLY {name} t WHERE {range} FOR SHARE SKIP LOCKED"
         );
-        // As the table's owner: whatever has the table's name by now, none of its code runs with
-        // our rights.
-        let _owner = AsUser::owner_of(table);
         Spi::connect_mut(|client| {
-            let mut sink = Sink::Log(Log::open(&objects));
-            let mut appender = Appender::new(statement, &mut sink);
+            let mut appender = Appender::open(&objects, statement);
             let mut places = Vec::new();
             let mut cursor = client.try_open_cursor_mut(&query, &[])?;
             let mut bytes = 0;
@@ -289,13 +291,15 @@ impl Backfill {
     /// After all rows: the sweep, a page at a time, then the end.
     fn finish(&mut self, top: &Member) -> Result<Step> {
         if self.sweep {
-            let Some(table) = Table::try_open(top.oid, pg_sys::RowShareLock) else {
-                return Ok(Step::Waiting);
-            };
+            let Some(table) = self.open(top)? else { return Ok(Step::Waiting) };
             let mut sweep = match self.sweeping.take() {
                 Some(sweep) => sweep,
                 None => Sweep::new(self.source)?,
             };
+            if sweep.must_wait()? {
+                self.sweeping = Some(sweep);
+                return Ok(Step::Waiting);
+            }
             let more = sweep.step(&table, &top.name, &log_objects()?)?;
             self.sweeping = Some(sweep);
             if more {

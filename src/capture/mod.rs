@@ -2,9 +2,10 @@
 
 pub mod attach;
 pub mod backfill;
+pub mod kept;
 pub mod layout;
+pub mod merge;
 pub mod nesting;
-pub mod order;
 pub mod origin;
 pub mod statement;
 pub mod sweep;

@@ -3,9 +3,7 @@
 use pgrx::PgMemoryContexts;
 use pgrx::pg_sys;
 
-use super::order::{Order, Side};
-use crate::log::append::Appender;
-use crate::log::change::Op;
+use super::merge::Merge;
 use crate::log::chunk::write_part;
 use crate::pg::subtransaction;
 use crate::row::image::{self, Slots};
@@ -39,7 +37,7 @@ impl<'a> Tuple<'a> {
     ///
     /// # Safety
     /// `tuple` is valid and stays so for `'a`.
-    unsafe fn from_minimal(tuple: pg_sys::MinimalTuple) -> Tuple<'a> {
+    pub(super) unsafe fn from_minimal(tuple: pg_sys::MinimalTuple) -> Tuple<'a> {
         // SAFETY: the layout of htup_details.h: offsets count as if the full header were there.
         unsafe {
             let offset = std::mem::offset_of!(pg_sys::HeapTupleHeaderData, t_infomask2)
@@ -242,45 +240,25 @@ unsafe fn rebuild(slot: *mut pg_sys::TupleTableSlot) -> pg_sys::MinimalTuple {
     }
 }
 
-/// Which rows of a statement are wanted, where other statements ran inside it.
-pub type Choice<'a> = Option<(&'a Order, Side)>;
-
-/// Appends the rows of one transition table (inserted or deleted rows).
-pub fn append_rows(
-    rows: &mut Transition,
-    op: Op,
-    layout: &Layout,
-    choice: Choice<'_>,
-    appender: &mut Appender<'_>,
-) -> Result<(), Undescribable> {
-    while let Some(tuple) = rows.next_row()? {
-        if let Some((order, side)) = choice {
-            let mut slots = Slots::new();
-            tuple.read(layout, &mut slots)?;
-            let (old, new) =
-                if op == Op::Delete { (Some(&slots[..]), None) } else { (None, Some(&slots[..])) };
-            if order.side(old, new, layout)? != side {
-                continue;
-            }
-        }
-        appender.reserve(tuple.size())?;
-        appender.row(|out| tuple.write(out));
+/// Adds the rows of one transition table (inserted or deleted rows).
+pub fn add_rows(table: &mut Transition, merge: &mut Merge) -> Result<(), Undescribable> {
+    while let Some(tuple) = table.next_row()? {
+        merge.row(tuple.size(), |out| tuple.write(out))?;
     }
     Ok(())
 }
 
-/// Appends updated rows: the new image and what leads back to the old one. Both tables have the
-/// same rows in the same order: the server adds to them in pairs.
-pub fn append_updates(
-    old_rows: &mut Transition,
-    new_rows: &mut Transition,
+/// Adds updated rows: the new image and what leads back to the old one. Both tables have the same
+/// rows in the same order: the server adds to them in pairs.
+pub fn add_updates(
+    old_table: &mut Transition,
+    new_table: &mut Transition,
     layout: &Layout,
-    choice: Choice<'_>,
-    appender: &mut Appender<'_>,
+    merge: &mut Merge,
 ) -> Result<(), Undescribable> {
     let columns = layout.columns.len();
     loop {
-        let (old, new) = match (old_rows.next_row()?, new_rows.next_row()?) {
+        let (old, new) = match (old_table.next_row()?, new_table.next_row()?) {
             (Some(old), Some(new)) => (old, new),
             (None, None) => return Ok(()),
             _ => return Err(Undescribable("old and new rows differ in number".into())),
@@ -290,13 +268,9 @@ pub fn append_updates(
             (Slots::with_capacity(columns), Slots::with_capacity(columns));
         old.read(layout, &mut old_slots)?;
         new.read(layout, &mut new_slots)?;
-        if let Some((order, side)) = choice
-            && order.side(Some(&old_slots), Some(&new_slots), layout)? != side
-        {
-            continue;
-        }
-        appender.reserve(new.size() + old.size())?;
-        appender.row(|out| write_update(out, &new, &old_slots, &new_slots));
+        merge.row(new.size() + old.size(), |out| {
+            write_update(out, &new, &old_slots, &new_slots);
+        })?;
     }
 }
 

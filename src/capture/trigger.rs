@@ -11,16 +11,17 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::layout::Numbered;
-use super::nesting::{self, Ended, Kept};
-use super::order::{Order, Side};
-use super::statement::{self, Choice, Transition, Undescribable, append_rows, append_updates};
+use super::merge::Merge;
+use super::nesting;
+use super::statement::{self, Transition, Undescribable, add_rows, add_updates};
 use super::{layout, origin};
 use crate::error::Error;
-use crate::log::append::{Appender, Chunk, Log, Sink, Statement};
+use crate::log::append::{Chunk, Log, Statement};
 use crate::log::change::Op;
 use crate::log::gap;
 use crate::log::objects::{self, Objects};
 use crate::pg::compat;
+use crate::pg::relation::Table;
 use crate::row::image::Slots;
 use crate::row::layout::Layout;
 
@@ -77,7 +78,7 @@ unsafe fn capture(data: &pg_sys::TriggerData) {
         if data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0 {
             row(data, source, op);
         } else if data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE {
-            nesting::begin(source, op);
+            nesting::begin(source, op, compat::written(data.tg_relation));
         } else if op == Op::Truncate {
             truncate(data, source, part);
         } else {
@@ -104,29 +105,22 @@ unsafe fn arguments(data: &pg_sys::TriggerData) -> Option<(i32, bool)> {
 unsafe fn statement(data: &pg_sys::TriggerData, source: i32, op: Op) {
     // SAFETY: transition tables of the running trigger.
     unsafe {
+        let store = if op == Op::Delete { data.tg_oldtable } else { data.tg_newtable };
+        let rows = if store.is_null() { 0 } else { pg_sys::tuplestore_tuple_count(store) };
         // Without the extension's tables there is no log: it is being dropped.
         let objects = objects::objects();
-        let ended = nesting::end(source, op, objects.as_ref());
+        let ended = nesting::end(source, op, rows, objects.as_ref());
         let Some(objects) = objects else { return };
-        let store = if op == Op::Delete { data.tg_oldtable } else { data.tg_newtable };
-        let rows = !store.is_null() && pg_sys::tuplestore_tuple_count(store) > 0;
-        if !rows && ended.nested.is_empty() && ended.after.is_empty() {
+        if rows == 0 && ended.since.is_empty() && ended.before.is_empty() {
             return;
         }
         let layout = layout::of(data.tg_relation, source, &objects);
-        let mut out = Out::new(&ended, &objects);
         let head = Statement { source, layout: layout.id, op, origin: origin::current() };
-        let command = ended.command;
-        let outcome = if ended.nested.is_empty() {
-            let outcome = out.rows(data, head, &layout, None, command);
-            out.kept(ended.after);
-            outcome
-        } else {
-            out.around(data, head, &layout, ended)
-        };
-        let kept = out.finish();
-        if !kept.is_empty() {
-            nesting::keep(source, op, command, kept);
+        let depth = ended.depth();
+        let mut merge = Merge::new(head, ended, &objects);
+        let outcome = merge_rows(data, &layout, &mut merge);
+        if let Some((merged, ends)) = merge.finish() {
+            nesting::keep(source, depth, merged, &ends);
         }
         if let Err(Undescribable(reason)) = outcome {
             gap::note(&objects, source, &reason);
@@ -134,103 +128,23 @@ unsafe fn statement(data: &pg_sys::TriggerData, source: i32, op: Op) {
     }
 }
 
-/// Where a statement's chunks go: to the log, or into a list to be kept.
-struct Out {
-    sink: Sink,
-    list: Vec<Kept>,
-}
-
-impl Out {
-    fn new(ended: &Ended, objects: &Objects) -> Out {
-        let sink = match ended.direct {
-            true => Sink::Log(Log::open(objects)),
-            false => Sink::Kept(Vec::new()),
-        };
-        Out { sink, list: Vec::new() }
-    }
-
-    /// The statement's rows, or those that are chosen.
-    unsafe fn rows(
-        &mut self,
-        data: &pg_sys::TriggerData,
-        head: Statement,
-        layout: &Numbered,
-        choice: Choice<'_>,
-        command: u32,
-    ) -> Result<(), Undescribable> {
-        // SAFETY: transition tables of the running trigger.
-        let outcome = unsafe {
-            let tupdesc = (*data.tg_relation).rd_att;
-            let open = |store| Transition::open(store, tupdesc);
-            let mut appender = Appender::new(head, &mut self.sink);
-            let outcome = match head.op {
-                Op::Update => {
-                    let (mut old, mut new) = (open(data.tg_oldtable), open(data.tg_newtable));
-                    append_updates(&mut old, &mut new, &layout.layout, choice, &mut appender)
-                }
-                op => {
-                    let store = if op == Op::Delete { data.tg_oldtable } else { data.tg_newtable };
-                    append_rows(&mut open(store), op, &layout.layout, choice, &mut appender)
-                }
-            };
-            appender.finish();
-            outcome
-        };
-        if let Sink::Kept(chunks) = &mut self.sink {
-            let chunks = std::mem::take(chunks).into_iter();
-            self.list.extend(chunks.map(|chunk| nesting::kept(chunk, &layout.layout, command)));
-        }
-        outcome
-    }
-
-    /// The statement's rows, and those of its query that ended before it, before and after what ran
-    /// inside them.
-    unsafe fn around(
-        &mut self,
-        data: &pg_sys::TriggerData,
-        head: Statement,
-        layout: &Numbered,
-        ended: Ended,
-    ) -> Result<(), Undescribable> {
-        let Ended { command, nested, after, siblings, .. } = ended;
-        let order = Order::of(&nested, command)?;
-        let (mut sooner, mut later) = (Vec::new(), Vec::new());
-        for kept in after {
-            let [before, after] = order.split(kept)?;
-            sooner.extend(before);
-            later.extend(after);
-        }
-        let mut outcome = Ok(());
-        let sides = order.sides(head.op);
-        let mut own = |out: &mut Out, side| {
-            if sides.contains(&side) {
-                // SAFETY: as the caller's.
-                let rows = unsafe { out.rows(data, head, layout, Some((&order, side)), command) };
-                outcome = std::mem::replace(&mut outcome, Ok(())).and(rows);
+unsafe fn merge_rows(
+    data: &pg_sys::TriggerData,
+    layout: &Numbered,
+    merge: &mut Merge,
+) -> Result<(), Undescribable> {
+    // SAFETY: transition tables of the running trigger.
+    unsafe {
+        let tupdesc = (*data.tg_relation).rd_att;
+        let open = |store| Transition::open(store, tupdesc);
+        match merge.op() {
+            Op::Update => {
+                let (mut old, mut new) = (open(data.tg_oldtable), open(data.tg_newtable));
+                add_updates(&mut old, &mut new, &layout.layout, merge)
             }
-        };
-        own(self, Side::Before);
-        self.kept(sooner);
-        if siblings {
-            // It ran inside the whole query, so it comes before what is left of that, or after.
-            self.sink = Sink::Kept(Vec::new());
+            Op::Delete => add_rows(&mut open(data.tg_oldtable), merge),
+            _ => add_rows(&mut open(data.tg_newtable), merge),
         }
-        self.kept(nested);
-        own(self, Side::After);
-        self.kept(later);
-        outcome
-    }
-
-    fn kept(&mut self, kept: Vec<Kept>) {
-        match &mut self.sink {
-            Sink::Log(log) => kept.into_iter().for_each(|mut kept| log.write(&mut kept.chunk)),
-            Sink::Kept(_) => self.list.extend(kept),
-        }
-    }
-
-    /// What is to be kept.
-    fn finish(self) -> Vec<Kept> {
-        self.list
     }
 }
 
@@ -261,20 +175,14 @@ unsafe fn queue(
     unsafe {
         let first = statement::row_of(data.tg_trigslot)?;
         if head.op != Op::Update {
-            return Ok(nesting::queue_row(
-                head,
-                layout,
-                first.size(),
-                |out| first.write(out),
-                objects,
-            )?);
+            return Ok(nesting::queue_row(head, first.size(), |out| first.write(out), objects)?);
         }
         let (old, new) = (first, statement::row_of(data.tg_newslot)?);
         let (mut old_slots, mut new_slots) = (Slots::new(), Slots::new());
         old.read(layout, &mut old_slots)?;
         new.read(layout, &mut new_slots)?;
         let write = |out: &mut Vec<u8>| statement::write_update(out, &new, &old_slots, &new_slots);
-        Ok(nesting::queue_row(head, layout, old.size() + new.size(), write, objects)?)
+        Ok(nesting::queue_row(head, old.size() + new.size(), write, objects)?)
     }
 }
 
@@ -283,12 +191,15 @@ unsafe fn truncate(data: &pg_sys::TriggerData, source: i32, part: bool) {
     let Some(objects) = objects::objects() else { return };
     // SAFETY: the transaction has an id, since it has truncated a table.
     let xid = unsafe { pg_sys::GetTopFullTransactionId().value };
-    let command = (xid, compat::current_command());
-    if part {
-        // The top's trigger comes first: the server truncates it first.
-        if TRUNCATED.get() != Some((source, command)) {
-            gap::note(&objects, source, "a partition or child was truncated");
-        }
+    let command = (xid, compat::current_query());
+    // The top's trigger comes first: the server truncates it first.
+    if part && TRUNCATED.get() == Some((source, command)) {
+        return;
+    }
+    // SAFETY: the trigger's table is open.
+    let table = unsafe { (*data.tg_relation).rd_id };
+    if part || !all_below_are_empty(table) {
+        gap::note(&objects, source, "a part of its tree was truncated");
         return;
     }
     TRUNCATED.set(Some((source, command)));
@@ -299,8 +210,20 @@ unsafe fn truncate(data: &pg_sys::TriggerData, source: i32, part: bool) {
     if nesting::write_queue(&objects) {
         Log::open(&objects).write(&mut chunk);
     } else {
-        nesting::queue(nesting::kept(chunk, &layout.layout, command.1));
+        nesting::queue(chunk);
     }
+}
+
+/// Whether a table's partitions and children have no rows: TRUNCATE ONLY leaves theirs. Waits for no
+/// lock: one that somebody holds may have rows.
+fn all_below_are_empty(top: pg_sys::Oid) -> bool {
+    compat::inheritors(top).into_iter().filter(|oid| *oid != top).all(|oid| {
+        // SAFETY: a catalog look-up.
+        let kind = unsafe { pg_sys::get_rel_relkind(oid) } as u8;
+        let empty = |table: Table| table.blocks() == 0;
+        kind != pg_sys::RELKIND_RELATION
+            || Table::try_open(oid, pg_sys::AccessShareLock).is_some_and(empty)
+    })
 }
 
 thread_local! {

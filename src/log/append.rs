@@ -183,31 +183,15 @@ impl Log {
     }
 }
 
-/// Where finished chunks go.
-pub enum Sink {
-    Log(Log),
-    /// Kept for later, in order.
-    Kept(Vec<Chunk>),
-}
-
-impl Sink {
-    pub fn put(&mut self, chunk: &mut Chunk) {
-        match self {
-            Sink::Log(log) => log.write(chunk),
-            Sink::Kept(chunks) => chunks.push(chunk.take()),
-        }
-    }
-}
-
-/// Collects the rows of one statement and passes them on as chunks.
-pub struct Appender<'a> {
+/// Collects rows and appends them as chunks.
+pub struct Appender {
     chunk: Chunk,
-    sink: &'a mut Sink,
+    log: Log,
 }
 
-impl<'a> Appender<'a> {
-    pub fn new(statement: Statement, sink: &'a mut Sink) -> Appender<'a> {
-        Appender { chunk: Chunk::new(statement), sink }
+impl Appender {
+    pub fn open(objects: &Objects, statement: Statement) -> Appender {
+        Appender { chunk: Chunk::new(statement), log: Log::open(objects) }
     }
 
     /// As [`Chunk::reserve`].
@@ -217,14 +201,14 @@ impl<'a> Appender<'a> {
 
     /// Adds a row, as `write` packs it.
     pub fn row(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        let sink = &mut *self.sink;
-        self.chunk.row(write, |full| sink.put(full));
+        let log = &mut self.log;
+        self.chunk.row(write, |full| log.write(full));
     }
 
-    /// Passes on what is left. A statement that touched no row leaves nothing.
+    /// Appends what is left.
     pub fn finish(mut self) {
         if !self.chunk.is_empty() {
-            self.sink.put(&mut self.chunk);
+            self.log.write(&mut self.chunk);
         }
     }
 }

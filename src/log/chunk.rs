@@ -45,28 +45,13 @@ pub struct Row<'a> {
 /// Calls `each` with every row of a chunk's images and its ordinal.
 pub fn for_each_row<'a, E: From<Malformed>>(
     op: Op,
-    images: &'a [u8],
+    mut images: &'a [u8],
     layout: &Layout,
     mut each: impl FnMut(u32, &Row<'a>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut ordinal = 0;
-    for_each_part(op, images, layout, |_, row| {
-        each(ordinal, row)?;
-        ordinal += 1;
-        Ok(())
-    })
-}
-
-/// Calls `each` with every row of a chunk's images and the bytes that it takes there.
-pub fn for_each_part<'a, E: From<Malformed>>(
-    op: Op,
-    mut images: &'a [u8],
-    layout: &Layout,
-    mut each: impl FnMut(&'a [u8], &Row<'a>) -> Result<(), E>,
-) -> Result<(), E> {
     let mut row = Row::default();
+    let mut ordinal = 0;
     while !images.is_empty() {
-        let start = images;
         let part = read_part(&mut images)?;
         match op {
             Op::Delete => image::read_image(part, layout, row.old.get_or_insert_default())?,
@@ -76,7 +61,8 @@ pub fn for_each_part<'a, E: From<Malformed>>(
             let delta = read_part(&mut images)?;
             image::read_delta(delta, new, row.old.get_or_insert_default())?;
         }
-        each(&start[..start.len() - images.len()], &row)?;
+        each(ordinal, &row)?;
+        ordinal += 1;
     }
     Ok(())
 }

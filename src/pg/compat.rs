@@ -5,6 +5,12 @@ use pgrx::pg_sys;
 mod unbound {
     use pgrx::pg_sys;
     unsafe extern "C-unwind" {
+        /// `catalog/pg_inherits.h`
+        pub fn find_all_inheritors(
+            parent: pg_sys::Oid,
+            lock: pg_sys::LOCKMODE,
+            parents: *mut *mut pg_sys::List,
+        ) -> *mut pg_sys::List;
         /// `commands/sequence.h`
         pub fn nextval_internal(relid: pg_sys::Oid, check_permissions: bool) -> i64;
         /// `tcop/utility.h`; unguarded, so that its errors stay whole
@@ -28,9 +34,9 @@ mod unbound {
     // Called for every statement that is captured; none of them can raise an ERROR, so none needs a
     // guard.
     unsafe extern "C" {
-        /// `access/xact.h`; with false a plain read
+        /// `utils/snapmgr.h`; there is one while a statement runs
         #[allow(non_snake_case)]
-        pub fn GetCurrentCommandId(used: bool) -> u32;
+        pub fn GetActiveSnapshot() -> pg_sys::Snapshot;
         /// `access/xact.h`
         #[allow(non_snake_case)]
         pub fn GetCurrentSubTransactionId() -> u32;
@@ -88,16 +94,62 @@ pub fn handle_signals() {
     }
 }
 
+/// A table and all its partitions and children, none of them locked.
+pub fn inheritors(table: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: a catalog look-up, whose ERROR comes back through the guard; the list is a copy.
+    unsafe {
+        let list = pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            let lock = pg_sys::NoLock as pg_sys::LOCKMODE;
+            unbound::find_all_inheritors(table, lock, std::ptr::null_mut())
+        });
+        let length = usize::try_from((*list).length).unwrap_or_default();
+        let oids = (0..length).map(|at| (*(*list).elements.add(at)).oid_value).collect();
+        pg_sys::list_free(list);
+        oids
+    }
+}
+
 /// The next value of a sequence, without a check of the caller's rights.
 pub fn next_value(sequence: pg_sys::Oid) -> i64 {
     // SAFETY: an ERROR of the server (a sequence that is gone) comes back through the guard.
     unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| unbound::nextval_internal(sequence, false)) }
 }
 
-/// The command that is running in this transaction; goes up after each that wrote.
-pub fn current_command() -> u32 {
-    // SAFETY: a plain read.
-    unsafe { unbound::GetCurrentCommandId(false) }
+/// What tells the query that is running from those that it runs inside and that run inside it: the
+/// command that its snapshot is of. Before a query inside another looks at anything, the server counts
+/// the commands of the transaction on.
+pub fn current_query() -> u32 {
+    // SAFETY: null, or a snapshot that lasts as long as the query.
+    unsafe { unbound::GetActiveSnapshot().as_ref().map_or(0, |snapshot| snapshot.curcid) }
+}
+
+/// How many rows this transaction has inserted into, updated and deleted in a table, as the server
+/// counts them for its statistics. Zeros where it does not (`track_counts`).
+///
+/// # Safety
+/// The relation is open.
+pub unsafe fn written(relation: pg_sys::Relation) -> [i64; 3] {
+    // SAFETY: the entry lasts until the transaction ends, as do its levels, one for each savepoint.
+    unsafe {
+        #[cfg(feature = "pg14")]
+        let entry = pg_sys::find_tabstat_entry((*relation).rd_id);
+        #[cfg(not(feature = "pg14"))]
+        let entry = {
+            if (*relation).pgstat_info.is_null() && (*relation).pgstat_enabled {
+                pg_sys::pgstat_assoc_relation(relation);
+            }
+            (*relation).pgstat_info
+        };
+        let mut written = [0; 3];
+        let mut level = entry.as_ref().map_or(std::ptr::null_mut(), |entry| entry.trans);
+        while let Some(counts) = level.as_ref() {
+            written[0] += counts.tuples_inserted;
+            written[1] += counts.tuples_updated;
+            written[2] += counts.tuples_deleted;
+            level = counts.upper;
+        }
+        written
+    }
 }
 
 /// The innermost savepoint that this transaction is in.

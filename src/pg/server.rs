@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 
 use super::subtransaction;
 use crate::row::image::Malformed;
+use crate::row::text::hex;
 use crate::row::value::Server;
 
 /// The server that this process belongs to. To be used in a transaction.
@@ -31,7 +32,14 @@ impl Server for Here {
         .map_err(|_| Malformed("compressed value cannot be decompressed"))
     }
 
+    /// A type that was dropped since has no output function any more: its values are given as bytea
+    /// is, so that the rest of the row is not lost with them.
     fn text(&self, type_oid: u32, _typmod: i32, slot: &[u8]) -> Result<String, Malformed> {
+        if !type_exists(type_oid) {
+            let mut text = String::from("\\x");
+            hex(&mut text, slot);
+            return Ok(text);
+        }
         subtransaction::attempt(|| {
             // SAFETY: the bytes are a value of this type, as they lie in a tuple.
             unsafe {
@@ -51,6 +59,16 @@ impl Server for Here {
             }
         })
         .map_err(|_| Malformed("value that its type's output function refuses"))
+    }
+}
+
+fn type_exists(oid: u32) -> bool {
+    let key = pg_sys::Datum::from(pg_sys::Oid::from(oid));
+    let none = pg_sys::Datum::null();
+    // SAFETY: a look-up in the system cache by its one key.
+    unsafe {
+        let cache = pg_sys::SysCacheIdentifier::TYPEOID as i32;
+        pg_sys::SearchSysCacheExists(cache, key, none, none, none)
     }
 }
 

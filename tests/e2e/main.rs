@@ -21,6 +21,7 @@ mod lifecycle;
 mod log;
 mod onboarding;
 mod publishing;
+mod restore;
 mod retention;
 mod rights;
 mod surface;

@@ -104,7 +104,7 @@ fn rows_that_the_writer_may_not_see_are_captured() {
     place.run(&format!(
         "CREATE ROLE {role} LOGIN; ALTER TABLE lead OWNER TO {role}; GRANT USAGE ON SCHEMA {name} TO {role}; \
          ALTER TABLE lead ENABLE ROW LEVEL SECURITY; ALTER TABLE lead FORCE ROW LEVEL SECURITY; \
-         CREATE POLICY some ON lead USING (n <> 2) WITH CHECK (true)"
+         CREATE POLICY seen ON lead USING (n <> 2) WITH CHECK (true)"
     ));
     place.start(&["lead"]);
     let mut writer = place.connect_as(&role);

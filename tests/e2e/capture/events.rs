@@ -21,8 +21,11 @@ pub struct Captured {
 
 /// All that waits for a consumer.
 pub fn next(client: &mut Client, consumer: &str) -> Vec<Captured> {
-    const SQL: &str =
-        "SELECT event_id, source, op, before, after, origin FROM manifold.next($1, 1000)";
+    // JSON in a column is told as JSON: as text it is what the server makes of it.
+    const SQL: &str = "SELECT event_id, source, op, \
+        (SELECT json_object_agg(key, value) FROM jsonb_each_text(before)), \
+        (SELECT json_object_agg(key, value) FROM jsonb_each_text(after)), origin \
+        FROM manifold.next($1, 1000)";
     let mut all = Vec::new();
     loop {
         let events =

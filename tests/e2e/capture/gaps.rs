@@ -28,8 +28,9 @@ fn running(world: &mut World<'static>) {
 fn corrupt(world: &mut World<'static>) {
     world.run(
         "CREATE EXTENSION pg_surgery; \
-         DO $$DECLARE toast regclass; BEGIN SELECT reltoastrelid INTO toast FROM pg_class WHERE oid = 'org.lead'::regclass; \
-           EXECUTE format('SELECT heap_force_kill(%L, array_agg(ctid)) FROM %s WHERE chunk_id = (SELECT DISTINCT chunk_id FROM %2$s ORDER BY 1 OFFSET 1 LIMIT 1)', toast, toast); END$$",
+         DO $$DECLARE toast regclass; places tid[]; BEGIN SELECT reltoastrelid INTO toast FROM pg_class WHERE oid = 'org.lead'::regclass; \
+           EXECUTE format('SELECT array_agg(ctid) FROM %s WHERE chunk_id = (SELECT DISTINCT chunk_id FROM %1$s ORDER BY 1 OFFSET 1 LIMIT 1)', toast) INTO places; \
+           PERFORM heap_force_kill(toast, places); END$$",
     );
 }
 
@@ -112,6 +113,32 @@ fn a_row_that_cannot_be_read_holds_up_no_other_backfill() {
     agreed_without(&mut world, "b");
 }
 
+#[test]
+fn a_type_that_is_dropped_before_its_values_are_read_stops_no_consumer() {
+    let mut world = World::new();
+    world.run("CREATE SCHEMA org; CREATE TYPE org.fate AS ENUM ('here'); CREATE TABLE org.lead (sfid text PRIMARY KEY, name text, fate org.fate); \
+        SELECT manifold.add_org('org')");
+    world.run(&format!(
+        "SELECT manifold.set_mapping('org', 'lead', entity => 'lead', mapping => {MAPPING})"
+    ));
+    world.run("SELECT manifold.start('org')");
+    world.published();
+    world.run(
+        "SELECT manifold.pause('org', 'normalizer'); SELECT manifold.pause('org', 'publisher')",
+    );
+    world.run("INSERT INTO org.lead VALUES ('a', 'with its type', 'here')");
+    world.run("DROP TYPE org.fate CASCADE; INSERT INTO org.lead VALUES ('b', 'without')");
+    world.run(
+        "SELECT manifold.resume('org', 'normalizer'); SELECT manifold.resume('org', 'publisher')",
+    );
+    world.await_count("canonical.lead WHERE city = 'without'", 1);
+    world.await_count("canonical.lead WHERE city = 'with its type'", 1);
+    world.published();
+    for consumer in ["normalizer", "publisher"] {
+        assert_ne!(world.status("org", consumer)[0].state, "error");
+    }
+}
+
 fn agreed_without(world: &mut World<'static>, sfid: &str) {
     assert_eq!(world.count(&format!("canonical.lead WHERE org = 'org' AND sfid = '{sfid}'")), 0);
     assert_eq!(world.count("canonical.lead WHERE org = 'org'"), 2);
@@ -142,12 +169,11 @@ fn a_delete_that_was_missed_is_made_up_for_though_the_normalizer_is_behind() {
     world.run("SELECT manifold.pause('org', 'normalizer')");
     world.run("INSERT INTO org.lead VALUES ('late', 'captured, and not canonical yet')");
     world.run("ALTER TABLE org.lead DISABLE TRIGGER USER; DELETE FROM org.lead WHERE sfid = 'late'; ALTER TABLE org.lead ENABLE TRIGGER USER");
-    world.run("SELECT manifold.resync('org', 'lead')");
+    world.run("SELECT manifold.resync('org', 'lead'); SELECT manifold.resume('org', 'normalizer')");
     wait::until("the resync", LIMIT, || match world.status("org", "backfill") {
         status if status.iter().any(|s| s.is_behind()) => Err(format!("{status:#?}")),
         _ => Ok(()),
     });
-    world.run("SELECT manifold.resume('org', 'normalizer')");
     world.published();
     agreed(&mut world);
 }

@@ -4,8 +4,8 @@ use super::place::Place;
 
 /// One child has a column more, another one has two parents, and a grandchild.
 const TREE: &str = "CREATE TABLE lead (sfid text, n int DEFAULT 0); CREATE TABLE other (more text); \
-    CREATE TABLE child (extra int[]) INHERITS (lead); CREATE TABLE both () INHERITS (lead, other); CREATE TABLE grandchild (last text) INHERITS (child); \
-    INSERT INTO lead VALUES ('p'); INSERT INTO child VALUES ('c', 1, '{1}'); INSERT INTO both VALUES ('b', 2, 'x'); INSERT INTO grandchild VALUES ('g', 3, NULL, 'z')";
+    CREATE TABLE child (extra int[]) INHERITS (lead); CREATE TABLE mixed () INHERITS (lead, other); CREATE TABLE grandchild (last text) INHERITS (child); \
+    INSERT INTO lead VALUES ('p'); INSERT INTO child VALUES ('c', 1, '{1}'); INSERT INTO mixed VALUES ('b', 2, 'x'); INSERT INTO grandchild VALUES ('g', 3, NULL, 'z')";
 
 fn tree(source: &str) -> Place<'static> {
     let mut place = Place::prepare(super::place::shared(), TREE);
@@ -19,7 +19,7 @@ fn all_children_are_captured_with_their_parent_whichever_table_is_named() {
     let mut place = tree("lead");
     for (sql, told) in [
         (
-            "INSERT INTO lead VALUES ('p2', 1); INSERT INTO child VALUES ('c2', 1, '{2}'); INSERT INTO both VALUES ('b2', 1, 'y'); INSERT INTO grandchild VALUES ('g2', 1)",
+            "INSERT INTO lead VALUES ('p2', 1); INSERT INTO child VALUES ('c2', 1, '{2}'); INSERT INTO mixed VALUES ('b2', 1, 'y'); INSERT INTO grandchild VALUES ('g2', 1)",
             "c c c c",
         ),
         ("UPDATE lead SET n = n + 1", ["u"; 8].join(" ").as_str()),
@@ -29,7 +29,7 @@ fn all_children_are_captured_with_their_parent_whichever_table_is_named() {
         ("DELETE FROM child WHERE sfid = 'g2'", "d"),
         ("DELETE FROM ONLY lead", "d d"),
         (
-            "WITH gone AS (DELETE FROM both RETURNING *) INSERT INTO child SELECT sfid, n, '{3}' FROM gone",
+            "WITH gone AS (DELETE FROM mixed RETURNING *) INSERT INTO child SELECT sfid, n, '{3}' FROM gone",
             "c c d d",
         ),
         ("TRUNCATE lead", "t"),
@@ -56,15 +56,15 @@ fn the_columns_of_a_child_are_told_as_well() {
 
 #[test]
 fn a_child_may_be_captured_by_itself() {
-    let mut place = tree("both");
+    let mut place = tree("mixed");
     for (sql, told) in [
         ("UPDATE lead SET n = 4", "u"),
         ("UPDATE other SET more = 'z'", "u"),
-        ("INSERT INTO both VALUES ('b2', 5, 'y')", "c"),
+        ("INSERT INTO mixed VALUES ('b2', 5, 'y')", "c"),
         ("DELETE FROM lead WHERE n = 5", "d"),
         ("TRUNCATE other", "t"),
-        ("INSERT INTO both VALUES ('b3', 6)", "c"),
-        ("TRUNCATE both", "t"),
+        ("INSERT INTO mixed VALUES ('b3', 6)", "c"),
+        ("TRUNCATE mixed", "t"),
     ] {
         assert_eq!(place.write(sql), told, "{sql}");
     }

@@ -2,7 +2,7 @@
 
 use super::place::{LEAD, Place, other, run};
 use crate::support::wait;
-use crate::world::LIMIT;
+use crate::world::{LIMIT, World};
 
 #[test]
 fn every_isolation_level_is_captured() {
@@ -171,18 +171,24 @@ fn a_writer_who_waited_for_another_goes_on_where_that_one_ended() {
 
 #[test]
 fn prepared_transactions_are_told_when_another_session_commits_them() {
-    let database = other().database();
+    let world = World::in_cluster(other());
+    let database = &world.database;
     let mut place = Place::prepare(
-        &database,
+        database,
         &format!("{LEAD}; INSERT INTO lead (sfid, n) VALUES ('a', 1), ('b', 2)"),
     );
-    place.start(&["lead"]);
+    place.run("CREATE TABLE task (sfid text, n int) PARTITION BY HASH (sfid); CREATE TABLE task_0 PARTITION OF task FOR VALUES WITH (MODULUS 1, REMAINDER 0)");
+    place.start(&["lead", "task"]);
     let mut end = place.connect();
     place.run("BEGIN; UPDATE lead SET n = 5; INSERT INTO lead (sfid) VALUES ('c'); SAVEPOINT s; DELETE FROM lead; ROLLBACK TO s; PREPARE TRANSACTION 'kept'");
     place.run("INSERT INTO lead (sfid) VALUES ('d')");
     assert_eq!(place.told(), "c", "what is prepared is not there yet, and holds back nobody");
     run(&mut end, "COMMIT PREPARED 'kept'");
     assert_eq!(place.told(), "c u u");
+    place.run("BEGIN; INSERT INTO task VALUES ('t', 1); SAVEPOINT s; UPDATE task SET n = 2; PREPARE TRANSACTION 'rows'");
+    assert_eq!(place.told(), "");
+    run(&mut end, "COMMIT PREPARED 'rows'");
+    assert_eq!(place.told(), "c u");
     let before = place.logged();
     place.run("BEGIN; UPDATE lead SET n = 6; PREPARE TRANSACTION 'void'");
     run(&mut end, "ROLLBACK PREPARED 'void'");

@@ -13,6 +13,7 @@ mod inheritance;
 mod isolation;
 mod nested;
 mod nested_edges;
+mod nested_property;
 mod partitions;
 mod property;
 mod refused;

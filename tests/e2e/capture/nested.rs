@@ -62,7 +62,7 @@ fn a_row_trigger_may_delete_the_row_that_was_inserted_or_updated() {
         place.write("INSERT INTO lead (sfid, n) VALUES ('d', -1), ('e', 1), ('f', -1)"),
         "c c c d d"
     );
-    assert_eq!(place.write("UPDATE lead SET n = n - 2"), "d u u u u");
+    assert_eq!(place.write("UPDATE lead SET n = n - 2"), "d d u u u u");
 }
 
 #[test]
@@ -133,6 +133,39 @@ fn a_before_trigger_may_delete_an_older_duplicate() {
     std::io::Write::write_all(&mut copy, b"c\ny\nc\n").unwrap();
     copy.finish().unwrap();
     assert_eq!(place.told(), "c c c d d");
+}
+
+#[test]
+fn a_before_trigger_may_free_the_key_that_an_update_takes() {
+    let mut place = with_trigger(
+        "BEFORE UPDATE ON lead FOR EACH ROW WHEN (OLD.sfid <> NEW.sfid)",
+        "DELETE FROM lead WHERE sfid = NEW.sfid; RETURN NEW;",
+    );
+    assert_eq!(place.write("UPDATE lead SET sfid = 'b' WHERE sfid = 'a'"), "d u");
+    assert_eq!(
+        place.write(
+            "INSERT INTO lead (sfid) VALUES ('b') ON CONFLICT (sfid) DO UPDATE SET sfid = 'c'"
+        ),
+        "d u"
+    );
+}
+
+#[test]
+fn a_before_trigger_may_replace_a_row_by_its_like() {
+    // Nothing tells the new row from the old one.
+    let mut place = Place::new(&format!(
+        "CREATE TABLE lead (sfid text UNIQUE, name text); INSERT INTO lead VALUES ('a', 'x'), ('b', 'x'); {}",
+        trigger(
+            "replace",
+            "BEFORE INSERT ON lead FOR EACH ROW",
+            "DELETE FROM lead WHERE sfid = NEW.sfid; RETURN NEW;"
+        )
+    ));
+    assert_eq!(place.write("INSERT INTO lead VALUES ('a', 'x')"), "c d");
+    assert_eq!(
+        place.write("INSERT INTO lead VALUES ('b', 'x'), ('c', 'x'), ('c', 'x')"),
+        "c c c d d"
+    );
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub fn shared() -> &'static Database<'static> {
     static DATABASE: OnceLock<Database<'static>> = OnceLock::new();
     DATABASE.get_or_init(|| {
         let mut world = World::new();
-        world.run("CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION pg_surgery");
+        world.run("CREATE EXTENSION hstore; CREATE EXTENSION citext");
         world.database
     })
 }
@@ -202,21 +202,27 @@ impl<'a> Place<'a> {
 
     /// Takes events that a session of the test's own has read.
     pub fn check(&mut self, events: &[Captured]) {
+        if let Err(wrong) = self.adds_up(events) {
+            panic!("{wrong}; captured was\n{}", events::list(events));
+        }
+    }
+
+    /// The first thing that is wrong with these events.
+    pub fn adds_up(&mut self, events: &[Captured]) -> Result<(), String> {
         for event in events {
             let history = self
                 .sources
                 .get_mut(&event.source)
                 .unwrap_or_else(|| panic!("no source: {event:?}"));
-            if let Err(reason) = history.apply(event) {
-                panic!("event {}: {reason}; captured was\n{}", event.id, events::list(events));
-            }
+            history.apply(event).map_err(|reason| format!("event {}: {reason}", event.id))?;
         }
         for source in self.sources.keys().cloned().collect::<Vec<_>>() {
             let there = self.rows(&source);
             if let Some(difference) = self.sources[&source].difference(there) {
-                panic!("{source}: {difference}; captured was\n{}", events::list(events));
+                return Err(format!("{source}: {difference}"));
             }
         }
+        Ok(())
     }
 
     /// The same without the check.
@@ -228,6 +234,19 @@ impl<'a> Place<'a> {
             }
         }
         events
+    }
+
+    /// What an SQL expression makes of each change that waits.
+    pub fn summary(&mut self, expression: &str) -> Vec<String> {
+        let sql = format!("SELECT {expression} FROM manifold.next('{}')", self.name);
+        let mut all = Vec::new();
+        loop {
+            let rows = self.reader.query(&sql, &[]).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+            if rows.is_empty() {
+                return all;
+            }
+            all.extend(rows.iter().map(|row| row.get::<_, String>(0)));
+        }
     }
 
     /// From now on only looks at these columns of what is captured.
@@ -246,9 +265,21 @@ impl<'a> Place<'a> {
         events::ops(&self.unchecked())
     }
 
+    /// The rows of a table, with JSON as it is when it was part of JSON.
     pub fn rows(&mut self, source: &str) -> Vec<Row> {
-        let sql = format!("SELECT * FROM {}.{}", self.name, ident(source));
-        events::rows(&mut self.reader, &sql)
+        let table = format!("{}.{}", self.name, ident(source));
+        let columns = format!(
+            "SELECT string_agg(format(CASE WHEN atttypid IN ('json'::regtype, 'jsonb'::regtype) \
+               THEN 'jsonb_build_object(''v'', %1$I) ->> ''v'' AS %1$I' ELSE '%1$I' END, attname), ', ' ORDER BY attnum) \
+             FROM pg_attribute WHERE attrelid = '{}'::regclass AND attnum > 0 AND NOT attisdropped",
+            table.replace('\'', "''")
+        );
+        let columns: String = self.value(&columns);
+        let mut rows = events::rows(&mut self.reader, &format!("SELECT {columns} FROM {table}"));
+        if let Some(columns) = &self.columns {
+            rows.iter_mut().for_each(|row| row.retain(|name, _| columns.contains(name)));
+        }
+        rows
     }
 
     /// Rows that the log holds for the org's sources; a truncate and a gap count as one.
@@ -284,9 +315,21 @@ impl<'a> Place<'a> {
                 "after {what} nothing says that the capture of {source} is wrong:\n{}",
                 events::list(&events)
             );
-            let name = self.name.clone();
-            run(&mut self.reader, &format!("SELECT manifold.resync('{name}', '{source}')"));
-            self.backfilled();
+            // The resync ends when the normalizer has taken what came before.
+            for call in [
+                "resume('@', 'normalizer')",
+                "resync('@', '#')",
+                "wait",
+                "pause('@', 'normalizer')",
+            ] {
+                match call {
+                    "wait" => self.backfilled(),
+                    call => {
+                        let call = call.replace('@', &self.name).replace('#', source);
+                        run(&mut self.reader, &format!("SELECT manifold.{call}"));
+                    }
+                }
+            }
             assert_eq!(self.trouble(source), None, "after {what} and a resync");
             self.unchecked();
             history.reset(there);

@@ -139,12 +139,10 @@ fn a_start_in_the_middle_of_a_subscription_loses_and_doubles_nothing() {
     // It goes on being applied while the triggers are attached and the rows that are there are read.
     std::thread::scope(|scope| {
         let mut writer = database.connect();
-        let sql = format!(
-            "SET search_path = {}; DO $$BEGIN FOR i IN 1..150 LOOP UPDATE lead SET n = n + 1 WHERE id % 10 = i % 10; DELETE FROM lead WHERE id = 120 - i / 2; \
-               INSERT INTO lead (id, sfid) VALUES (i + 10000, 'while ' || i); COMMIT; END LOOP; END$$",
-            place.name
-        );
-        let writer = scope.spawn(move || run(&mut writer, &sql));
+        run(&mut writer, &format!("SET search_path = {}", place.name));
+        let sql = "DO $$BEGIN FOR i IN 1..150 LOOP UPDATE lead SET n = n + 1 WHERE id % 10 = i % 10; DELETE FROM lead WHERE id = 120 - i / 2; \
+            INSERT INTO lead (id, sfid) VALUES (i + 10000, 'while ' || i); COMMIT; END LOOP; END$$";
+        let writer = scope.spawn(move || run(&mut writer, sql));
         let start = format!("SELECT manifold.start('{}')", place.name);
         wait::until("the start", LIMIT, || {
             place.client.batch_execute(&start).map_err(|e| format!("{e:?}"))

@@ -356,7 +356,7 @@ impl Draw {
     /// A value of a type, as SQL; NULL now and then, unless the type refuses it.
     pub fn value(&mut self, &(sql_type, values): &(&str, &[&str])) -> String {
         if self.below(8) == 0 && !sql_type.starts_with("price") {
-            return "NULL".to_owned();
+            return format!("NULL::{sql_type}");
         }
         let value = self.pick(values);
         literal(sql_type, value, self.number())
