@@ -160,6 +160,41 @@ fn capture_goes_on_when_a_table_is_renamed_or_moved() {
 }
 
 #[test]
+fn a_start_in_a_transaction_that_writes_is_the_start_of_capture() {
+    let mut place = Place::prepare(
+        super::place::shared(),
+        &format!("{LEAD}; INSERT INTO lead (sfid) VALUES ('old')"),
+    );
+    place.map("lead");
+    place.listen();
+    let name = place.name.clone();
+    place.run(&format!("BEGIN; INSERT INTO lead (sfid) VALUES ('never'); SELECT manifold.start('{name}'); INSERT INTO lead (sfid) VALUES ('no'); ROLLBACK"));
+    place.run("INSERT INTO lead (sfid) VALUES ('uncaptured')");
+    assert_eq!(place.unchecked().len(), 0);
+    place.run(&format!("BEGIN; INSERT INTO lead (sfid) VALUES ('before'); SELECT manifold.start('{name}'); INSERT INTO lead (sfid) VALUES ('after'); COMMIT"));
+    place.backfilled();
+    place.know(&["lead"]);
+    assert_eq!(place.told(), "c r r r r");
+    assert_eq!(place.write("DELETE FROM lead"), "d d d d");
+}
+
+#[test]
+fn a_session_captures_for_the_extension_that_is_there_now() {
+    let world = World::new();
+    let mut place = Place::prepare(&world.database, LEAD);
+    place.start(&["lead"]);
+    let name = place.name.clone();
+    assert_eq!(place.write("INSERT INTO lead (sfid) VALUES ('a')"), "c");
+    place.run("DROP EXTENSION pg_manifold CASCADE; INSERT INTO lead (sfid) VALUES ('b'); CREATE EXTENSION pg_manifold");
+    place.run(&format!("SELECT manifold.create_entity('lead'); SELECT manifold.add_org('{name}')"));
+    place.start(&["lead"]);
+    assert_eq!(place.write("UPDATE lead SET n = 1"), "u u");
+    // Back again: what was dropped with it is there as it was.
+    place.run("BEGIN; DROP EXTENSION pg_manifold CASCADE; UPDATE lead SET n = 2; ROLLBACK");
+    assert_eq!(place.write("UPDATE lead SET n = 3"), "u u");
+}
+
+#[test]
 fn starting_again_is_harmless_and_stopping_ends_capture() {
     let mut place = Place::new(LEAD);
     let name = place.name.clone();

@@ -8,6 +8,7 @@ mod events;
 mod place;
 
 mod circumstances;
+mod concurrency;
 mod gaps;
 mod inheritance;
 mod isolation;
