@@ -105,13 +105,22 @@ fn exceptions(client: &mut Client, _: &mut Client, own: u64, chance: &mut Chance
          BEGIN PERFORM act({}), act({}); BEGIN PERFORM act({}); RAISE 'inner'; EXCEPTION WHEN OTHERS THEN PERFORM act({}); END; \
            IF {} > 5 THEN RAISE 'outer'; END IF; \
          EXCEPTION WHEN OTHERS THEN PERFORM act({}); END; END $$",
-        lead(), lead(), lead(), lead(), lead(), lead() - own, lead()
+        lead(),
+        lead(),
+        lead(),
+        lead(),
+        lead(),
+        lead() - own,
+        lead()
     );
     execute(client, &sql);
 }
 
 fn in_bulk(client: &mut Client, _: &mut Client, own: u64, chance: &mut Chance) {
-    execute(client, &format!("SELECT act(i) FROM generate_series({own}, {}) i", own + chance.below(60)));
+    execute(
+        client,
+        &format!("SELECT act(i) FROM generate_series({own}, {}) i", own + chance.below(60)),
+    );
     execute(client, &format!("SELECT act_on_all({}, {})", own + chance.below(30), own + 60));
 }
 
@@ -229,7 +238,8 @@ fn killed_reader(connect: impl Fn() -> Client, victim: &AtomicI32, done: &Atomic
                 kills += 1;
                 client = connect();
                 let status = "SELECT pg_xact_status($1::text::xid8) = 'committed'";
-                let committed = xid.is_some_and(|xid| client.query_one(status, &[&xid]).unwrap().get(0));
+                let committed =
+                    xid.is_some_and(|xid| client.query_one(status, &[&xid]).unwrap().get(0));
                 victim.store(pid(&mut client).expect("nobody knows it yet"), Ordering::Release);
                 committed
             }
@@ -244,7 +254,8 @@ fn killed_reader(connect: impl Fn() -> Client, victim: &AtomicI32, done: &Atomic
     victim.store(0, Ordering::Release);
     // A kill may be on its way.
     let mut client = connect();
-    let insert = "INSERT INTO given (consumer, event_id, id, op, version) VALUES ('killed', $1, $2, $3, $4)";
+    let insert =
+        "INSERT INTO given (consumer, event_id, id, op, version) VALUES ('killed', $1, $2, $3, $4)";
     let mut transaction = client.transaction().unwrap();
     let insert = transaction.prepare(insert).unwrap();
     for (event_id, id, op, version) in &kept {
@@ -281,9 +292,16 @@ fn a_server_that_is_killed_again_and_again_gives_each_change_once() {
                 let mut chance = Chance(number);
                 let own = 1000 * (number + 1);
                 work(&mut |client| match chance.below(3) {
-                    0 => client.batch_execute(&format!("SELECT act({}, {})", 1 + chance.below(SHARED), chance.fraction())),
+                    0 => client.batch_execute(&format!(
+                        "SELECT act({}, {})",
+                        1 + chance.below(SHARED),
+                        chance.fraction()
+                    )),
                     1 => client.batch_execute(&format!("SELECT act_on_all({own}, {})", own + 200)),
-                    _ => client.batch_execute(&format!("SELECT act(i) FROM generate_series({own}, {}) i", own + chance.below(200))),
+                    _ => client.batch_execute(&format!(
+                        "SELECT act(i) FROM generate_series({own}, {}) i",
+                        own + chance.below(200)
+                    )),
                 });
             });
         }
@@ -327,7 +345,9 @@ fn what_a_dump_brings_back_says_that_a_resync_is_due() {
     let cluster = cluster_with(SETTINGS);
     let mut world = World::in_cluster(&cluster);
     ledger::create(&mut world);
-    world.run("SELECT act(i) FROM generate_series(1, 200) i; SELECT manifold.create_consumer('one')");
+    world.run(
+        "SELECT act(i) FROM generate_series(1, 200) i; SELECT manifold.create_consumer('one')",
+    );
     ledger::compare_canonical(&mut world);
     // Changes that are on their way when the dump is made.
     world.run("SELECT manifold.pause('acme', 'normalizer'); SELECT act(i, 0.1) FROM generate_series(1, 20) i; \
@@ -357,9 +377,12 @@ fn what_a_dump_brings_back_says_that_a_resync_is_due() {
     assert_eq!(world.count("manifold.change"), 0);
     assert_eq!(world.count("manifold.consumer"), 0, "where it was means nothing here");
     assert_eq!(world.count("manifold.mapping WHERE active"), 1);
-    for (org, consumer) in [("acme", "normalizer"), ("acme", "publisher"), ("canonical", "publisher")] {
+    for (org, consumer) in
+        [("acme", "normalizer"), ("acme", "publisher"), ("canonical", "publisher")]
+    {
         world.await_status(org, consumer, "told to resync", |s| {
-            s.detail.contains("restored from a dump") && s.detail.contains(&format!("manifold.resync('{org}', 'lead')"))
+            s.detail.contains("restored from a dump")
+                && s.detail.contains(&format!("manifold.resync('{org}', 'lead')"))
         });
     }
     world.run("SELECT manifold.resume('acme', 'normalizer'); SELECT manifold.resync('acme'); SELECT manifold.resync('canonical')");

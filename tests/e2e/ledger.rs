@@ -70,7 +70,12 @@ pub fn compare(client: &mut Client, consumer: &str) {
         FROM committed c FULL JOIN given g USING (id) WHERE c.changes IS DISTINCT FROM g.changes ORDER BY id";
     let wrong = client.query(sql, &[&consumer]).unwrap_or_else(|e| panic!("{e:?}"));
     let lines: Vec<String> = wrong.iter().take(5).map(|row| row.get(0)).collect();
-    assert!(wrong.is_empty(), "{consumer}: {} leads are wrong, such as\n{}", wrong.len(), lines.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{consumer}: {} leads are wrong, such as\n{}",
+        wrong.len(),
+        lines.join("\n")
+    );
     let repeated = "SELECT count(*) - count(DISTINCT event_id) FROM given WHERE consumer = $1";
     let repeated: i64 = client.query_one(repeated, &[&consumer]).unwrap().get(0);
     assert_eq!(repeated, 0, "{consumer} was given event ids twice");
@@ -89,7 +94,11 @@ pub fn take_all(client: &mut impl GenericClient, consumer: &str, n: i32) {
     while take(client, consumer, n).unwrap_or_else(|e| panic!("{e:?}")) > 0 {}
 }
 
-pub fn take(client: &mut impl GenericClient, consumer: &str, n: i32) -> Result<i64, postgres::Error> {
+pub fn take(
+    client: &mut impl GenericClient,
+    consumer: &str,
+    n: i32,
+) -> Result<i64, postgres::Error> {
     Ok(client.query_one("SELECT take($1, $2)", &[&consumer, &n])?.get(0))
 }
 

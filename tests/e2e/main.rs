@@ -21,7 +21,6 @@ mod lifecycle;
 mod log;
 mod onboarding;
 mod publishing;
-mod restore;
 mod retention;
 mod rights;
 mod surface;
