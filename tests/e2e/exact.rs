@@ -283,7 +283,10 @@ fn a_server_that_is_killed_again_and_again_gives_each_change_once() {
                 std::thread::sleep(Duration::from_millis(20));
                 continue;
             };
-            while !done.load(Ordering::Acquire) && work(&mut client).is_ok() {}
+            let mut alive = true;
+            while alive && !done.load(Ordering::Acquire) {
+                alive = work(&mut client).is_ok();
+            }
         }
     };
     let files = std::thread::scope(|scope| {
