@@ -319,7 +319,7 @@ fn a_server_that_is_killed_again_and_again_gives_each_change_once() {
                 some += 100 + chance.below(2000) as i64;
                 wait::until(&format!("{some} changes"), LIMIT, || {
                     let mut client = connect().map_err(|e| e.to_string())?;
-                    let sql = "SELECT count(*) FROM ledger UNION ALL SELECT relfilenode FROM pg_class \
+                    let sql = "SELECT count(*) FROM ledger UNION ALL SELECT relfilenode::int8 FROM pg_class \
                         WHERE relnamespace = 'manifold'::regnamespace AND relname ~ '^change_[012]$'";
                     let rows = client.query(sql, &[]).map_err(|e| e.to_string())?;
                     files.extend(rows[1..].iter().map(|row| row.get::<_, i64>(0)));

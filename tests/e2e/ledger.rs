@@ -19,22 +19,22 @@ pub fn create(world: &mut World<'_>) {
         CREATE TABLE given (n bigserial, consumer text, event_id text, id int, op text, version bigint);
 
         -- Does something to a lead: makes it, changes it, or (by chance) deletes it.
-        CREATE FUNCTION act(lead int, chance float DEFAULT 1) RETURNS void LANGUAGE plpgsql AS $$
+        CREATE FUNCTION act(who int, chance float DEFAULT 1) RETURNS void LANGUAGE plpgsql AS $$
         DECLARE
           now bigint;
           old bigint;
         BEGIN
-          UPDATE clock SET tick = tick + 1 WHERE id = lead RETURNING tick INTO now;
-          SELECT version INTO old FROM acme.lead WHERE id = lead;
+          UPDATE clock SET tick = tick + 1 WHERE id = who RETURNING tick INTO now;
+          SELECT version INTO old FROM acme.lead WHERE id = who;
           IF old IS NULL THEN
-            INSERT INTO acme.lead VALUES (lead, 'S' || lead, now, 'v' || now, repeat(md5(now::text), 20));
-            INSERT INTO ledger VALUES (lead, now, 'c', now);
+            INSERT INTO acme.lead VALUES (who, 'S' || who, now, 'v' || now, repeat(md5(now::text), 20));
+            INSERT INTO ledger VALUES (who, now, 'c', now);
           ELSIF chance < 0.15 THEN
-            DELETE FROM acme.lead WHERE id = lead;
-            INSERT INTO ledger VALUES (lead, now, 'd', old);
+            DELETE FROM acme.lead WHERE id = who;
+            INSERT INTO ledger VALUES (who, now, 'd', old);
           ELSE
-            UPDATE acme.lead SET version = now, city = 'v' || now WHERE id = lead;
-            INSERT INTO ledger VALUES (lead, now, 'u', now);
+            UPDATE acme.lead SET version = now, city = 'v' || now WHERE id = who;
+            INSERT INTO ledger VALUES (who, now, 'u', now);
           END IF;
         END $$;
 
