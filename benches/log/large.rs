@@ -30,10 +30,12 @@ pub fn measure(rows: usize, report: &mut Report) {
     let limit = seconds(300) + Duration::from_millis(rows as u64);
 
     println!("One transaction of {rows} rows …");
+    let writer = Watch::start(backend(&mut narrow.client));
     let normalizer = Watch::start(narrow.worker("normalizer"));
-    let (began, rows) = (Instant::now(), rows as f64);
-    narrow.fill("acme", rows as usize);
-    report.value("one transaction, written", "rows/s", rows / began.elapsed().as_secs_f64(), None);
+    let began = Instant::now();
+    narrow.fill("acme", rows);
+    let rows = rows as f64;
+    tell("writer", writer.peak(), rows, began, report);
 
     let began = Instant::now();
     narrow.settled(&["normalizer"], limit);

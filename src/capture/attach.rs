@@ -89,9 +89,7 @@ fn wanted(members: &[Member], shape: Shape, source: i32) -> Vec<Wanted<'_>> {
                         format!("'{source}'"),
                     );
                 }
-                // TRUNCATE ONLY empties a parent and leaves its children.
-                let whole = index == 0 && (members.len() == 1 || !on.has_rows());
-                let part = if whole { "" } else { ", 'part'" };
+                let part = if index == 0 { "" } else { ", 'part'" };
                 add(
                     "manifold_truncate",
                     "AFTER TRUNCATE",

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::nesting::{Ended, Kept, Mark};
+use super::kept::{Kept, Mark};
+use super::nesting::Ended;
 use crate::log::append::{Chunk, Log, Statement};
 use crate::log::change::Op;
 use crate::log::objects::Objects;

@@ -2,6 +2,7 @@
 
 pub mod attach;
 pub mod backfill;
+pub mod kept;
 pub mod layout;
 pub mod merge;
 pub mod nesting;

@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use super::kept::{Counts, Kept, Mark, index};
 use crate::log::append::{Chunk, Log, Statement};
 use crate::log::change::Op;
 use crate::log::gap;
@@ -37,42 +38,6 @@ use crate::pg::compat;
 
 /// Bytes of what is kept in one transaction, at most: it is memory of the writer.
 const MOST: usize = 64 * 1024 * 1024;
-
-/// Rows that were inserted, updated and deleted.
-pub type Counts = [i64; 3];
-
-/// Which of [`Counts`] an operation is, and in which order those of one query come (last first).
-fn index(op: Op) -> usize {
-    match op {
-        Op::Delete => 2,
-        Op::Update => 1,
-        _ => 0,
-    }
-}
-
-/// Which statement a chunk is of: what is needed to merge it with others.
-#[derive(Clone)]
-pub struct Mark {
-    op: Op,
-    /// The query that the statement is part of.
-    query: u32,
-    /// How many rows the statements that were open had written when this one began, by their numbers.
-    marks: Vec<(u32, i64)>,
-}
-
-/// A chunk that waits.
-pub struct Kept {
-    pub chunk: Chunk,
-    mark: Mark,
-    subtransaction: u32,
-}
-
-impl Kept {
-    pub fn new(chunk: Chunk, mark: &Mark) -> Kept {
-        let subtransaction = compat::current_subtransaction();
-        Kept { chunk, mark: mark.clone(), subtransaction }
-    }
-}
 
 /// A statement that has begun and not ended.
 struct Open {
@@ -253,13 +218,6 @@ impl Ended {
     /// As the argument of [`keep`].
     pub fn depth(&self) -> usize {
         self.depth
-    }
-}
-
-impl Mark {
-    /// Of what is not part of a statement.
-    fn of_row(op: Op) -> Mark {
-        Mark { op, query: 0, marks: Vec::new() }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::log::change::Op;
 use crate::log::gap;
 use crate::log::objects::{self, Objects};
 use crate::pg::compat;
+use crate::pg::relation::Table;
 use crate::row::image::Slots;
 use crate::row::layout::Layout;
 
@@ -191,11 +192,14 @@ unsafe fn truncate(data: &pg_sys::TriggerData, source: i32, part: bool) {
     // SAFETY: the transaction has an id, since it has truncated a table.
     let xid = unsafe { pg_sys::GetTopFullTransactionId().value };
     let command = (xid, compat::current_query());
-    if part {
-        // The top's trigger comes first: the server truncates it first.
-        if TRUNCATED.get() != Some((source, command)) {
-            gap::note(&objects, source, "a partition or child was truncated");
-        }
+    // The top's trigger comes first: the server truncates it first.
+    if part && TRUNCATED.get() == Some((source, command)) {
+        return;
+    }
+    // SAFETY: the trigger's table is open.
+    let table = unsafe { (*data.tg_relation).rd_id };
+    if part || !all_below_are_empty(table) {
+        gap::note(&objects, source, "a part of its tree was truncated");
         return;
     }
     TRUNCATED.set(Some((source, command)));
@@ -208,6 +212,18 @@ unsafe fn truncate(data: &pg_sys::TriggerData, source: i32, part: bool) {
     } else {
         nesting::queue(chunk);
     }
+}
+
+/// Whether a table's partitions and children have no rows: TRUNCATE ONLY leaves theirs. Waits for no
+/// lock: one that somebody holds may have rows.
+fn all_below_are_empty(top: pg_sys::Oid) -> bool {
+    compat::inheritors(top).into_iter().filter(|oid| *oid != top).all(|oid| {
+        // SAFETY: a catalog look-up.
+        let kind = unsafe { pg_sys::get_rel_relkind(oid) } as u8;
+        let empty = |table: Table| table.blocks() == 0;
+        kind != pg_sys::RELKIND_RELATION
+            || Table::try_open(oid, pg_sys::AccessShareLock).is_some_and(empty)
+    })
 }
 
 thread_local! {

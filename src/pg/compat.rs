@@ -5,6 +5,12 @@ use pgrx::pg_sys;
 mod unbound {
     use pgrx::pg_sys;
     unsafe extern "C-unwind" {
+        /// `catalog/pg_inherits.h`
+        pub fn find_all_inheritors(
+            parent: pg_sys::Oid,
+            lock: pg_sys::LOCKMODE,
+            parents: *mut *mut pg_sys::List,
+        ) -> *mut pg_sys::List;
         /// `commands/sequence.h`
         pub fn nextval_internal(relid: pg_sys::Oid, check_permissions: bool) -> i64;
         /// `tcop/utility.h`; unguarded, so that its errors stay whole
@@ -85,6 +91,21 @@ pub fn handle_signals() {
         pqsignal(pg_sys::SIGHUP as i32, Some(unbound::SignalHandlerForConfigReload));
         pqsignal(pg_sys::SIGTERM as i32, Some(unbound::die));
         pg_sys::BackgroundWorkerUnblockSignals();
+    }
+}
+
+/// A table and all its partitions and children, none of them locked.
+pub fn inheritors(table: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: a catalog look-up, whose ERROR comes back through the guard; the list is a copy.
+    unsafe {
+        let list = pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            let lock = pg_sys::NoLock as pg_sys::LOCKMODE;
+            unbound::find_all_inheritors(table, lock, std::ptr::null_mut())
+        });
+        let length = usize::try_from((*list).length).unwrap_or_default();
+        let oids = (0..length).map(|at| (*(*list).elements.add(at)).oid_value).collect();
+        pg_sys::list_free(list);
+        oids
     }
 }
 

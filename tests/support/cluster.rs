@@ -74,6 +74,19 @@ impl Cluster {
         self.server = Some(server);
     }
 
+    /// A client program of the installation, told where the server is.
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = self.installation.command(name);
+        command.args(["--host=127.0.0.1", "--username=postgres"]);
+        command.arg(format!("--port={}", self.port));
+        command
+    }
+
+    /// A folder that the server's user may write to.
+    pub fn folder(&self) -> &Path {
+        self.data.parent().expect("data is in a folder")
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }
