@@ -185,7 +185,7 @@ fn a_session_captures_for_the_extension_that_is_there_now() {
     place.start(&["lead"]);
     let name = place.name.clone();
     assert_eq!(place.write("INSERT INTO lead (sfid) VALUES ('a')"), "c");
-    place.run("DROP EXTENSION pg_manifold CASCADE; INSERT INTO lead (sfid) VALUES ('b'); CREATE EXTENSION pg_manifold");
+    place.run("DROP EXTENSION pg_manifold CASCADE; INSERT INTO lead (sfid) VALUES ('b'); DROP TABLE canonical.lead CASCADE; CREATE EXTENSION pg_manifold");
     place.run(&format!("SELECT manifold.create_entity('lead'); SELECT manifold.add_org('{name}')"));
     place.start(&["lead"]);
     assert_eq!(place.write("UPDATE lead SET n = 1"), "u u");

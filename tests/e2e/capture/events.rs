@@ -82,6 +82,8 @@ pub fn rows(client: &mut Client, sql: &str) -> Vec<Row> {
 #[derive(Clone, Debug, Default)]
 pub struct History {
     rows: BTreeMap<Row, usize>,
+    /// How often each sfid is there.
+    keys: BTreeMap<String, usize>,
     seen: BTreeSet<String>,
     keyed: bool,
 }
@@ -95,7 +97,7 @@ impl History {
 
     /// Takes over what is there, after an ALTER TABLE has changed it unseen.
     pub fn reset(&mut self, rows: Vec<Row>) {
-        self.rows.clear();
+        self.clear();
         for row in rows {
             self.add(row);
         }
@@ -107,7 +109,7 @@ impl History {
             return Err("its id was there before".to_owned());
         }
         match (event.op.as_str(), &event.before, &event.after) {
-            ("t", None, None) => self.rows.clear(),
+            ("t", None, None) => self.clear(),
             ("c", None, Some(new)) => self.add(new.clone()),
             ("d", Some(old), None) => self.remove(old)?,
             ("u", Some(old), Some(new)) => {
@@ -127,6 +129,11 @@ impl History {
         }
     }
 
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.keys.clear();
+    }
+
     /// The first difference to the rows that are there.
     pub fn difference(&self, there: Vec<Row>) -> Option<String> {
         let mut left = self.rows.clone();
@@ -141,6 +148,9 @@ impl History {
     }
 
     fn add(&mut self, row: Row) {
+        if let Some(Some(sfid)) = row.get("sfid") {
+            *self.keys.entry(sfid.clone()).or_default() += 1;
+        }
         *self.rows.entry(row).or_default() += 1;
     }
 
@@ -149,6 +159,9 @@ impl History {
             Some(1) => drop(self.rows.remove(row)),
             Some(times) => *times -= 1,
             None => return Err(format!("it is about {}", self.beside(row))),
+        }
+        if let Some(Some(sfid)) = row.get("sfid") {
+            *self.keys.entry(sfid.clone()).or_default() -= 1;
         }
         Ok(())
     }
@@ -160,12 +173,8 @@ impl History {
             return format!("{}, of which nothing was told", show(row));
         };
         let differing = |of: &Row, other: &Row| {
-            show(
-                &of.iter()
-                    .filter(|(name, value)| other.get(*name) != Some(*value))
-                    .map(|(n, v)| (n.clone(), v.clone()))
-                    .collect(),
-            )
+            let differing = of.iter().filter(|(name, value)| other.get(*name) != Some(*value));
+            show(&differing.map(|(name, value)| (name.clone(), value.clone())).collect())
         };
         format!(
             "{} where told was {} (and all else the same)",
@@ -176,13 +185,9 @@ impl History {
 
     fn check_key(&self, row: &Row) -> Result<(), String> {
         let Some(Some(sfid)) = row.get("sfid") else { return Ok(()) };
-        let same = self
-            .rows
-            .iter()
-            .filter(|(row, _)| row.get("sfid").is_some_and(|s| s.as_ref() == Some(sfid)));
-        match same.map(|(_, times)| times).sum() {
-            1 => Ok(()),
-            n => Err(format!("sfid {sfid} is there {n} times after it")),
+        match self.keys.get(sfid) {
+            Some(1) => Ok(()),
+            times => Err(format!("sfid {sfid} is there {} times after it", times.unwrap_or(&0))),
         }
     }
 }

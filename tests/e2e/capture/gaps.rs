@@ -1,5 +1,7 @@
 //! What capture could not tell: the writer does not feel it, an admin is told, and a resync repairs it.
 
+use super::nested::trigger;
+use super::place::Place;
 use crate::support::wait;
 use crate::world::{LIMIT, World};
 
@@ -210,22 +212,17 @@ fn triggers_that_were_disabled_and_tables_that_were_made_anew_are_noticed_and_re
 
 #[test]
 fn more_within_one_statement_than_can_be_kept_is_a_gap_and_no_error() {
-    let mut world = World::new();
-    running(&mut world);
-    world.run(
-        "SELECT manifold.pause('org', 'publisher'); \
-         CREATE FUNCTION org.again() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN UPDATE org.lead SET name = 'second' WHERE sfid = NEW.sfid; RETURN NULL; END$$; \
-         CREATE TRIGGER again AFTER UPDATE ON org.lead FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION org.again()",
-    );
-    world.run("INSERT INTO org.lead SELECT 'large ' || i, 'x', repeat('x', 9000000) FROM generate_series(1, 8) i");
-    world.run("UPDATE org.lead SET name = 'first' WHERE sfid LIKE 'large%'");
-    assert!(gap(&mut world, "normalizer").is_some());
-    assert_eq!(world.count("org.lead WHERE name = 'second'"), 8);
-    world.run(
-        "DROP TRIGGER again ON org.lead; UPDATE org.lead SET big = NULL WHERE sfid LIKE 'large%'",
-    );
-    world.run("SELECT manifold.resync('org', 'lead')");
-    world.normalized();
-    world.await_count("canonical.lead WHERE city = 'second'", 8);
-    assert_eq!(gap(&mut world, "normalizer"), None);
+    let mut place = Place::new(&format!(
+        "CREATE TABLE lead (sfid text UNIQUE, n int, big text); ALTER TABLE lead ALTER big SET STORAGE EXTERNAL; \
+         INSERT INTO lead VALUES ('large', 0, repeat('x', 9000000)), ('small', 0, 'y'); {}",
+        trigger(
+            "again",
+            "AFTER UPDATE ON lead FOR EACH ROW WHEN (pg_trigger_depth() = 0)",
+            "FOR i IN 1..8 LOOP UPDATE lead SET n = i WHERE sfid = NEW.sfid; END LOOP;"
+        )
+    ));
+    assert_eq!(place.write("UPDATE lead SET n = -1 WHERE sfid = 'small'"), ["u"; 9].join(" "));
+    place.run("UPDATE lead SET n = -1 WHERE sfid = 'large'");
+    assert!(place.trouble("lead").is_some_and(|trouble| trouble.contains("64 MB")));
+    place.told_or_troubled("lead", "72 MB within a statement");
 }

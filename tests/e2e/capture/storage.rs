@@ -226,13 +226,13 @@ fn a_value_of_a_hundred_megabytes_is_told_whole() {
     let mut place = Place::new(
         "CREATE TABLE lead (sfid text, big text, n int); ALTER TABLE lead ALTER big SET STORAGE EXTERNAL",
     );
-    place.run("INSERT INTO lead SELECT 'a', repeat('0123456789', 10 * 1000 * 1000), 1; UPDATE lead SET n = 2; DELETE FROM lead");
+    place.run("INSERT INTO lead SELECT 'a', repeat('0123456789', 10 * 1000 * 1000), 1; UPDATE lead SET n = 2");
     // Compared where it is: it need not travel.
     let told = place.summary(
         "op || coalesce(length(before->>'big'), 0) || ' ' || coalesce(length(after->>'big'), 0) || ' ' || \
          (coalesce(before->>'big', after->>'big') = repeat('0123456789', 10 * 1000 * 1000))",
     );
-    assert_eq!(told, ["c0 100000000 true", "u100000000 100000000 true", "d100000000 0 true"]);
+    assert_eq!(told, ["c0 100000000 true", "u100000000 100000000 true"]);
 }
 
 #[test]
