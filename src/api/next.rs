@@ -91,7 +91,8 @@ fn next(
         if let Some(source) = sources.get(&head.source) {
             given.chunk(source, head, images, &mut known)?;
         }
-        Ok(given.changes.len() < n && given.bytes < CALL_BYTES)
+        // A call that gives nothing says that there is nothing left.
+        Ok(given.changes.is_empty() || given.changes.len() < n && given.bytes < CALL_BYTES)
     })?;
     KNOWN.set(known);
     Ok(TableIterator::new(given.changes))

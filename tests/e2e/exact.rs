@@ -308,14 +308,18 @@ fn a_server_that_is_killed_again_and_again_gives_each_change_once() {
                 });
             });
         }
-        for (consumer, n) in [("fast", 1000), ("slow", 20)] {
+        for (consumer, n) in [("fast", 1000), ("slow", 200)] {
             scope.spawn(move || work(&mut |client| take(client, consumer, n).map(drop)));
         }
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut files = std::collections::BTreeSet::new();
             let mut chance = Chance(11);
             let mut some = 0;
-            for _ in 0..KILLS {
+            // Until tables have been emptied, too: each of the three has another file then.
+            for kill in 0..4 * KILLS {
+                if kill >= KILLS && files.len() > 4 {
+                    break;
+                }
                 some += 100 + chance.below(2000) as i64;
                 wait::until(&format!("{some} changes"), LIMIT, || {
                     let mut client = connect().map_err(|e| e.to_string())?;
@@ -340,7 +344,7 @@ fn a_server_that_is_killed_again_and_again_gives_each_change_once() {
         ledger::compare(&mut world.client, consumer);
     }
     ledger::compare_canonical(&mut world);
-    assert!(files.len() > 6, "tables were emptied on the way: {files:?}");
+    assert!(files.len() > 4, "tables were emptied on the way: {files:?}");
 }
 
 #[test]

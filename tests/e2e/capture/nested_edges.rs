@@ -149,7 +149,7 @@ fn foreign_keys_to_a_table_that_is_not_captured_cascade() {
     );
     assert_eq!(place.write("UPDATE account SET id = 10 WHERE id = 1"), "u u u u");
     assert_eq!(place.write("BEGIN; DELETE FROM account WHERE id = 2; UPDATE lead SET owner = 3 WHERE sfid = 's0'; COMMIT"), "d d u u u");
-    assert_eq!(place.write("DELETE FROM account WHERE id IN (3, 4)"), "d d d d d d u u");
+    assert_eq!(place.write("DELETE FROM account WHERE id IN (3, 4)"), "d d d d d u u u u");
 }
 
 #[test]
