@@ -236,6 +236,10 @@ pub fn queue_row(
 ) -> Result<(), &'static str> {
     let mine = compat::current_subtransaction();
     let full = STATE.with_borrow_mut(|state| {
+        // It has a gap already, and memory is not to grow with it.
+        if state.overflown.contains(&statement.source) {
+            return Ok(false);
+        }
         let fits = state.queue.last().is_some_and(|last| {
             *last.chunk.statement() == statement && last.subtransaction == mine
         });
