@@ -8,11 +8,10 @@ packages=(
     postgresql-15 postgresql-server-dev-15 postgresql-contrib
     clang libclang-dev pkg-config make gcc                        # pgrx, bindgen, librdkafka
     libssl-dev zlib1g-dev libzstd-dev                             # librdkafka
-    openjdk-17-jre-headless maven kcat                            # a Kafka broker, and a reader for people
+    openjdk-17-jre-headless maven kcat                            # Kafka, Debezium, and a reader for people
     util-linux
 )
 pgrx_version=0.18.1
-kafka_lib=.run/kafka/lib
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 say() { printf '==> %s\n' "$*"; }
@@ -43,13 +42,23 @@ if [ "$(cargo pgrx --version 2>/dev/null)" != "cargo-pgrx $pgrx_version" ]; then
     cargo install cargo-pgrx --version "$pgrx_version" --locked
 fi
 
-# The POM is copied beside the jars last: its being there, unchanged, says that they are complete.
-if ! cmp -s pgrx-config/pom.xml "$kafka_lib/pom.xml"; then
-    say "Apache Kafka, by Maven, into $kafka_lib"
-    rm -rf "$kafka_lib"
-    mkdir -p "$kafka_lib"
-    mvn -q -B -f pgrx-config/pom.xml dependency:copy-dependencies \
-        -DoutputDirectory="$PWD/$kafka_lib" -DincludeScope=runtime
-    cp pgrx-config/pom.xml "$kafka_lib/pom.xml"
-fi
+# Jars by Maven: what, its POM, the folder, what is left out. The POM is copied beside the jars last:
+# its being there, unchanged, says that they are complete.
+jars() {
+    cmp -s "$2" "$3/pom.xml" && return
+    say "$1, by Maven, into $3"
+    rm -rf "$3"
+    mkdir -p "$3"
+    mvn -q -B -f "$2" dependency:copy-dependencies \
+        -DoutputDirectory="$PWD/$3" -DincludeScope=runtime ${4:+-DexcludeGroupIds="$4"}
+    cp "$2" "$3/pom.xml"
+}
+jars "Apache Kafka" pgrx-config/pom.xml .run/kafka/lib
+jars "Kafka Connect" pgrx-config/connect.pom.xml .run/connect/lib
+# What the worker has itself: a plugin's own copy of these would be other classes of the same name.
+worker_has=org.apache.kafka,org.slf4j,com.fasterxml.jackson.core
+for connector in postgres jdbc; do
+    jars "Debezium's connector $connector" pgrx-config/debezium-$connector.pom.xml \
+        .run/connect/plugins/debezium-$connector "$worker_has"
+done
 say "ready"

@@ -12,6 +12,7 @@ mod bad_input;
 mod capture;
 mod consumer;
 mod control;
+mod debezium;
 mod exact;
 mod faults;
 mod flow;

@@ -5,6 +5,7 @@
 
 pub mod broker;
 pub mod cluster;
+pub mod connect;
 pub mod consumer;
 pub mod fixtures;
 pub mod heroku_connect;
