@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::cell::{Cell, Kind};
 use super::chain::Chain;
+use super::condition::Names;
 use super::entity::{Entity, Field};
 use super::field_type::FieldType;
 use super::mapping::{self, FieldMapping, Mapping, Source};
@@ -67,12 +68,22 @@ struct Compiler<'a> {
     _org: &'a Org,
     strict: bool,
     used: Vec<At>,
+    /// The fields that the one being compiled depends on.
+    needs: Vec<usize>,
     errors: Vec<MappingError>,
 }
 
 impl<'a> Compiler<'a> {
     fn new(entity: &'a Entity, layout: &'a Layout, org: &'a Org, strict: bool) -> Compiler<'a> {
-        Compiler { entity, layout, _org: org, strict, used: Vec::new(), errors: Vec::new() }
+        Compiler {
+            entity,
+            layout,
+            _org: org,
+            strict,
+            used: Vec::new(),
+            needs: Vec::new(),
+            errors: Vec::new(),
+        }
     }
 
     fn run(mut self, mapping: &Mapping) -> Result<Plan, Vec<MappingError>> {
@@ -82,12 +93,23 @@ impl<'a> Compiler<'a> {
             self.errors.push(MappingError::new("key", message));
         }
         let entity = self.entity;
+        let when = mapping.when.as_ref().map(|when| when.compile(&mut self));
+        if !self.needs.is_empty() {
+            let hint =
+                "Give the single fields a \"when\", or test the columns that they come from.";
+            let message = "rows are chosen by columns, before there are canonical fields";
+            self.errors.push(MappingError::new("when", message).hint(hint));
+        }
         let mut plans: Vec<Option<FieldPlan>> = entity.fields.iter().map(|_| None).collect();
+        let mut needs: Vec<Vec<usize>> = vec![Vec::new(); entity.fields.len()];
         for mapped in &mapping.fields {
             match entity.field(&mapped.field) {
                 Some((index, field)) => {
+                    self.needs.clear();
                     let how = self.how(field, mapped).unwrap_or(How::Constant(None));
-                    plans[index] = Some(FieldPlan::new(field, how));
+                    let when = mapped.when.as_ref().map(|when| when.compile(&mut self));
+                    plans[index] = Some(FieldPlan::new(field, when, how));
+                    needs[index] = std::mem::take(&mut self.needs);
                 }
                 None => self.unknown_field(&mapped.field),
             }
@@ -98,6 +120,7 @@ impl<'a> Compiler<'a> {
                 self.errors.push(MappingError::new("fields", message));
             }
         }
+        let order = self.order(&needs);
         if !self.errors.is_empty() {
             return Err(self.errors);
         }
@@ -106,14 +129,33 @@ impl<'a> Compiler<'a> {
         Ok(Plan {
             key: key.map(|(at, _)| at),
             key_name: "sfid".into(),
+            when,
+            order,
             fields: fields
                 .map(|(field, plan)| {
-                    plan.unwrap_or_else(|| FieldPlan::new(field, How::Constant(None)))
+                    plan.unwrap_or_else(|| FieldPlan::new(field, None, How::Constant(None)))
                 })
                 .collect(),
             used: self.used,
             extras,
         })
+    }
+
+    /// The fields in an order in which each comes after those that it needs; a cycle is an error.
+    fn order(&mut self, needs: &[Vec<usize>]) -> Vec<usize> {
+        let mut order = Vec::with_capacity(needs.len());
+        let mut path = Vec::new();
+        for field in 0..needs.len() {
+            if let Err(cycle) = place(field, needs, &mut path, &mut order) {
+                let name = |&at: &usize| self.entity.fields[at].name.as_str();
+                let names: Vec<_> = cycle.iter().map(name).collect();
+                let message = format!("fields depend on each other: {}", names.join(" → "));
+                let error = MappingError::new(format!("fields.{}", names[0]), message);
+                self.errors.push(error.hint("Take one of them from columns alone."));
+                break;
+            }
+        }
+        order
     }
 
     fn unknown_field(&mut self, name: &str) {
@@ -247,6 +289,55 @@ impl<'a> Compiler<'a> {
         extras.sort_by(|a, b| a.at.name().cmp(b.at.name()));
         extras
     }
+}
+
+impl Names for Compiler<'_> {
+    fn column(&mut self, name: &str, path: &str) -> Option<(usize, Kind)> {
+        Compiler::column(self, name, path)
+    }
+
+    fn field(&mut self, name: &str, path: &str) -> Option<(usize, Kind)> {
+        let Some((at, field)) = self.entity.field(name) else {
+            let names = self.entity.fields.iter().map(|field| field.name.as_str());
+            let hint = did_you_mean(name, names, || "\"column\" names what the source has.".into());
+            let message = format!("the entity \"{}\" has no field \"{name}\"", self.entity.name);
+            self.errors.push(MappingError::new(path, message).hint(hint));
+            return None;
+        };
+        self.needs.push(at);
+        Some((at, field.kind.kind()))
+    }
+
+    fn errors(&mut self) -> &mut Vec<MappingError> {
+        &mut self.errors
+    }
+}
+
+/// Puts a field into the order, behind those that it needs. `path` leads to it.
+///
+/// # Errors
+/// The cycle, its first field at both ends.
+fn place(
+    field: usize,
+    needs: &[Vec<usize>],
+    path: &mut Vec<usize>,
+    order: &mut Vec<usize>,
+) -> Result<(), Vec<usize>> {
+    if order.contains(&field) {
+        return Ok(());
+    }
+    if let Some(start) = path.iter().position(|&other| other == field) {
+        let mut cycle = path[start..].to_vec();
+        cycle.push(field);
+        return Err(cycle);
+    }
+    path.push(field);
+    for &needed in &needs[field] {
+        place(needed, needs, path, order)?;
+    }
+    path.pop();
+    order.push(field);
+    Ok(())
 }
 
 /// A `json` column may hold what `jsonb` refuses, e.g. `\u0000`.

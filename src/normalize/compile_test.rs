@@ -265,3 +265,22 @@ fn a_dropped_column_is_an_error_at_first_and_null_later() {
     compile_lenient(&mapping, &entity(), &layout, &org).unwrap().run_values(&row, &mut out);
     assert!(out.held && out.key.is_none());
 }
+
+#[test]
+fn conditions() {
+    let json = json!({"column": "status", "when": {"column": "statu", "present": true}});
+    expect("status", json, "fields.status.when.column", "no column \"statu\"", "\"status\"?");
+    let json = json!({"column": "status", "when": {"field": "scor", "present": true}});
+    expect("status", json, "fields.status.when.field", "no field \"scor\"", "\"score\"?");
+    let json = json!({"column": "status", "when": {"field": "score", ">": "high"}});
+    expect("status", json, "fields.status.when.>", "a number is never", "");
+    let found =
+        errors(json!({"when": {"field": "status", "is": "x"}, "fields": {"status": "status"}}));
+    assert_eq!((found[0].path.as_str(), found.len()), ("when", 1));
+    let found = errors(json!({"fields": {
+        "status": {"column": "status", "when": {"field": "score", "present": true}},
+        "score": {"column": "score__c", "when": {"field": "consent", "is": true}},
+        "consent": {"column": "isconverted", "when": {"field": "status", "present": true}}}}));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].message.contains("status → score → consent → status"), "{}", found[0]);
+}

@@ -158,7 +158,9 @@ fn add_row(
             batch.delete(before, event);
         }
     }
-    if outcome.held {
+    if outcome.excluded {
+        batch.delete(now, event);
+    } else if outcome.held {
         let problems = std::mem::take(&mut outcome.problems);
         batch.hold(now, event, source_row(layout, new)?, problems);
     } else {

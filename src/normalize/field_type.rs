@@ -57,6 +57,19 @@ impl FieldType {
         FieldType::ALL.iter().copied().find(|kind| kind.sql().eq_ignore_ascii_case(name.trim()))
     }
 
+    /// The kind of the field's values, for what depends on the field.
+    pub fn kind(self) -> Kind {
+        match self {
+            FieldType::Text | FieldType::Char2 | FieldType::Char3 => Kind::Text,
+            FieldType::Boolean => Kind::Boolean,
+            FieldType::Integer | FieldType::Bigint | FieldType::Numeric => Kind::Number,
+            FieldType::Date => Kind::Date,
+            FieldType::Timestamptz => Kind::Timestamp,
+            FieldType::TextArray => Kind::List,
+            FieldType::Jsonb => Kind::Json,
+        }
+    }
+
     /// Whether a chain that ends with this kind of value can fill a field of this type; if not,
     /// what to do about it.
     pub fn accepts(self, kind: Kind) -> Result<(), &'static str> {

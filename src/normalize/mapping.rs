@@ -15,12 +15,15 @@
 //! - A field takes its value from exactly one of `column`, `first_of` (the first that is not
 //!   blank), `constant` and `template` (blank where all its columns are); a mere string is short
 //!   for `{"column": …}`.
+//! - `when` is a [`condition`](super::condition): where it does not hold, the field is NULL. At the
+//!   top of a mapping it says which rows are canonical at all.
 //! - `rules` replaces the field's default chain. A rule is a name, or an object whose one member
 //!   with a rule's name holds its argument; other members are options of the rule.
 
 use serde_json::{Map, Value};
 
 use super::MappingError;
+use super::condition::{self, Condition};
 use super::nearest::did_you_mean;
 use super::rules;
 use super::template::{self, Part};
@@ -34,6 +37,8 @@ const SOURCES: [&str; 4] = ["column", "first_of", "constant", "template"];
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mapping {
     pub key: String,
+    /// Rows for which it does not hold are not canonical.
+    pub when: Option<Condition>,
     /// In the order of the JSON.
     pub fields: Vec<FieldMapping>,
 }
@@ -45,6 +50,8 @@ pub struct FieldMapping {
     pub source: Source,
     /// Where in the JSON the source is, for messages.
     pub source_path: String,
+    /// Where it does not hold, the field is NULL.
+    pub when: Option<Condition>,
     /// `None`: the field's default chain.
     pub rules: Option<Vec<RuleSpec>>,
 }
@@ -89,7 +96,7 @@ impl Mapping {
 /// may still be checked against entity and source, so that one attempt shows all errors.
 pub fn read(json: &Value) -> (Mapping, Vec<MappingError>) {
     let mut errors = Vec::new();
-    let mut mapping = Mapping { key: DEFAULT_KEY.into(), fields: Vec::new() };
+    let mut mapping = Mapping { key: DEFAULT_KEY.into(), when: None, fields: Vec::new() };
     let Some(members) = json.as_object() else {
         errors.push(
             MappingError::new("", "a mapping is a JSON object")
@@ -97,12 +104,13 @@ pub fn read(json: &Value) -> (Mapping, Vec<MappingError>) {
         );
         return (mapping, errors);
     };
-    refuse_unknown(members, &["key", "fields"], "", &mut errors);
+    refuse_unknown(members, &["key", "when", "fields"], "", &mut errors);
     match members.get("key") {
         None => {}
         Some(Value::String(key)) => mapping.key.clone_from(key),
         Some(_) => errors.push(MappingError::new("key", "the name of a column is needed")),
     }
+    mapping.when = members.get("when").and_then(|json| condition::read(json, "when", &mut errors));
     match members.get("fields") {
         Some(Value::Object(fields)) if !fields.is_empty() => {
             for (name, json) in fields {
@@ -126,6 +134,7 @@ fn read_field(field: &str, json: &Value, errors: &mut Vec<MappingError>) -> Opti
                 field: field.into(),
                 source,
                 source_path: path,
+                when: None,
                 rules: None,
             });
         }
@@ -138,7 +147,11 @@ fn read_field(field: &str, json: &Value, errors: &mut Vec<MappingError>) -> Opti
             return None;
         }
     };
-    refuse_unknown(members, &[&SOURCES[..], &["rules"]].concat(), &path, errors);
+    refuse_unknown(members, &[&SOURCES[..], &["when", "rules"]].concat(), &path, errors);
+    let when = match members.get("when") {
+        None => Ok(None),
+        Some(json) => condition::read(json, &format!("{path}.when"), errors).map(Some).ok_or(()),
+    };
     let rules = match members.get("rules") {
         None => Ok(None),
         Some(json) => read_rules(json, &format!("{path}.rules"), errors).map(Some).ok_or(()),
@@ -158,7 +171,13 @@ fn read_field(field: &str, json: &Value, errors: &mut Vec<MappingError>) -> Opti
     };
     let source_path = format!("{path}.{name}");
     let source = read_source(name, json, &source_path, errors);
-    Some(FieldMapping { field: field.into(), source: source?, source_path, rules: rules.ok()? })
+    Some(FieldMapping {
+        field: field.into(),
+        source: source?,
+        source_path,
+        when: when.ok()?,
+        rules: rules.ok()?,
+    })
 }
 
 fn one_source() -> String {

@@ -14,6 +14,9 @@ pub struct Outcome {
     /// The row cannot land at all, because its key or a required field is missing; `problems` says
     /// which (reasons `missing_key` and `missing_value`).
     pub held: bool,
+    /// The mapping's `when` does not hold: there is to be no canonical row. Nothing but the key is
+    /// filled.
+    pub excluded: bool,
     /// A text for every field of the entity, in its order, that the server casts to the field's
     /// type without an error; `None` is NULL. Numerics are plain decimals, moments like
     /// `2024-12-17T08:57:57+00:00` with a fraction of a second only where there is one,
@@ -51,6 +54,7 @@ impl Outcome {
         self.fields.resize_with(fields, || None);
         self.problems.clear();
         self.held = false;
+        self.excluded = false;
     }
 
     /// An empty text, from the spare ones where there are any.

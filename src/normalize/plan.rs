@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::cell::Cell;
 use super::chain::Chain;
+use super::condition::Test;
 use super::entity::Field;
 use super::json;
 use super::outcome::Outcome;
-use super::source::Input;
+use super::source::{Input, Row};
 use crate::row::image::Malformed;
 use crate::row::layout::Column;
 use crate::row::value::{Server, Value};
@@ -22,8 +23,12 @@ pub struct Plan {
     /// The key's place in `used`; `None` if its column has gone.
     pub(super) key: Option<usize>,
     pub(super) key_name: Arc<str>,
+    /// Rows for which it does not hold are not canonical.
+    pub(super) when: Option<Test>,
     /// One for every field of the entity.
     pub(super) fields: Vec<FieldPlan>,
+    /// The fields in the order in which they are made: each after those that it depends on.
+    pub(super) order: Vec<usize>,
     /// The columns that go to extras, by name.
     pub(super) extras: Vec<Extra>,
 }
@@ -44,12 +49,26 @@ impl At {
     pub fn name(&self) -> &str {
         &self.column.name
     }
+
+    /// The column's value in a row; what is missing is NULL.
+    pub fn value<'a>(
+        &self,
+        slots: &[Option<&'a [u8]>],
+        server: &dyn Server,
+    ) -> Result<Value<'a>, Malformed> {
+        match slots.get(self.position).copied().flatten() {
+            Some(slot) => self.kind.decode(&self.column, slot, server),
+            None => Ok(Value::Null),
+        }
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct FieldPlan {
     name: Arc<str>,
     required: bool,
+    /// Where it does not hold, the field is NULL.
+    when: Option<Test>,
     how: How,
 }
 
@@ -70,8 +89,8 @@ pub(super) struct Extra {
 }
 
 impl FieldPlan {
-    pub(super) fn new(field: &Field, how: How) -> FieldPlan {
-        FieldPlan { name: field.name.as_str().into(), required: field.required, how }
+    pub(super) fn new(field: &Field, when: Option<Test>, how: How) -> FieldPlan {
+        FieldPlan { name: field.name.as_str().into(), required: field.required, when, how }
     }
 }
 
@@ -86,17 +105,17 @@ impl Plan {
         server: &dyn Server,
         out: &mut Outcome,
     ) -> Result<(), Malformed> {
-        let value = |at: &At| match slots.get(at.position).copied().flatten() {
-            Some(slot) => at.kind.decode(&at.column, slot, server),
-            None => Ok(Value::Null),
-        };
-        let used = self.used.iter().map(value).collect::<Result<Vec<_>, _>>()?;
+        let used =
+            self.used.iter().map(|at| at.value(slots, server)).collect::<Result<Vec<_>, _>>()?;
         self.normalize(&used, out);
+        if out.excluded {
+            return Ok(());
+        }
         let mut extras = ExtrasWriter::new(out);
         for extra in &self.extras {
             // Most columns of most rows are NULL: not worth decoding.
             if slots.get(extra.at.position).is_some_and(Option::is_some) {
-                extras.add(extra, &value(&extra.at)?);
+                extras.add(extra, &extra.at.value(slots, server)?);
             }
         }
         extras.end(out);
@@ -124,6 +143,9 @@ impl Plan {
         let value = |at: &At| values.get(at.position).unwrap_or(&Value::Null);
         let used: Vec<_> = self.used.iter().map(|at| value(at).clone()).collect();
         self.normalize(&used, out);
+        if out.excluded {
+            return;
+        }
         let mut extras = ExtrasWriter::new(out);
         for extra in &self.extras {
             extras.add(extra, value(&extra.at));
@@ -134,21 +156,31 @@ impl Plan {
     /// Everything but extras.
     fn normalize(&self, used: &[Value<'_>], out: &mut Outcome) {
         out.reset(self.fields.len());
+        if let Some(when) = &self.when
+            && !when.holds(&Row { values: used, fields: &[] })
+        {
+            out.excluded = true;
+            out.key = self.key_text(used);
+            return;
+        }
         self.fill_key(used, out);
-        for (index, field) in self.fields.iter().enumerate() {
+        for &index in &self.order {
+            let field = &self.fields[index];
             let mut text = out.buffer();
+            let row = Row { values: used, fields: &out.fields };
             let given = match &field.how {
                 How::Constant(None) => false,
+                _ if field.when.as_ref().is_some_and(|when| !when.holds(&row)) => false,
                 How::Constant(Some(constant)) => {
                     text.push_str(constant);
                     true
                 }
-                How::Chain(input, chain) => match chain.run(input.cell(used), &mut text) {
+                How::Chain(input, chain) => match chain.run(input.cell(&row), &mut text) {
                     Ok(given) => given,
                     Err((rule, failure)) => {
-                        let source = input.cell(used);
+                        let source = input.cell(&row).into_text().into_owned();
                         let what = (rule, failure.reason);
-                        out.problem(&field.name, Some(&source.text()), what, failure.message);
+                        out.problem(&field.name, Some(&source), what, failure.message);
                         out.held |= field.required;
                         out.give_back(text);
                         continue;
@@ -168,19 +200,17 @@ impl Plan {
         }
     }
 
+    fn key_text(&self, used: &[Value<'_>]) -> Option<String> {
+        let cell = Cell::of(used.get(self.key?)?);
+        (!cell.is_blank()).then(|| cell.into_text().into_owned())
+    }
+
     fn fill_key(&self, used: &[Value<'_>], out: &mut Outcome) {
-        let key = self.key.map(|at| Input::Column(at).cell(used)).filter(|cell| !cell.is_blank());
-        match key {
-            Some(cell) => {
-                let mut text = out.buffer();
-                cell.push_text(&mut text);
-                out.key = Some(text);
-            }
-            None => {
-                out.held = true;
-                let message = "the record has no id yet".into();
-                out.problem(&self.key_name, None, ("key", "missing_key"), message);
-            }
+        out.key = self.key_text(used);
+        if out.key.is_none() {
+            out.held = true;
+            let message = "the record has no id yet".into();
+            out.problem(&self.key_name, None, ("key", "missing_key"), message);
         }
     }
 }

@@ -221,6 +221,34 @@ fn slots_and_values_yield_the_same() {
     assert!(plan.run(&[Some(b"\x01")], &NoServer, &mut Outcome::default()).is_err());
 }
 
+#[test]
+fn a_field_is_null_where_its_condition_does_not_hold() {
+    let mapping = json!({"fields": {
+        "currency": {"column": "currencyisocode", "when": {"field": "budget", "present": true}},
+        "budget": {"column": "budget__c", "rules": ["number"]}}});
+    let columns = [("sfid", 1043), ("currencyisocode", 1043), ("budget__c", 1043)];
+    let plan = plan(&[("currency", "char(3)"), ("budget", "numeric")], &columns, mapping);
+    assert_eq!(first(&plan, &[text("EUR"), text("7")]).as_deref(), Some("EUR"));
+    assert_eq!(first(&plan, &[text("EUR"), Value::Null]), None);
+    // A budget that cannot be used is none.
+    let mut out = Outcome::default();
+    plan.run_values(&[text("00Q"), text("EUR"), text("a lot")], &mut out);
+    assert_eq!((out.fields[0].as_deref(), out.problems.len()), (None, 1));
+}
+
+#[test]
+fn rows_for_which_the_mapping_does_not_hold_are_excluded() {
+    let mapping = json!({"when": {"column": "type__c", "not_in": ["Test"]},
+                         "fields": {"x": {"column": "type__c", "rules": [{"map": {"Real": "r"}}]}}});
+    let plan = plan(&[("x", "text")], &[("sfid", 1043), ("type__c", 1043)], mapping);
+    let mut out = Outcome::default();
+    plan.run_values(&[text("00Q"), text("test")], &mut out);
+    assert_eq!((out.excluded, out.held, out.key.as_deref()), (true, false, Some("00Q")));
+    assert_eq!((&out.fields, &out.extras, out.problems.len()), (&vec![None], &None, 0));
+    plan.run_values(&[text("00Q"), text("Real")], &mut out);
+    assert_eq!((out.excluded, out.fields[0].as_deref()), (false, Some("r")));
+}
+
 fn any_value() -> impl Strategy<Value = Value<'static>> {
     prop_oneof![
         Just(Value::Null),

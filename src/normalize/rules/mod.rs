@@ -12,6 +12,7 @@ mod range;
 mod squeeze;
 pub mod timestamp;
 
+use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::MappingError;
@@ -166,8 +167,24 @@ impl<'a> Arguments<'a> {
 }
 
 /// A table's key for any spelling: white space squeezed, in lower case.
-fn normal_key(text: &str) -> String {
+pub fn normal_key(text: &str) -> String {
     squeeze::squeeze(text.into()).to_lowercase()
+}
+
+/// Compiled expressions take no more memory than this, whatever a mapping says.
+const REGEX_BYTES: usize = 1 << 20;
+
+/// A regular expression, or what is wrong with it.
+pub fn regex(pattern: &str) -> Result<Regex, String> {
+    RegexBuilder::new(pattern).size_limit(REGEX_BYTES).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => "the regular expression is too large".into(),
+        // The library's message draws the place below the pattern; its last line says what it is.
+        error => {
+            let message = error.to_string();
+            let last = message.lines().last().unwrap_or_default();
+            format!("the regular expression is wrong: {}", last.trim_start_matches("error: "))
+        }
+    })
 }
 
 /// A value within a message: not too long for a line.

@@ -1,0 +1,399 @@
+//! Conditions on the columns of a row and on canonical fields: a mapping's `when`, and a row filter.
+//!
+//! ```json
+//! {"column": "recordtype__c", "in": ["Solar", "Battery"]}
+//! {"column": "budget__c", ">=": 1000, "<": 20000}
+//! {"and": [{"field": "country", "is": "DE"},
+//!          {"or": [{"column": "optout__c", "blank": true}, {"not": {"column": "optout__c", "is": true}}]}]}
+//! ```
+//!
+//! Every test of a condition has to hold. NULL and blank text are `blank`; any other test of them
+//! fails, but for `not` and `not_in`, which hold.
+
+use std::cmp::Ordering;
+
+use regex::Regex;
+use serde_json::{Map, Value as Json};
+
+use super::MappingError;
+use super::cell::{Cell, Kind};
+use super::decimal;
+use super::mapping::refuse_unknown;
+use super::rules::{self, normal_key};
+use super::source::Row;
+
+/// A condition that is well formed. Whether it fits a layout, compiling it tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    And(Vec<Condition>),
+    Or(Vec<Condition>),
+    Not(Box<Condition>),
+    Tests {
+        operand: Operand,
+        tests: Vec<(Operator, Json)>,
+        /// Where in the JSON it stands, for messages.
+        path: String,
+    },
+}
+
+/// What is tested.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operand {
+    Column(String),
+    /// A canonical field.
+    Field(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    Is,
+    Not,
+    In,
+    NotIn,
+    Blank,
+    Present,
+    Matches,
+    Includes,
+    Below,
+    AtMost,
+    Above,
+    AtLeast,
+}
+
+const OPERATORS: &[(&str, Operator)] = &[
+    ("is", Operator::Is),
+    ("not", Operator::Not),
+    ("in", Operator::In),
+    ("not_in", Operator::NotIn),
+    ("blank", Operator::Blank),
+    ("present", Operator::Present),
+    ("matches", Operator::Matches),
+    ("includes", Operator::Includes),
+    ("<", Operator::Below),
+    ("<=", Operator::AtMost),
+    (">", Operator::Above),
+    (">=", Operator::AtLeast),
+];
+
+/// Nesting beyond this is a mistake, or an attack on the stack.
+const DEPTH: usize = 32;
+
+/// Reads a condition. `None` comes with an error.
+pub fn read(json: &Json, path: &str, errors: &mut Vec<MappingError>) -> Option<Condition> {
+    read_nested(json, path, DEPTH, errors)
+}
+
+fn read_nested(
+    json: &Json,
+    path: &str,
+    depth: usize,
+    errors: &mut Vec<MappingError>,
+) -> Option<Condition> {
+    let Some(members) = json.as_object().filter(|members| !members.is_empty() && depth > 0) else {
+        let hint = r#"Write {"column": "status", "is": "Open"}."#;
+        errors.push(MappingError::new(path, "a condition is a JSON object").hint(hint));
+        return None;
+    };
+    let before = errors.len();
+    for (name, all) in [("and", true), ("or", false)] {
+        let Some(list) = members.get(name) else { continue };
+        refuse_unknown(members, &[name], path, errors);
+        let path = format!("{path}.{name}");
+        let Some(list) = list.as_array().filter(|list| !list.is_empty()) else {
+            errors.push(MappingError::new(path, "a list of conditions is needed"));
+            return None;
+        };
+        let parts: Vec<_> = list
+            .iter()
+            .enumerate()
+            .filter_map(|(at, json)| read_nested(json, &format!("{path}[{at}]"), depth - 1, errors))
+            .collect();
+        let condition = if all { Condition::And(parts) } else { Condition::Or(parts) };
+        return (errors.len() == before).then_some(condition);
+    }
+    match (members.get("column"), members.get("field"), members.get("not")) {
+        (None, None, Some(json)) => {
+            refuse_unknown(members, &["not"], path, errors);
+            let condition = read_nested(json, &format!("{path}.not"), depth - 1, errors)?;
+            (errors.len() == before).then(|| Condition::Not(Box::new(condition)))
+        }
+        (column, field, _) => read_tests(members, column, field, path, errors),
+    }
+}
+
+fn read_tests(
+    members: &Map<String, Json>,
+    column: Option<&Json>,
+    field: Option<&Json>,
+    path: &str,
+    errors: &mut Vec<MappingError>,
+) -> Option<Condition> {
+    let before = errors.len();
+    let known: Vec<_> =
+        ["column", "field"].into_iter().chain(OPERATORS.iter().map(|(name, _)| *name)).collect();
+    refuse_unknown(members, &known, path, errors);
+    let operand = match (column, field) {
+        (Some(Json::String(name)), None) => Operand::Column(name.clone()),
+        (None, Some(Json::String(name))) => Operand::Field(name.clone()),
+        _ => {
+            let message = "exactly one of \"column\" and \"field\" is needed, with a name";
+            let hint = "Or combine conditions by \"and\", \"or\" and \"not\".";
+            errors.push(MappingError::new(path, message).hint(hint));
+            return None;
+        }
+    };
+    let mut tests = Vec::new();
+    for (name, operator) in OPERATORS {
+        let Some(json) = members.get(*name) else { continue };
+        let wrong = match (operator, json) {
+            (Operator::Blank | Operator::Present, Json::Bool(_)) => None,
+            (Operator::Blank | Operator::Present, _) => Some("true or false is needed"),
+            (Operator::In | Operator::NotIn, Json::Array(list)) if !list.is_empty() => None,
+            (Operator::In | Operator::NotIn, _) => Some("a list of values is needed"),
+            (Operator::Matches, Json::String(_)) => None,
+            (Operator::Matches, _) => Some("a regular expression is needed"),
+            (_, Json::Null) => Some("NULL is tested by \"blank\" or \"present\""),
+            _ => None,
+        };
+        match wrong {
+            Some(wrong) => errors.push(MappingError::new(format!("{path}.{name}"), wrong)),
+            None => tests.push((*operator, json.clone())),
+        }
+    }
+    if tests.is_empty() && errors.len() == before {
+        let names: Vec<_> = OPERATORS.iter().map(|(name, _)| *name).collect();
+        let hint = format!("The tests are {}.", names.join(", "));
+        errors.push(MappingError::new(path, "nothing is tested").hint(hint));
+    }
+    (errors.len() == before).then(|| Condition::Tests { operand, tests, path: path.into() })
+}
+
+/// Where a condition finds the names that it tests.
+pub trait Names {
+    /// A column's place among a row's values. `None` where it has gone, with an error if that is one.
+    fn column(&mut self, name: &str, path: &str) -> Option<(usize, Kind)>;
+    /// A canonical field's place. `None` comes with an error.
+    fn field(&mut self, name: &str, path: &str) -> Option<(usize, Kind)>;
+    fn errors(&mut self) -> &mut Vec<MappingError>;
+}
+
+/// A compiled condition.
+#[derive(Debug)]
+pub enum Test {
+    And(Vec<Test>),
+    Or(Vec<Test>),
+    Not(Box<Test>),
+    Check(Place, Check),
+}
+
+/// Where the tested value is found in a row.
+#[derive(Debug, Clone, Copy)]
+pub enum Place {
+    Column(usize),
+    Field(usize, Kind),
+    /// The column has gone: always NULL.
+    Nowhere,
+}
+
+#[derive(Debug)]
+pub enum Check {
+    Blank,
+    OneOf(Vec<Literal>),
+    Matches(Box<Regex>),
+    /// A multi-select, or a list, with one of these (normal keys) among its values.
+    Includes(Vec<String>),
+    Order(Literal, fn(Ordering) -> bool),
+}
+
+/// What a value is compared with.
+#[derive(Debug, PartialEq)]
+pub enum Literal {
+    /// A normal key.
+    Text(String),
+    Boolean(bool),
+    /// A canonical decimal.
+    Number(String),
+    Date(i32),
+    Timestamp(i64),
+}
+
+impl Condition {
+    /// The compiled condition; what does not fit is added to the errors of `names`.
+    pub fn compile(&self, names: &mut dyn Names) -> Test {
+        match self {
+            Condition::And(parts) => Test::And(parts.iter().map(|p| p.compile(names)).collect()),
+            Condition::Or(parts) => Test::Or(parts.iter().map(|p| p.compile(names)).collect()),
+            Condition::Not(part) => Test::Not(Box::new(part.compile(names))),
+            Condition::Tests { operand, tests, path } => {
+                let (place, kind) = match operand {
+                    Operand::Column(name) => match names.column(name, &format!("{path}.column")) {
+                        Some((at, kind)) => (Place::Column(at), Some(kind)),
+                        None => (Place::Nowhere, None),
+                    },
+                    Operand::Field(name) => match names.field(name, &format!("{path}.field")) {
+                        Some((at, kind)) => (Place::Field(at, kind), Some(kind)),
+                        None => (Place::Nowhere, None),
+                    },
+                };
+                let errors = names.errors();
+                let checks = tests.iter().filter_map(|(operator, json)| {
+                    compile_test(place, kind, *operator, json, path, errors)
+                });
+                Test::And(checks.collect())
+            }
+        }
+    }
+}
+
+fn compile_test(
+    place: Place,
+    kind: Option<Kind>,
+    operator: Operator,
+    json: &Json,
+    path: &str,
+    errors: &mut Vec<MappingError>,
+) -> Option<Test> {
+    let name = OPERATORS.iter().find(|(_, known)| *known == operator).map_or("", |(name, _)| name);
+    let path = format!("{path}.{name}");
+    let mut literal = |json: &Json, path: &str| {
+        let literal = Literal::of(json, kind);
+        literal.map_err(|message| errors.push(MappingError::new(path, message))).ok()
+    };
+    let not = |test: Test| Test::Not(Box::new(test));
+    let one_of = |json: &Json, literal: &mut dyn FnMut(&Json, &str) -> Option<Literal>| {
+        let list = json.as_array().map_or(std::slice::from_ref(json), Vec::as_slice);
+        let literals = list.iter().enumerate().map(|(at, item)| match json.is_array() {
+            true => literal(item, &format!("{path}[{at}]")),
+            false => literal(item, &path),
+        });
+        Some(Test::Check(place, Check::OneOf(literals.collect::<Option<_>>()?)))
+    };
+    let order = |literal: Option<Literal>, holds| match literal? {
+        Literal::Boolean(_) => None,
+        literal => Some(Test::Check(place, Check::Order(literal, holds))),
+    };
+    match operator {
+        Operator::Is | Operator::In => one_of(json, &mut literal),
+        Operator::Not | Operator::NotIn => one_of(json, &mut literal).map(not),
+        Operator::Blank | Operator::Present => {
+            let blank = Test::Check(place, Check::Blank);
+            let wanted = (operator == Operator::Blank) == (*json == Json::Bool(true));
+            Some(if wanted { blank } else { not(blank) })
+        }
+        Operator::Matches => match rules::regex(json.as_str().unwrap_or_default()) {
+            Ok(regex) => Some(Test::Check(place, Check::Matches(Box::new(regex)))),
+            Err(message) => {
+                errors.push(MappingError::new(path, message));
+                None
+            }
+        },
+        Operator::Includes => {
+            let list = json.as_array().map_or(std::slice::from_ref(json), Vec::as_slice);
+            let keys: Option<Vec<_>> =
+                list.iter().map(|item| item.as_str().map(normal_key)).collect();
+            if keys.is_none() {
+                errors.push(MappingError::new(&path, "text, or a list of texts, is needed"));
+            }
+            Some(Test::Check(place, Check::Includes(keys?)))
+        }
+        Operator::Below => order(literal(json, &path), Ordering::is_lt),
+        Operator::AtMost => order(literal(json, &path), Ordering::is_le),
+        Operator::Above => order(literal(json, &path), Ordering::is_gt),
+        Operator::AtLeast => order(literal(json, &path), Ordering::is_ge),
+    }
+}
+
+impl Literal {
+    /// The literal for values of this kind, or what is wrong with it.
+    fn of(json: &Json, kind: Option<Kind>) -> Result<Literal, String> {
+        let kind = kind.unwrap_or(Kind::Text);
+        let misfit = || format!("{} is never {json}", kind.name());
+        Ok(match (kind, json) {
+            (Kind::Json, _) => return Err("JSON can only be \"blank\" or \"present\"".into()),
+            (Kind::Boolean, Json::Bool(value)) => Literal::Boolean(*value),
+            (Kind::Boolean, Json::String(text)) => {
+                Literal::Boolean(rules::boolean::standard_word(text).map_err(|_| misfit())?)
+            }
+            (Kind::Text | Kind::Number, Json::Number(number)) => {
+                Literal::Number(decimal::from_json(number).ok_or_else(misfit)?)
+            }
+            (Kind::Number, Json::String(text)) => {
+                Literal::Number(decimal::parse(text.trim()).ok_or_else(misfit)?.into_owned())
+            }
+            (Kind::Date, Json::String(text)) => {
+                Literal::Date(rules::date::iso(text).map_err(|failure| failure.message)?)
+            }
+            (Kind::Timestamp, Json::String(text)) => {
+                let day =
+                    rules::date::iso(text).map(|days| i64::from(days) * crate::row::time::DAY);
+                let moment = day.or_else(|_| rules::timestamp::iso(text));
+                Literal::Timestamp(moment.map_err(|failure| failure.message)?)
+            }
+            (Kind::Text | Kind::Time | Kind::List, Json::String(text)) => {
+                Literal::Text(normal_key(text))
+            }
+            _ => return Err(misfit()),
+        })
+    }
+
+    /// How the cell compares with the literal; `None` where it is of another kind.
+    fn compare(&self, cell: &Cell<'_>) -> Option<Ordering> {
+        match (self, cell) {
+            (Literal::Text(text), cell) => Some(normal_key(&cell.text()).as_str().cmp(text)),
+            (Literal::Boolean(value), Cell::Boolean(cell)) => Some(cell.cmp(value)),
+            (Literal::Number(number), Cell::Number(cell)) => Some(decimal::compare(cell, number)),
+            (Literal::Number(number), Cell::Integer(_)) => {
+                Some(decimal::compare(&cell.text(), number))
+            }
+            (Literal::Number(number), Cell::Text(text)) => {
+                Some(decimal::compare(&decimal::parse(text.trim())?, number))
+            }
+            (Literal::Date(days), Cell::Date(cell)) => Some(cell.cmp(days)),
+            (Literal::Timestamp(micros), Cell::Timestamp(cell)) => Some(cell.cmp(micros)),
+            _ => None,
+        }
+    }
+
+    fn equals(&self, cell: &Cell<'_>) -> bool {
+        match (self, cell) {
+            (Literal::Text(text), Cell::List(items)) => {
+                items.iter().any(|item| normal_key(item) == *text)
+            }
+            _ => self.compare(cell) == Some(Ordering::Equal),
+        }
+    }
+}
+
+impl Test {
+    /// Whether the condition holds for a row.
+    pub fn holds(&self, row: &Row<'_>) -> bool {
+        match self {
+            Test::And(parts) => parts.iter().all(|part| part.holds(row)),
+            Test::Or(parts) => parts.iter().any(|part| part.holds(row)),
+            Test::Not(part) => !part.holds(row),
+            Test::Check(place, check) => check.holds(&match *place {
+                Place::Column(at) => row.column(at),
+                Place::Field(at, kind) => row.field(at, kind),
+                Place::Nowhere => Cell::Null,
+            }),
+        }
+    }
+}
+
+impl Check {
+    fn holds(&self, cell: &Cell<'_>) -> bool {
+        if cell.is_blank() {
+            return matches!(self, Check::Blank);
+        }
+        match self {
+            Check::Blank => false,
+            Check::OneOf(literals) => literals.iter().any(|literal| literal.equals(cell)),
+            Check::Matches(regex) => regex.is_match(&cell.text()),
+            Check::Includes(keys) => match cell {
+                Cell::List(items) => items.iter().any(|item| keys.contains(&normal_key(item))),
+                cell => cell.text().split(';').any(|item| keys.contains(&normal_key(item))),
+            },
+            Check::Order(literal, holds) => literal.compare(cell).is_some_and(holds),
+        }
+    }
+}
