@@ -23,13 +23,23 @@ pub struct DeliveryError {
     pub code: Code,
     /// The same for people, with hint.
     pub error: Error,
-    /// Whether sending the message again may succeed, be it after the admin has acted. Of messages
-    /// that are too large, a whole batch fails for one culprit: alone, the others may pass.
+    /// Whether sending the message again may succeed, be it after the admin has acted.
     pub retriable: bool,
+    /// Whether one message is to blame. A whole request fails for one culprit: alone, the others
+    /// may pass.
+    pub of_message: bool,
     /// Whether this producer can send no more.
     pub fatal: bool,
     /// Whether the topic may hold the message all the same.
     pub possibly_written: bool,
+}
+
+/// What the brokers say of a topic that they were asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicReport {
+    pub topic: String,
+    /// Why its messages do not move, if the brokers know.
+    pub trouble: Option<Error>,
 }
 
 /// Why a message was not taken for sending. It has not been sent, and no delivery will follow.

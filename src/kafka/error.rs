@@ -3,6 +3,7 @@
 
 use super::code::Code;
 use std::fmt;
+use std::time::Duration;
 
 /// An error of the configuration, of the connection, or of one topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +36,15 @@ pub enum Error {
     UnknownTopic { topic: String },
     /// No topic can have this name.
     BadTopic { topic: String, reason: String },
-    /// A message is larger than the client (`size` in bytes) or the broker (no size) accepts.
-    TooLarge { topic: String, size: Option<usize> },
+    /// A message is larger than the client or the broker accepts; size of key and value in bytes,
+    /// where it is known which of a request it is.
+    TooLarge { topic: String, size: Option<usize>, of_broker: bool },
     /// The broker will never take this message, for a reason other than its size.
     Rejected { topic: String, code: Code, reason: String },
+    /// No broker leads a partition of the topic.
+    NoLeader { topic: String, partition: i32 },
+    /// Brokers that answer acknowledge no message for the topic.
+    NotMoving { topic: String, seconds: u64 },
     /// The message could not be delivered for now.
     NotDelivered { topic: String, code: Code, reason: String },
     /// This producer can send no more; a new one can.
@@ -75,7 +81,7 @@ impl Error {
             | Code::UNKNOWN_TOPIC_OR_PART => Error::UnknownTopic { topic },
             Code::TOPIC_EXCEPTION => Error::BadTopic { topic, reason },
             Code::MSG_SIZE_TOO_LARGE | Code::INVALID_MSG_SIZE | Code::RECORD_LIST_TOO_LARGE => {
-                Error::TooLarge { topic, size: None }
+                Error::TooLarge { topic, size: None, of_broker: true }
             }
             Code::TOPIC_DENIED | Code::CLUSTER_DENIED | Code::TRANSACTIONAL_ID_DENIED => {
                 let topic = (code == Code::TOPIC_DENIED).then_some(topic);
@@ -88,6 +94,26 @@ impl Error {
             Code::LOCAL_FATAL => Error::Fatal { code, reason },
             _ => Error::NotDelivered { topic, code, reason },
         }
+    }
+
+    /// That messages for a topic are not acknowledged, and have not been for so long.
+    pub fn not_moving(topic: &str, time: Duration) -> Error {
+        Error::NotMoving { topic: topic.to_owned(), seconds: time.as_secs() }
+    }
+
+    /// The same, now that it is known which message it is about.
+    pub fn of_size(self, bytes: usize) -> Error {
+        match self {
+            Error::TooLarge { topic, of_broker, .. } => {
+                Error::TooLarge { topic, size: Some(bytes), of_broker }
+            }
+            other => other,
+        }
+    }
+
+    /// Whether it is one message that is at fault.
+    pub fn is_of_message(&self) -> bool {
+        matches!(self, Error::TooLarge { .. } | Error::Rejected { .. })
     }
 
     /// Whether the same message may be taken another time, be it after the admin has acted.
@@ -139,12 +165,24 @@ impl fmt::Display for Error {
             Error::BadTopic { topic, reason } => {
                 write!(f, "\"{topic}\" cannot be a Kafka topic: {reason}")
             }
-            Error::TooLarge { topic, size: Some(size) } => {
-                write!(f, "a message of {size} bytes is too large for Kafka topic \"{topic}\"")
+            Error::TooLarge { topic, size: Some(size), of_broker } => {
+                let whose = if *of_broker { "the broker's" } else { "our own" };
+                write!(
+                    f,
+                    "a message of {size} bytes is too large for Kafka topic \"{topic}\", by {whose} limit"
+                )
             }
-            Error::TooLarge { topic, size: None } => {
+            Error::TooLarge { topic, size: None, .. } => {
                 write!(f, "the broker finds a message too large for Kafka topic \"{topic}\"")
             }
+            Error::NoLeader { topic, partition } => write!(
+                f,
+                "messages for Kafka topic \"{topic}\" cannot be sent: partition {partition} has no leader"
+            ),
+            Error::NotMoving { topic, seconds } => write!(
+                f,
+                "messages for Kafka topic \"{topic}\" are not acknowledged for {seconds} s, though the brokers answer"
+            ),
             Error::Rejected { topic, code, reason } => {
                 let code = code.name();
                 write!(

@@ -60,11 +60,31 @@ impl Error {
             Error::BadTopic { .. } => {
                 "A topic name has 1 to 249 of the characters a-z A-Z 0-9 . _ - and is not . or .."
             }
-            Error::TooLarge { size: Some(_), .. } => {
-                "Raise the option message.max.bytes, and max.message.bytes of the topic with it."
+            Error::TooLarge { topic, of_broker: false, .. } => {
+                return Some(format!(
+                    "Raise message.max.bytes in manifold.kafka_options, and max.message.bytes of \
+                     topic '{topic}' with it."
+                ));
             }
-            Error::TooLarge { .. } => {
-                "Raise max.message.bytes of the topic (or message.max.bytes of the broker)."
+            Error::TooLarge { topic, .. } => {
+                return Some(format!(
+                    "Raise max.message.bytes of the topic: kafka-configs.sh --bootstrap-server \
+                     <broker> --alter --topic '{topic}' --add-config max.message.bytes=<bytes>."
+                ));
+            }
+            Error::NoLeader { topic, .. } => {
+                return Some(format!(
+                    "A broker that has the partition must run: kafka-topics.sh --bootstrap-server \
+                     <broker> --describe --topic '{topic}' shows which. Sending goes on by itself \
+                     then, and other topics go on meanwhile."
+                ));
+            }
+            Error::NotMoving { topic, .. } => {
+                return Some(format!(
+                    "Compare the topic's in-sync replicas with its min.insync.replicas \
+                     (kafka-topics.sh --bootstrap-server <broker> --describe --topic '{topic}'), \
+                     and see the logs of its leaders. Sending goes on by itself then."
+                ));
             }
             Error::Rejected { .. } => "See the broker's log and the topic's configuration.",
             Error::Fatal { .. } => {

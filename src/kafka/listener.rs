@@ -2,11 +2,11 @@
 
 use super::code::Code;
 use super::config::Config;
-use super::delivery::{Delivery, DeliveryError};
+use super::delivery::{Delivery, DeliveryError, TopicReport};
 use super::error::Error;
 use super::events::{EventKind, Journal, clean};
 use super::health::{Change, Tracker};
-use super::native::Happening;
+use super::native::{Happening, TopicState};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,6 +22,7 @@ pub(super) struct Listener {
     pub(super) tracker: Tracker,
     pub(super) journal: Journal,
     pub(super) fatal: Option<Error>,
+    pub(super) reports: Vec<TopicReport>,
     last_failure: Option<Arc<DeliveryError>>,
 }
 
@@ -33,6 +34,7 @@ impl Listener {
             tracker: Tracker::new(),
             journal: Journal::default(),
             fatal: None,
+            reports: Vec::new(),
             last_failure: None,
         }
     }
@@ -58,6 +60,7 @@ impl Listener {
                 self.fail(code, reason);
             }
             Happening::Log { level, facility, text } => self.log(level, facility, text),
+            Happening::Topic { topic, state } => self.report(topic, state),
         }
     }
 
@@ -75,6 +78,20 @@ impl Listener {
             _ => {}
         }
         self.journal.add(EventKind::Log { level, facility: facility.to_owned(), text });
+    }
+
+    fn report(&mut self, topic: &str, state: TopicState) {
+        let topic = topic.to_owned();
+        let trouble = match state {
+            TopicState::Led => None,
+            TopicState::NoLeader { partition } => {
+                Some(Error::NoLeader { topic: topic.clone(), partition })
+            }
+            // It is being created, or its messages fail soon.
+            TopicState::Error(Code::UNKNOWN_TOPIC_OR_PART) => None,
+            TopicState::Error(code) => Some(Error::of_message(code, &topic, code.description())),
+        };
+        self.reports.push(TopicReport { topic, trouble });
     }
 
     fn proof(&mut self) {
@@ -102,6 +119,7 @@ impl Listener {
             topic: topic.to_owned(),
             code,
             retriable: error.is_retriable(),
+            of_message: error.is_of_message() || code == Code::LOCAL_OTHER_RECORD,
             fatal: error.is_fatal(),
             error,
             possibly_written,

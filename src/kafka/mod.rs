@@ -26,7 +26,7 @@ mod secrets;
 
 pub use code::Code;
 pub use config::Config;
-pub use delivery::{Delivery, DeliveryError, SendError};
+pub use delivery::{Delivery, DeliveryError, SendError, TopicReport};
 pub use error::Error;
 pub use events::{ClientEvent, EventKind};
 pub use health::Health;

@@ -2,7 +2,7 @@
 
 use super::code::Code;
 use super::config::Config;
-use super::delivery::{Delivery, SendError};
+use super::delivery::{Delivery, SendError, TopicReport};
 use super::error::Error;
 use super::events::ClientEvent;
 use super::health::Health;
@@ -14,6 +14,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+/// How often metadata is asked for while a topic is in trouble.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long `Drop` may take.
 const DROP_LIMIT: Duration = Duration::from_secs(1);
 
@@ -25,6 +27,7 @@ pub struct Producer {
     /// `None` once closed.
     client: Option<Client>,
     listener: Listener,
+    looked: Option<Instant>,
     wake_read: UnixStream,
     /// The library's end, kept open as long as the library may write to it.
     _wake_write: UnixStream,
@@ -50,6 +53,7 @@ impl Producer {
         Ok(Producer {
             client: Some(client),
             listener: Listener::new(config.clone()),
+            looked: None,
             wake_read,
             _wake_write: wake_write,
         })
@@ -117,7 +121,9 @@ impl Producer {
             return SendError::Fatal(self.listener.fail(code, &reason));
         }
         let error = match Error::of_message(code, topic, code.description()) {
-            Error::TooLarge { topic, .. } => Error::TooLarge { topic, size: Some(size) },
+            Error::TooLarge { topic, .. } => {
+                Error::TooLarge { topic, size: Some(size), of_broker: false }
+            }
             error => error,
         };
         let topic = topic.to_owned();
@@ -158,6 +164,31 @@ impl Producer {
             let change =
                 self.listener.tracker.probed(client.probe(), self.listener.pending > 0, now);
             self.listener.tell(change);
+        }
+    }
+
+    /// Asks the brokers, without waiting, whether anything is wrong with these topics. What they
+    /// answer is found in `reports`, if they do.
+    pub fn ask_about(&self, topics: &[&str]) {
+        if let Some(client) = &self.client {
+            client.describe(topics);
+        }
+    }
+
+    /// What the brokers answered to `ask_about` since the last call.
+    pub fn reports(&mut self) -> Vec<TopicReport> {
+        std::mem::take(&mut self.listener.reports)
+    }
+
+    /// Has the library look again, once a second at most, at topics that it holds for missing or
+    /// forbidden: by itself it would do so every few minutes.
+    pub fn look_again(&mut self) {
+        let now = Instant::now();
+        if let Some(client) = &self.client
+            && self.looked.is_none_or(|at| now.duration_since(at) >= LOOK_EVERY)
+        {
+            client.probe();
+            self.looked = Some(now);
         }
     }
 

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::apart::{Refused, Trouble};
+use super::careful::Careful;
 use super::envelope::Scratch;
 use super::plans::Plans;
 use super::send::{Sender, Sent};
 use super::window::Window;
 use crate::catalog::Catalog;
 use crate::error::Result;
-use crate::kafka::{Delivery, DeliveryError, Producer};
+use crate::kafka::Producer;
 use crate::log::backlog::Backlogs;
 use crate::log::laggard;
 use crate::log::lanes::{self, Lanes};
@@ -17,7 +19,7 @@ use crate::log::objects::Objects;
 use crate::log::position::{self, MAIN};
 use crate::log::read::{self, Fetcher, Visible};
 use crate::log::snapshot::{Position, Snapshot};
-use crate::worker::lifecycle::{Failure, backoff};
+use crate::worker::lifecycle::Failure;
 
 /// Chunks that one turn of a lane reads at most: some thousand rows.
 const TURN_CHUNKS: usize = 512;
@@ -25,31 +27,19 @@ const TURN_CHUNKS: usize = 512;
 const WINDOW_MESSAGES: usize = 50_000;
 /// Their size at most; librdkafka's queue holds 64 MB.
 const WINDOW_BYTES: usize = 32 * 1024 * 1024;
+/// An org may have one part in so many of that on its way. With less, a single org would be slower;
+/// with more, one whose messages do not move would stop all others before that is noticed.
+const SHARES: usize = 2;
+/// What parked orgs may have on their way: beside the window, what librdkafka's queue holds.
+const PARKED_MESSAGES: usize = 200_000;
+const PARKED_BYTES: usize = 24 * 1024 * 1024;
 
 pub const CONSUMER: &str = "publisher";
-
-/// Why an org's changes are not published just now.
-#[derive(Debug, Clone)]
-pub struct Trouble {
-    pub failure: Failure,
-    /// When it is tried again.
-    pub until: Instant,
-    pub failures: u32,
-}
-
-/// A change that Kafka will never take.
-#[derive(Debug, Clone)]
-pub struct Refused {
-    pub source: i32,
-    pub event_id: String,
-    pub key: String,
-    pub message: String,
-}
 
 /// What came of a turn.
 #[derive(Debug, Default)]
 pub struct Fed {
-    /// There was more to send than there was room or time for.
+    /// There is more to send, and room for it.
     pub more: bool,
     pub refused: Vec<Refused>,
     /// Orgs that were set apart.
@@ -62,11 +52,13 @@ pub struct Feed {
     pub plans: Plans,
     backlogs: Backlogs,
     pub(super) window: Window,
-    /// Bytes on their way, by batch; a batch is small against the window.
-    bytes: BTreeMap<u64, usize>,
     /// Messages of a chunk that were already sent when the queue was full, by lane.
     pub(super) partly: BTreeMap<i32, (i64, u32)>,
-    troubles: BTreeMap<i32, Trouble>,
+    pub(super) troubles: BTreeMap<i32, Trouble>,
+    /// Orgs of which something failed, which all are in lanes of their own.
+    pub(super) careful: BTreeMap<i32, Careful>,
+    /// When the brokers were last asked about the topics of an org whose messages do not move.
+    pub(super) asked: BTreeMap<i32, Instant>,
     /// Orgs that are to leave the main lane as soon as nothing of it is on its way: earlier, they
     /// would begin at the proven position and send again what is on its way already.
     leaving: BTreeSet<i32>,
@@ -82,12 +74,14 @@ impl Feed {
             let failure = Failure { message: String::new(), hint: None };
             (*org, Trouble { failure, until: Instant::now(), failures: 1 })
         };
+        let apart = troubled.iter().filter(|org| lanes.of(**org) != MAIN);
         Feed {
+            careful: apart.map(|org| (*org, Careful::new(None))).collect(),
+            asked: BTreeMap::new(),
             lanes,
             plans,
             backlogs: Backlogs::default(),
             window: Window::default(),
-            bytes: BTreeMap::new(),
             partly: BTreeMap::new(),
             troubles: troubled.iter().map(trouble).collect(),
             leaving: BTreeSet::new(),
@@ -105,37 +99,6 @@ impl Feed {
     /// Orgs with trouble of their own.
     pub fn troubles(&self) -> &BTreeMap<i32, Trouble> {
         &self.troubles
-    }
-
-    /// Books what the producer reports. Orgs whose messages failed get a lane and a pause of their
-    /// own, and begin again where they were proven to be; all others go on.
-    pub fn book(&mut self, deliveries: &mut Vec<Delivery>) -> Vec<i32> {
-        let mut failed: BTreeMap<i32, std::sync::Arc<DeliveryError>> = BTreeMap::new();
-        for delivery in deliveries.drain(..) {
-            if let Err(error) = delivery.result {
-                // One that was given up before is no news.
-                if self.window.lane(delivery.token).is_some()
-                    && let Some(org) = self.plans.org_of(&error.topic)
-                {
-                    failed.entry(org).or_insert(error);
-                }
-            }
-            self.window.settled(delivery.token);
-        }
-        for (org, error) in &failed {
-            self.set_apart(*org, (&error.error).into());
-        }
-        failed.into_keys().collect()
-    }
-
-    pub(super) fn set_apart(&mut self, org: i32, failure: Failure) {
-        // From the main lane's proven position: what it has on its way for this org is sent again.
-        self.lanes.leave(org);
-        self.window.give_up(org);
-        self.partly.remove(&org);
-        let failures = self.troubles.get(&org).map_or(1, |trouble| trouble.failures + 1);
-        let until = Instant::now() + backoff(failures);
-        self.troubles.insert(org, Trouble { failure, until, failures });
     }
 
     /// Saves the positions that are proven by now. Returns the orgs whose trouble is over.
@@ -156,7 +119,8 @@ impl Feed {
             }
         }
         healed.retain(|org| self.troubles.remove(org).is_some());
-        let mut stay: BTreeSet<i32> = paused.iter().chain(self.troubles.keys()).copied().collect();
+        let apart = self.troubles.keys().chain(self.careful.keys());
+        let mut stay: BTreeSet<i32> = paused.iter().chain(apart).copied().collect();
         stay.extend(self.lanes.own().filter(|lane| !self.window.is_quiet(*lane)));
         if self.window.is_quiet(MAIN) {
             for (lane, position) in self.lanes.join(&self.read_to, &stay) {
@@ -194,6 +158,9 @@ impl Feed {
             if laggard::drop_lane(objects, CONSUMER, lane, from, now, horizon, wanted)? {
                 self.window.give_up(lane);
                 self.partly.remove(&lane);
+                if let Some(careful) = self.careful.get_mut(&lane) {
+                    *careful = Careful::new(None);
+                }
                 let (lane, position) = self.lanes.advance(lane, Position::at(now.clone()));
                 position::save(CONSUMER, lane, position.as_ref())?;
             }
@@ -215,27 +182,21 @@ impl Feed {
         for gone in self.lanes.own().filter(|lane| !catalog.is_org(*lane)).collect::<Vec<_>>() {
             self.window.give_up(gone);
             self.troubles.remove(&gone);
+            self.careful.remove(&gone);
             if let Some((lane, position)) = self.lanes.forget(gone) {
                 position::save(CONSUMER, lane, position.as_ref())?;
             }
-        }
-        let batches_in_flight = |feed: &Feed, token: &u64| feed.window.lane(*token).is_some();
-        let done: Vec<u64> =
-            self.bytes.keys().copied().filter(|token| !batches_in_flight(self, token)).collect();
-        for token in done {
-            self.bytes.remove(&token);
         }
         self.read_to = now.clone();
         let mut fed = Fed::default();
         for lane in self.lanes.turns() {
             let waits =
                 self.troubles.get(&lane).is_some_and(|trouble| Instant::now() < trouble.until);
-            if paused.contains(&lane) || waits {
+            if paused.contains(&lane) || waits || self.window.is_parked(lane) {
                 continue;
             }
             // Whoever comes after in this round has its turn first in the next one.
-            if !self.has_room(producer) {
-                fed.more = true;
+            if !self.has_room() {
                 break;
             }
             self.lane_turn(lane, now, objects, catalog, producer, &mut fed)?;
@@ -257,8 +218,23 @@ impl Feed {
         Ok(())
     }
 
-    pub fn has_room(&self, producer: &Producer) -> bool {
-        producer.in_flight() < WINDOW_MESSAGES && self.bytes.values().sum::<usize>() < WINDOW_BYTES
+    /// Whether anything may be sent before something is settled.
+    fn has_room(&self) -> bool {
+        let load = self.window.load();
+        load.messages < WINDOW_MESSAGES && load.bytes < WINDOW_BYTES
+    }
+
+    /// Whether anything of an org may be.
+    fn has_share(&self, org: i32) -> bool {
+        let load = self.window.load_of(org);
+        load.messages < WINDOW_MESSAGES / SHARES && load.bytes < WINDOW_BYTES / SHARES
+    }
+
+    /// Whether messages that do not move take so much of librdkafka's queue that only a new producer
+    /// gets rid of them.
+    pub fn is_clogged(&self) -> bool {
+        let parked = self.window.parked();
+        parked.messages > PARKED_MESSAGES || parked.bytes > PARKED_BYTES
     }
 
     fn lane_turn(
@@ -273,9 +249,16 @@ impl Feed {
         if lane == MAIN && !self.leaving.is_empty() {
             return Ok(());
         }
+        let careful = self.careful.contains_key(&lane);
+        if careful && (self.window.is_draining(lane) || !self.window.is_quiet(lane)) {
+            return Ok(());
+        }
         let from = self.window.ahead(lane).unwrap_or(self.lanes.position(lane)).clone();
         let target = from.target(now).clone();
         if from.within.is_none() && from.seen == target {
+            if !self.troubles.contains_key(&lane) {
+                self.careful.remove(&lane);
+            }
             return Ok(());
         }
         let visible = Visible::now();
@@ -306,20 +289,28 @@ impl Feed {
             }
             return Ok(());
         }
-        let token = self.window.begin(lane);
+        let begun = self.partly.get(&lane).copied();
+        let budget = self.careful.get_mut(&lane).and_then(|careful| careful.next_group(begun));
+        if budget.is_none() {
+            self.careful.remove(&lane);
+        }
+        let batch = self.window.begin(lane);
         let mut sender = Sender {
             feed: self,
             catalog,
             producer,
             lane,
-            token,
+            batch,
+            parts: BTreeMap::new(),
+            began: Instant::now(),
+            budget: budget.unwrap_or(usize::MAX),
             size: 0,
             refused: Vec::new(),
             failed: Vec::new(),
         };
         let fetcher = Fetcher::open(objects, &visible);
         let mut last = None;
-        let mut complete = portion.complete;
+        let (mut complete, mut full) = (portion.complete, false);
         for reference in &portion.references {
             // An org that was set apart on the way begins again in a lane of its own.
             let org = catalog.org_of(reference.source);
@@ -327,34 +318,34 @@ impl Feed {
                 last = Some(reference.seq);
                 continue;
             }
-            if !sender.feed.has_room(sender.producer) || sender.size > WINDOW_BYTES / 4 {
-                complete = false;
+            let room = sender.feed.has_room() && org.is_none_or(|org| sender.feed.has_share(org));
+            if !room || sender.size > WINDOW_BYTES / 4 {
+                (complete, full) = (false, !room);
                 break;
             }
             match fetcher.fetch(reference, |head, images| sender.chunk(head, images))? {
                 Some(Sent::Partly) => {
-                    complete = false;
+                    (complete, full) = (false, true);
                     break;
                 }
                 Some(Sent::All) | None => last = Some(reference.seq),
             }
             pgrx::check_for_interrupts!();
         }
-        let Sender { size, refused, failed, .. } = sender;
+        let Sender { refused, failed, .. } = sender;
         fed.refused.extend(refused);
         fed.failed.extend(&failed);
         if lane != MAIN && failed.contains(&lane) {
             // Given up, this batch included.
             return Ok(());
         }
-        self.bytes.insert(token, size);
-        fed.more |= !complete;
+        fed.more |= !complete && !full;
         let after = match (complete, last) {
             (true, _) => Position::at(target),
             (false, Some(last)) => Position { seen: from.seen, within: Some((target, last)) },
             (false, None) => from,
         };
-        self.window.end(token, after);
+        self.window.end(batch, after);
         Ok(())
     }
 }

@@ -2,6 +2,8 @@
 //! Debezium and Kafka Connect's sinks read. Pure, what becomes of a [`Message`] being the sink's,
 //! but for [`feed`] and `send`, which read the log and drive a producer.
 
+pub mod apart;
+mod careful;
 pub mod encode;
 pub mod envelope;
 pub mod feed;

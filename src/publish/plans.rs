@@ -67,6 +67,11 @@ impl Plans {
         self.orgs.get(topic).copied()
     }
 
+    /// The topics of an org that something was sent to.
+    pub fn topics_of(&self, org: i32) -> impl Iterator<Item = &str> {
+        self.orgs.iter().filter(move |(_, of)| **of == org).map(|(topic, _)| topic.as_str())
+    }
+
     fn describe(&self, source: &catalog::Source) -> Source {
         let (topic, key) = match (&source.org, &source.entity) {
             (Some(org), _) => (topic::source(&self.prefix, org, &source.table), Key::Record),

@@ -1,7 +1,11 @@
 //! Sending the changes of a chunk: encoded once, handed to the producer, booked in the window.
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::apart::{Refused, told};
 use super::envelope::{EncodeError, Message};
-use super::feed::{Feed, Refused};
+use super::feed::Feed;
 use crate::catalog::{CANONICAL, Catalog};
 use crate::error::{Error, Result};
 use crate::kafka::{Producer, SendError};
@@ -39,7 +43,12 @@ pub(super) struct Sender<'a> {
     pub catalog: &'a Catalog,
     pub producer: &'a mut Producer,
     pub lane: i32,
-    pub token: u64,
+    pub batch: u64,
+    /// The batch's parts by org.
+    pub parts: BTreeMap<i32, u64>,
+    pub began: Instant,
+    /// How many messages may be sent.
+    pub budget: usize,
     pub size: usize,
     pub refused: Vec<Refused>,
     pub failed: Vec<i32>,
@@ -59,6 +68,7 @@ impl Sender<'_> {
             Some((seq, sent)) if seq == head.seq => sent,
             _ => 0,
         };
+        let token = self.part(org);
         let mut count = 0;
         let now_us = now_microseconds();
         let mut scratch = std::mem::take(&mut self.feed.scratch);
@@ -73,7 +83,7 @@ impl Sender<'_> {
                 &mut scratch,
                 &mut |message| {
                     if count >= skip {
-                        self.send(head.source, &message)?;
+                        self.send(head.source, token, &message)?;
                     }
                     count += 1;
                     Ok(())
@@ -87,6 +97,7 @@ impl Sender<'_> {
                         source: head.source,
                         event_id: EventId { seq: head.seq, ordinal }.to_string(),
                         key: format!("event:{}.{ordinal}", head.seq),
+                        size: images.len(),
                         message: malformed.to_string(),
                     });
                     Ok(())
@@ -110,35 +121,50 @@ impl Sender<'_> {
 
     /// As if it had failed on its way: the org begins again, later, where it was proven to be.
     fn set_apart(&mut self, org: i32, failure: Failure) -> Sent {
-        self.feed.set_apart(org, failure);
+        self.feed.set_apart(org, Some(failure));
         self.failed.push(org);
         if self.lane == MAIN { Sent::All } else { Sent::Partly }
     }
 
-    fn send(&mut self, source: i32, message: &Message<'_>) -> Result<(), Stop> {
+    /// The token of an org's messages in this batch.
+    fn part(&mut self, org: i32) -> u64 {
+        let (window, batch, began) = (&mut self.feed.window, self.batch, self.began);
+        *self.parts.entry(org).or_insert_with(|| window.part(batch, org, began))
+    }
+
+    fn send(&mut self, source: i32, token: u64, message: &Message<'_>) -> Result<(), Stop> {
+        if self.budget == 0 {
+            return Err(Stop::Full);
+        }
         let outcome = self.producer.send(
             message.topic,
             message.key,
             message.value,
             message.headers,
             message.timestamp_ms,
-            self.token,
+            token,
         );
+        let size = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
+        let described = |told: String| Refused {
+            source,
+            event_id: message.event.to_string(),
+            key: String::from_utf8_lossy(message.key.unwrap_or_default()).into_owned(),
+            size,
+            message: told,
+        };
         match outcome {
             Ok(()) => {
-                self.feed.window.sent(self.token);
-                self.size +=
-                    message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
+                self.feed.window.sent(token, size);
+                self.budget -= 1;
+                self.size += size;
+                if let Some(careful) = self.feed.careful.get_mut(&self.lane) {
+                    careful.sent(|| described(String::new()));
+                }
                 Ok(())
             }
             Err(SendError::QueueFull) => Err(Stop::Full),
             Err(SendError::Refused { error, .. }) => {
-                self.refused.push(Refused {
-                    source,
-                    event_id: message.event.to_string(),
-                    key: String::from_utf8_lossy(message.key.unwrap_or_default()).into_owned(),
-                    message: error.to_string(),
-                });
+                self.refused.push(described(told(&error)));
                 Ok(())
             }
             Err(SendError::TopicUnavailable { error, .. }) => Err(Stop::Org((&error).into())),

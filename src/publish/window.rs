@@ -1,62 +1,187 @@
 //! The window: what has been sent and not yet acknowledged, batch by batch.
 //!
 //! A position moves only with proof. The messages that take a lane from one position to the next
-//! form a batch, and carry its number as their token; the position after a batch is proven when the
-//! batch and all before it in the lane are acknowledged to the last message. Pure.
+//! form a batch; the position after it is proven when the batch and all before it in the lane are
+//! acknowledged to the last message. What a batch holds of one org is a *part*, whose number is the
+//! token of its messages. Pure.
+//!
+//! Parts are what keeps orgs apart. An org that gets no further takes its parts of the main lane
+//! along into a lane of its own ([`Window::carry_over`]), and its messages no longer count for the
+//! window that all share ([`Window::park`]). Of one whose messages failed, the parts are given up, but
+//! their reports are awaited ([`Window::is_draining`]): what is sent after them is sent once nothing
+//! of it is on its way any more.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
+use crate::log::position::MAIN;
 use crate::log::snapshot::Position;
 
 #[derive(Debug)]
 struct Batch {
-    lane: i32,
     unacknowledged: u32,
+    parts: Vec<u64>,
     /// The position after it, once all its messages have been sent.
     after: Option<Position>,
+}
+
+#[derive(Debug)]
+struct Part {
+    /// None: given up.
+    batch: Option<u64>,
+    org: i32,
+    begun: Instant,
+    unacknowledged: u32,
+    bytes: usize,
+}
+
+/// What an org has on its way.
+#[derive(Debug)]
+struct Moving {
+    messages: usize,
+    bytes: usize,
+    /// Of the messages, those that were given up.
+    given_up: usize,
+    /// Parts, oldest first.
+    parts: VecDeque<u64>,
+    /// When a message was last settled, or the first was sent.
+    since: Instant,
+    parked: bool,
+}
+
+/// How much is on its way.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    pub messages: usize,
+    pub bytes: usize,
+}
+
+impl Moving {
+    fn new(now: Instant) -> Moving {
+        Moving {
+            messages: 0,
+            bytes: 0,
+            given_up: 0,
+            parts: VecDeque::new(),
+            since: now,
+            parked: false,
+        }
+    }
+}
+
+impl Load {
+    fn add(&mut self, messages: usize, bytes: usize) {
+        self.messages += messages;
+        self.bytes += bytes;
+    }
+
+    fn take(&mut self, messages: usize, bytes: usize) {
+        self.messages = self.messages.saturating_sub(messages);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
 }
 
 /// All batches on their way.
 #[derive(Debug, Default)]
 pub struct Window {
-    last: u64,
-    batches: BTreeMap<u64, Batch>,
+    last_batch: u64,
+    last_part: u64,
+    batches: HashMap<u64, Batch>,
+    parts: HashMap<u64, Part>,
     order: BTreeMap<i32, VecDeque<u64>>,
+    orgs: BTreeMap<i32, Moving>,
+    load: Load,
+    parked: Load,
 }
 
 impl Window {
-    /// Begins a batch; its number is the token of its messages.
+    /// Begins a batch.
     pub fn begin(&mut self, lane: i32) -> u64 {
-        self.last += 1;
-        self.batches.insert(self.last, Batch { lane, unacknowledged: 0, after: None });
-        self.order.entry(lane).or_default().push_back(self.last);
-        self.last
+        self.last_batch += 1;
+        let batch = Batch { unacknowledged: 0, parts: Vec::new(), after: None };
+        self.batches.insert(self.last_batch, batch);
+        self.order.entry(lane).or_default().push_back(self.last_batch);
+        self.last_batch
     }
 
-    /// One message of a batch was taken for sending.
-    pub fn sent(&mut self, token: u64) {
-        if let Some(batch) = self.batches.get_mut(&token) {
+    /// Begins an org's part of a batch; its number is the token of the messages.
+    pub fn part(&mut self, batch: u64, org: i32, now: Instant) -> u64 {
+        self.last_part += 1;
+        let part = Part { batch: Some(batch), org, begun: now, unacknowledged: 0, bytes: 0 };
+        self.parts.insert(self.last_part, part);
+        if let Some(batch) = self.batches.get_mut(&batch) {
+            batch.parts.push(self.last_part);
+        }
+        let moving = self.orgs.entry(org).or_insert_with(|| Moving::new(now));
+        if moving.messages == 0 {
+            *moving = Moving::new(now);
+        }
+        moving.parts.push_back(self.last_part);
+        self.last_part
+    }
+
+    /// One message of a part was taken for sending.
+    pub fn sent(&mut self, token: u64, bytes: usize) {
+        let Some(part) = self.parts.get_mut(&token) else { return };
+        part.unacknowledged += 1;
+        part.bytes += bytes;
+        if let Some(batch) = part.batch.and_then(|batch| self.batches.get_mut(&batch)) {
             batch.unacknowledged += 1;
+        }
+        if let Some(moving) = self.orgs.get_mut(&part.org) {
+            moving.messages += 1;
+            moving.bytes += bytes;
+            if moving.parked { &mut self.parked } else { &mut self.load }.add(1, bytes);
         }
     }
 
     /// All messages of a batch were taken for sending; after it the lane is at `after`.
-    pub fn end(&mut self, token: u64, after: Position) {
-        if let Some(batch) = self.batches.get_mut(&token) {
+    pub fn end(&mut self, batch: u64, after: Position) {
+        if let Some(batch) = self.batches.get_mut(&batch) {
             batch.after = Some(after);
         }
     }
 
-    /// One message of a batch is settled. Batches that were given up are none of ours any more.
-    pub fn settled(&mut self, token: u64) {
-        if let Some(batch) = self.batches.get_mut(&token) {
-            batch.unacknowledged = batch.unacknowledged.saturating_sub(1);
+    /// One message of a part is settled.
+    pub fn settled(&mut self, token: u64, now: Instant) {
+        let Some(part) = self.parts.get_mut(&token).filter(|part| part.unacknowledged > 0) else {
+            return;
+        };
+        part.unacknowledged -= 1;
+        // What a message had is not known: the part's bytes go with its last one.
+        let bytes = if part.unacknowledged == 0 { std::mem::take(&mut part.bytes) } else { 0 };
+        let (org, given_up) = (part.org, part.batch.is_none());
+        match part.batch {
+            Some(batch) => {
+                if let Some(batch) = self.batches.get_mut(&batch) {
+                    batch.unacknowledged -= 1;
+                }
+            }
+            None if part.unacknowledged == 0 => {
+                self.parts.remove(&token);
+            }
+            None => {}
+        }
+        if let Some(moving) = self.orgs.get_mut(&org) {
+            if moving.parked { &mut self.parked } else { &mut self.load }.take(1, bytes);
+            moving.messages -= 1;
+            moving.bytes -= bytes;
+            moving.given_up -= usize::from(given_up);
+            moving.since = now;
+            let parts = &self.parts;
+            let open = |token| parts.get(token).is_some_and(|part: &Part| part.unacknowledged > 0);
+            let done = moving.parts.iter().take_while(|token| !open(token)).count();
+            moving.parts.drain(..done);
+        }
+        self.unpark(org);
+        if self.orgs.get(&org).is_some_and(|moving| moving.messages == 0) {
+            self.orgs.remove(&org);
         }
     }
 
-    /// The lane of a batch.
-    pub fn lane(&self, token: u64) -> Option<i32> {
-        self.batches.get(&token).map(|batch| batch.lane)
+    /// The org of a part that has not been given up.
+    pub fn org(&self, token: u64) -> Option<i32> {
+        self.parts.get(&token).filter(|part| part.batch.is_some()).map(|part| part.org)
     }
 
     /// Takes out what is proven by now: for each lane that moved, its newest proven position.
@@ -64,15 +189,16 @@ impl Window {
         let mut moved = Vec::new();
         for (lane, order) in &mut self.order {
             let mut newest = None;
-            while let Some(token) = order.front() {
-                let done = self
-                    .batches
-                    .get(token)
-                    .is_some_and(|batch| batch.unacknowledged == 0 && batch.after.is_some());
-                if !done {
+            while let Some(batch) = order.front() {
+                if !self.batches.get(batch).is_some_and(Batch::is_proven) {
                     break;
                 }
-                newest = self.batches.remove(token).and_then(|batch| batch.after);
+                if let Some(batch) = self.batches.remove(batch) {
+                    for part in &batch.parts {
+                        self.parts.remove(part);
+                    }
+                    newest = batch.after;
+                }
                 order.pop_front();
             }
             moved.extend(newest.map(|position| (*lane, position)));
@@ -83,11 +209,8 @@ impl Window {
 
     /// Whether `proven` would return anything.
     pub fn has_proof(&self) -> bool {
-        self.order.values().filter_map(VecDeque::front).any(|token| {
-            self.batches
-                .get(token)
-                .is_some_and(|batch| batch.unacknowledged == 0 && batch.after.is_some())
-        })
+        let mut first = self.order.values().filter_map(VecDeque::front);
+        first.any(|batch| self.batches.get(batch).is_some_and(Batch::is_proven))
     }
 
     /// Where a lane is when all that is on its way has arrived; `None` if nothing is.
@@ -101,98 +224,141 @@ impl Window {
         !self.order.contains_key(&lane)
     }
 
+    /// Whether reports are still to come of messages of an org that were given up.
+    pub fn is_draining(&self, org: i32) -> bool {
+        self.orgs.get(&org).is_some_and(|moving| moving.given_up > 0)
+    }
+
     /// Gives up what is on its way in a lane: it will be sent again from the proven position.
     pub fn give_up(&mut self, lane: i32) {
-        for token in self.order.remove(&lane).unwrap_or_default() {
-            self.batches.remove(&token);
+        for batch in self.order.remove(&lane).unwrap_or_default() {
+            let Some(batch) = self.batches.remove(&batch) else { continue };
+            for token in batch.parts {
+                self.give_up_part(token);
+            }
         }
+    }
+
+    /// Gives up what the main lane has of an org on its way: a lane of its own will send it again.
+    pub fn give_up_in_main(&mut self, org: i32) {
+        for (batch, token) in self.in_main(org) {
+            if let Some(batch) = self.batches.get_mut(&batch) {
+                batch.parts.retain(|part| *part != token);
+                let open = self.parts.get(&token).map_or(0, |part| part.unacknowledged);
+                batch.unacknowledged -= open;
+            }
+            self.give_up_part(token);
+        }
+    }
+
+    /// Moves what the main lane has of an org on its way to the org's own lane, which begins where
+    /// the main lane is proven to be: there is nothing to be sent again, should it arrive after all.
+    pub fn carry_over(&mut self, org: i32) {
+        let parts: HashMap<u64, u64> = self.in_main(org).into_iter().collect();
+        let mains: Vec<u64> = self.order.get(&MAIN).into_iter().flatten().copied().collect();
+        // From the first batch with something of the org on; before it, all of its is acknowledged.
+        for main in mains.into_iter().skip_while(|main| !parts.contains_key(main)) {
+            let token = parts.get(&main).copied();
+            let open =
+                token.and_then(|token| self.parts.get(&token)).map_or(0, |p| p.unacknowledged);
+            let Some(from) = self.batches.get_mut(&main) else { continue };
+            from.parts.retain(|part| Some(*part) != token);
+            from.unacknowledged -= open;
+            let after = from.after.clone();
+            let batch = self.begin(org);
+            if let Some(token) = token
+                && let Some(part) = self.parts.get_mut(&token)
+            {
+                part.batch = Some(batch);
+            }
+            if let Some(own) = self.batches.get_mut(&batch) {
+                own.parts.extend(token);
+                own.unacknowledged = open;
+                own.after = after;
+            }
+        }
+    }
+
+    /// The batches and parts of an org in the main lane, in their order.
+    fn in_main(&self, org: i32) -> Vec<(u64, u64)> {
+        let mains = self.order.get(&MAIN).into_iter().flatten();
+        let of_org = |token: &u64| self.parts.get(token).is_some_and(|part| part.org == org);
+        let found = mains.filter_map(|main| {
+            let batch = self.batches.get(main)?;
+            Some((*main, batch.parts.iter().copied().find(of_org)?))
+        });
+        found.collect()
+    }
+
+    fn give_up_part(&mut self, token: u64) {
+        let Some(part) = self.parts.get_mut(&token) else { return };
+        if part.unacknowledged == 0 {
+            self.parts.remove(&token);
+            return;
+        }
+        part.batch = None;
+        if let Some(moving) = self.orgs.get_mut(&part.org) {
+            moving.given_up += part.unacknowledged as usize;
+        }
+    }
+
+    /// What is on its way, but for orgs that are parked.
+    pub fn load(&self) -> Load {
+        self.load
+    }
+
+    /// What orgs have on their way that are parked.
+    pub fn parked(&self) -> Load {
+        self.parked
+    }
+
+    /// What an org has on its way.
+    pub fn load_of(&self, org: i32) -> Load {
+        self.orgs.get(&org).map_or_else(Load::default, |moving| Load {
+            messages: moving.messages,
+            bytes: moving.bytes,
+        })
+    }
+
+    /// Orgs whose oldest message on its way has been so for that long, and for how long none of their
+    /// messages has been settled; not those that are parked already.
+    pub fn still(&self, now: Instant, time: Duration) -> Vec<(i32, Duration)> {
+        let old = |moving: &Moving| {
+            let oldest = moving.parts.front().and_then(|token| self.parts.get(token));
+            !moving.parked && oldest.is_some_and(|part| now.duration_since(part.begun) >= time)
+        };
+        let orgs = self.orgs.iter().filter(|(_, moving)| moving.messages > 0 && old(moving));
+        orgs.map(|(org, moving)| (*org, now.duration_since(moving.since))).collect()
+    }
+
+    /// An org gets no further: until it does, what it has on its way takes no room from others.
+    pub fn park(&mut self, org: i32) {
+        if let Some(moving) = self.orgs.get_mut(&org).filter(|moving| !moving.parked) {
+            moving.parked = true;
+            self.load.take(moving.messages, moving.bytes);
+            self.parked.add(moving.messages, moving.bytes);
+        }
+    }
+
+    fn unpark(&mut self, org: i32) {
+        if let Some(moving) = self.orgs.get_mut(&org).filter(|moving| moving.parked) {
+            moving.parked = false;
+            self.parked.take(moving.messages, moving.bytes);
+            self.load.add(moving.messages, moving.bytes);
+        }
+    }
+
+    pub fn is_parked(&self, org: i32) -> bool {
+        self.orgs.get(&org).is_some_and(|moving| moving.parked)
+    }
+}
+
+impl Batch {
+    fn is_proven(&self) -> bool {
+        self.unacknowledged == 0 && self.after.is_some()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn at(number: u64) -> Position {
-        let text = format!("{number}:{number}:");
-        Position::at(text.parse().expect("a snapshot"))
-    }
-
-    fn batch(window: &mut Window, lane: i32, messages: u32, after: u64) -> u64 {
-        let token = window.begin(lane);
-        for _ in 0..messages {
-            window.sent(token);
-        }
-        window.end(token, at(after));
-        token
-    }
-
-    #[test]
-    fn a_position_waits_for_all_before_it() {
-        let mut window = Window::default();
-        let first = batch(&mut window, 0, 2, 10);
-        let second = batch(&mut window, 0, 1, 20);
-        let other = batch(&mut window, 7, 1, 15);
-        window.settled(second);
-        window.settled(first);
-        assert_eq!(window.proven(), []);
-        window.settled(other);
-        assert_eq!(window.proven(), [(7, at(15))]);
-        assert_eq!(window.ahead(0), Some(&at(20)));
-        window.settled(first);
-        assert_eq!(window.proven(), [(0, at(20))]);
-        assert!(window.is_quiet(0));
-    }
-
-    #[test]
-    fn a_batch_without_messages_is_proven_in_its_turn() {
-        let mut window = Window::default();
-        let first = batch(&mut window, 0, 1, 10);
-        batch(&mut window, 0, 0, 20);
-        assert_eq!(window.proven(), []);
-        window.settled(first);
-        assert_eq!(window.proven(), [(0, at(20))]);
-    }
-
-    #[test]
-    fn what_was_given_up_counts_no_more() {
-        let mut window = Window::default();
-        let first = batch(&mut window, 0, 1, 10);
-        window.give_up(0);
-        window.settled(first);
-        assert_eq!(window.proven(), []);
-        let again = batch(&mut window, 0, 1, 10);
-        window.settled(again);
-        assert_eq!(window.proven(), [(0, at(10))]);
-    }
-
-    proptest! {
-        /// Whatever the order of acknowledgements, a proven position never lies beyond an
-        /// unacknowledged message.
-        #[test]
-        fn no_position_without_proof(sizes in proptest::collection::vec(0u32..4, 1..8), seed in any::<u64>()) {
-            let mut window = Window::default();
-            let mut left: Vec<(u64, u64)> = Vec::new();
-            let mut open: BTreeMap<u64, u32> = BTreeMap::new();
-            for (number, size) in sizes.iter().enumerate() {
-                let token = batch(&mut window, 0, *size, number as u64 + 1);
-                open.insert(number as u64 + 1, *size);
-                left.extend((0..*size).map(|_| (token, number as u64 + 1)));
-            }
-            let mut state = seed;
-            while !left.is_empty() {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                let (token, number) = left.swap_remove((state >> 33) as usize % left.len());
-                window.settled(token);
-                *open.get_mut(&number).expect("a batch") -= 1;
-                for (_, position) in window.proven() {
-                    let unacknowledged: u32 = open.range(..=position.seen.xmin).map(|(_, size)| *size).sum();
-                    prop_assert_eq!(unacknowledged, 0);
-                }
-            }
-            window.proven();
-            prop_assert!(window.is_quiet(0));
-        }
-    }
-}
+#[path = "window_tests.rs"]
+mod tests;

@@ -16,7 +16,8 @@ use crate::log::snapshot::Snapshot;
 use crate::log::{objects, position};
 use crate::pg::shared::Kind;
 use crate::pg::{identity, sql};
-use crate::publish::feed::{CONSUMER, Feed, Refused};
+use crate::publish::apart::Refused;
+use crate::publish::feed::{CONSUMER, Feed};
 use crate::publish::plans::Plans;
 use crate::settings;
 
@@ -79,8 +80,17 @@ struct Publisher {
     feed: Option<Feed>,
     fingerprint: Option<u64>,
     deliveries: Vec<Delivery>,
-    /// The error of the connection that the status shows now.
-    shown: Option<kafka::Error>,
+    shown: Shown,
+}
+
+/// What the status shows of the brokers.
+#[derive(Default, PartialEq)]
+enum Shown {
+    /// What an earlier producer, or an earlier life, left there: true until the brokers answer.
+    #[default]
+    Left,
+    Error(kafka::Error),
+    Well,
 }
 
 impl Publisher {
@@ -143,7 +153,7 @@ impl Publisher {
         if brokers.is_empty() {
             if self.reloads != Some(worker.reloads()) {
                 self.end_producer();
-                self.shown = None;
+                self.shown = Shown::Left;
                 lifecycle::transaction(|| lifecycle::clear_error(CONSUMER, 0))?;
                 self.reloads = Some(worker.reloads());
             }
@@ -159,9 +169,8 @@ impl Publisher {
             let producer = Producer::new(&config).map_err(failure)?;
             self.fingerprint = Some(config.fingerprint());
             set_producer(Some(producer));
-            self.shown = None;
+            self.shown = Shown::Left;
             self.read_definitions(worker)?;
-            lifecycle::transaction(|| lifecycle::clear_error(CONSUMER, 0))?;
         }
         self.reloads = Some(worker.reloads());
         Ok(true)
@@ -170,10 +179,18 @@ impl Publisher {
     fn publish(&mut self, now: &Snapshot, producer: &mut Producer) -> Result<Turn, Failure> {
         let Some(feed) = self.feed.as_mut() else { return Ok(Turn::Again) };
         producer.poll(Duration::ZERO, &mut self.deliveries);
-        let failed = feed.book(&mut self.deliveries);
-        let paused = self.catalog.paused(CONSUMER);
-        if !failed.is_empty() {
-            lifecycle::transaction(|| failed.iter().try_for_each(|org| note_trouble(feed, *org)))?;
+        // Then everything fails, and nothing is wrong with any org.
+        if let Some(error) = producer.fatal() {
+            return Err(failure(error.clone()));
+        }
+        let mut booked = feed.book(&mut self.deliveries);
+        booked.apart.extend(feed.watch(producer));
+        let (paused, catalog) = (self.catalog.paused(CONSUMER), &self.catalog);
+        if !booked.apart.is_empty() || !booked.refused.is_empty() {
+            lifecycle::transaction(|| {
+                booked.refused.iter().try_for_each(|refused| set_aside(catalog, refused))?;
+                booked.apart.iter().try_for_each(|org| note_trouble(feed, *org))
+            })?;
         }
         if feed.has_proof() {
             lifecycle::transaction(|| {
@@ -184,10 +201,14 @@ impl Publisher {
             })?;
         }
         show_health(producer, &mut self.shown)?;
-        if let Some(error) = producer.fatal() {
-            return Err(failure(error.clone()));
+        if feed.is_clogged() {
+            self.start_over();
+            // The next round makes another producer.
+            return Ok(Turn::Again);
         }
-        let catalog = &self.catalog;
+        if !feed.troubles().is_empty() {
+            producer.look_again();
+        }
         let fed = lifecycle::transaction(|| {
             let Some(objects) = objects::objects() else { return Ok(None) };
             let fed = feed.turn(now, &objects, catalog, producer)?;
@@ -199,7 +220,7 @@ impl Publisher {
         })?;
         let Some(fed) = fed else { return Ok(Turn::Gone) };
         let time = feed.next_try().unwrap_or(lifecycle::IDLE).min(lifecycle::IDLE);
-        if feed.has_proof() || (fed.more && feed.has_room(producer)) {
+        if feed.has_proof() || fed.more {
             return Ok(Turn::Again);
         }
         Ok(Turn::WaitFor(time, producer.wake_fd()))
@@ -246,7 +267,7 @@ fn read_options_file() -> Result<String, Failure> {
 }
 
 /// Notes in `manifold.status` that the brokers are down, or up again.
-fn show_health(producer: &mut Producer, shown: &mut Option<kafka::Error>) -> Result<(), Failure> {
+fn show_health(producer: &mut Producer, shown: &mut Shown) -> Result<(), Failure> {
     for event in producer.events() {
         match event.kind {
             EventKind::Error(error) => pgrx::log!("pg_manifold publisher: {error}"),
@@ -257,17 +278,19 @@ fn show_health(producer: &mut Producer, shown: &mut Option<kafka::Error>) -> Res
             }
         }
     }
-    let down = match producer.health() {
-        Health::Down { reason, .. } => Some(reason.clone()),
-        Health::Connecting { .. } => shown.clone(),
-        Health::Up { .. } => None,
+    let now = match producer.health() {
+        Health::Down { reason, .. } => Shown::Error(reason.clone()),
+        Health::Connecting { .. } => return Ok(()),
+        Health::Up { .. } => Shown::Well,
     };
-    if down != *shown {
-        lifecycle::transaction(|| match &down {
-            Some(error) => lifecycle::note_error(CONSUMER, 0, "error", &Failure::from(error)),
-            None => lifecycle::clear_error(CONSUMER, 0),
+    if now != *shown {
+        lifecycle::transaction(|| match &now {
+            Shown::Error(error) => {
+                lifecycle::note_error(CONSUMER, 0, "error", &Failure::from(error))
+            }
+            _ => lifecycle::clear_error(CONSUMER, 0),
         })?;
-        *shown = down;
+        *shown = now;
     }
     Ok(())
 }

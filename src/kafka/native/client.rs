@@ -2,6 +2,7 @@
 
 use super::buffer;
 use super::conf::Conf;
+use super::describe;
 use super::event::{Event, Happening};
 use super::signals::SignalsBlocked;
 use crate::kafka::code::Code;
@@ -164,6 +165,7 @@ impl Client {
             rd::RD_KAFKA_EVENT_DR => event.reports(&mut take),
             rd::RD_KAFKA_EVENT_ERROR => event.error(&mut take),
             rd::RD_KAFKA_EVENT_LOG => event.log(&mut take),
+            rd::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT => event.topics(&mut take),
             _ => {}
         }
         true
@@ -194,6 +196,11 @@ impl Client {
         };
         // With no time to wait, "no broker usable" and "no answer yet" are told apart by the code.
         matches!(Code::new(code), Code::NONE | Code::LOCAL_TIMED_OUT)
+    }
+
+    /// Asks for the state of topics; the answer comes as an event, an error as none.
+    pub(in crate::kafka) fn describe(&self, topics: &[&str]) {
+        describe::ask(self.rk, self.queue, topics);
     }
 
     /// The error after which this producer can send no more, if there was one.

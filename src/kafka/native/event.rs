@@ -1,5 +1,6 @@
 //! What the library's queue hands out.
 
+use super::describe::TopicState;
 use super::text;
 use crate::kafka::code::Code;
 use rdkafka::bindings as rd;
@@ -27,6 +28,11 @@ pub(in crate::kafka) enum Happening<'a> {
         level: i32,
         facility: &'a str,
         text: &'a str,
+    },
+    /// An answer about a topic.
+    Topic {
+        topic: &'a str,
+        state: TopicState,
     },
 }
 

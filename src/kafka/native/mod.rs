@@ -7,11 +7,13 @@
 
 mod client;
 mod conf;
+mod describe;
 mod event;
 mod signals;
 
 pub(super) use client::{Client, Message};
 pub(super) use conf::{Conf, Refusal};
+pub(super) use describe::TopicState;
 pub(super) use event::Happening;
 
 use std::borrow::Cow;

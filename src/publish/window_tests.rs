@@ -1,0 +1,176 @@
+use super::*;
+use proptest::prelude::*;
+
+fn at(number: u64) -> Position {
+    let text = format!("{number}:{number}:");
+    Position::at(text.parse().expect("a snapshot"))
+}
+
+/// A batch with so many messages of each org; the tokens of its parts.
+fn batch(window: &mut Window, lane: i32, orgs: &[(i32, u32)], after: u64) -> Vec<u64> {
+    let number = window.begin(lane);
+    let tokens = orgs.iter().map(|(org, messages)| {
+        let token = window.part(number, *org, Instant::now());
+        (0..*messages).for_each(|_| window.sent(token, 10));
+        token
+    });
+    let tokens = tokens.collect();
+    window.end(number, at(after));
+    tokens
+}
+
+fn settled(window: &mut Window, token: u64, messages: u32) {
+    (0..messages).for_each(|_| window.settled(token, Instant::now()));
+}
+
+#[test]
+fn a_position_waits_for_all_before_it() {
+    let mut window = Window::default();
+    let first = batch(&mut window, MAIN, &[(1, 1), (2, 1)], 10);
+    let second = batch(&mut window, MAIN, &[(1, 1)], 20);
+    let other = batch(&mut window, 7, &[(7, 1)], 15);
+    settled(&mut window, second[0], 1);
+    settled(&mut window, first[1], 1);
+    assert_eq!(window.proven(), []);
+    settled(&mut window, other[0], 1);
+    assert_eq!(window.proven(), [(7, at(15))]);
+    assert_eq!(window.ahead(MAIN), Some(&at(20)));
+    settled(&mut window, first[0], 1);
+    assert_eq!(window.proven(), [(MAIN, at(20))]);
+    assert!(window.is_quiet(MAIN));
+    assert_eq!((window.load(), window.parts.len(), window.orgs.len()), (Load::default(), 0, 0));
+}
+
+#[test]
+fn a_batch_without_messages_is_proven_in_its_turn() {
+    let mut window = Window::default();
+    let first = batch(&mut window, MAIN, &[(1, 1)], 10);
+    batch(&mut window, MAIN, &[], 20);
+    assert_eq!(window.proven(), []);
+    settled(&mut window, first[0], 1);
+    assert_eq!(window.proven(), [(MAIN, at(20))]);
+}
+
+#[test]
+fn what_was_given_up_proves_nothing_and_is_awaited() {
+    let mut window = Window::default();
+    let first = batch(&mut window, 7, &[(7, 2)], 10);
+    settled(&mut window, first[0], 1);
+    window.give_up(7);
+    assert_eq!((window.org(first[0]), window.is_quiet(7)), (None, true));
+    assert!(window.is_draining(7));
+    settled(&mut window, first[0], 1);
+    assert_eq!((window.proven(), window.is_draining(7)), (vec![], false));
+    let again = batch(&mut window, 7, &[(7, 2)], 10);
+    settled(&mut window, again[0], 2);
+    assert_eq!(window.proven(), [(7, at(10))]);
+}
+
+#[test]
+fn the_main_lane_does_not_wait_for_an_org_that_left_it() {
+    let mut window = Window::default();
+    let both = batch(&mut window, MAIN, &[(1, 3), (2, 1)], 10);
+    settled(&mut window, both[1], 1);
+    assert_eq!(window.proven(), []);
+    window.give_up_in_main(1);
+    assert_eq!(window.proven(), [(MAIN, at(10))]);
+    assert!(window.is_draining(1) && !window.is_draining(2));
+    settled(&mut window, both[0], 3);
+    assert_eq!((window.load(), window.parts.len()), (Load::default(), 0));
+}
+
+#[test]
+fn what_an_org_carries_over_proves_its_own_position() {
+    let mut window = Window::default();
+    let first = batch(&mut window, MAIN, &[(1, 1), (2, 1)], 10);
+    let second = batch(&mut window, MAIN, &[(2, 1)], 20);
+    let third = batch(&mut window, MAIN, &[(1, 2)], 30);
+    window.carry_over(1);
+    window.park(1);
+    assert_eq!((window.load().messages, window.parked().messages), (2, 3));
+    settled(&mut window, first[1], 1);
+    settled(&mut window, second[0], 1);
+    assert_eq!(window.proven(), [(MAIN, at(30))], "nothing of the others is left");
+    assert_eq!(window.ahead(1), Some(&at(30)));
+    settled(&mut window, third[0], 2);
+    assert!(!window.is_parked(1), "it moves");
+    assert_eq!(window.proven(), []);
+    settled(&mut window, first[0], 1);
+    assert_eq!(window.proven(), [(1, at(30))]);
+    assert_eq!((window.load(), window.parked()), (Load::default(), Load::default()));
+}
+
+#[test]
+fn an_org_is_still_when_its_oldest_message_is_not_settled() {
+    let (mut window, began) = (Window::default(), Instant::now());
+    let mut part = |messages: u32, org: i32, seconds: u64| {
+        let number = window.begin(MAIN);
+        let token = window.part(number, org, began + Duration::from_secs(seconds));
+        (0..messages).for_each(|_| window.sent(token, 10));
+        window.end(number, at(10));
+        token
+    };
+    let (one, two) = (part(2, 1, 0), part(1, 2, 0));
+    part(1, 1, 55);
+    let (now, time) = (began + Duration::from_secs(60), Duration::from_secs(10));
+    assert_eq!(window.still(began, time), []);
+    window.settled(one, now - Duration::from_secs(1));
+    let still = window.still(now, time);
+    assert_eq!(still, [(1, Duration::from_secs(1)), (2, Duration::from_secs(60))]);
+    window.settled(one, now);
+    assert_eq!(window.still(now, time), [(2, Duration::from_secs(60))]);
+    window.park(2);
+    assert_eq!(window.still(now, time), []);
+    window.settled(two, now);
+}
+
+proptest! {
+    /// Whatever the order of acknowledgements, and whoever leaves the main lane in between, a proven
+    /// position never lies beyond an unacknowledged message of its lane; and nothing is left over.
+    #[test]
+    fn no_position_without_proof(
+        sizes in proptest::collection::vec((0u32..4, 0u32..4), 1..8),
+        leaves in proptest::option::of((0usize..20, any::<bool>())),
+        seed in any::<u64>(),
+    ) {
+        let mut window = Window::default();
+        let mut left: Vec<(u64, u64, i32)> = Vec::new();
+        let mut open: BTreeMap<(i32, u64), u32> = BTreeMap::new();
+        for (number, (one, two)) in sizes.iter().enumerate() {
+            let number = number as u64 + 1;
+            let tokens = batch(&mut window, MAIN, &[(1, *one), (2, *two)], number);
+            for (token, (org, size)) in tokens.into_iter().zip([(1, *one), (2, *two)]) {
+                open.insert((org, number), size);
+                left.extend((0..size).map(|_| (token, number, org)));
+            }
+        }
+        let (mut state, mut step, mut apart) = (seed, 0, false);
+        loop {
+            if let Some((when, carried)) = leaves
+                && when == step
+            {
+                apart = true;
+                if carried { window.carry_over(1) } else { window.give_up_in_main(1) }
+            }
+            for (lane, position) in window.proven() {
+                let waits = |(org, number): &(i32, u64)| {
+                    *number <= position.seen.xmin
+                        && if lane == MAIN { !apart || *org == 2 } else { *org == lane }
+                };
+                let unacknowledged: u32 =
+                    open.iter().filter(|(key, _)| waits(key)).map(|(_, size)| *size).sum();
+                prop_assert_eq!(unacknowledged, 0);
+            }
+            if left.is_empty() {
+                break;
+            }
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let (token, number, org) = left.swap_remove((state >> 33) as usize % left.len());
+            window.settled(token, Instant::now());
+            *open.get_mut(&(org, number)).expect("a batch") -= 1;
+            step += 1;
+        }
+        prop_assert!(window.is_quiet(MAIN) && window.is_quiet(1) && !window.is_draining(1));
+        prop_assert_eq!((window.load(), window.parts.len()), (Load::default(), 0));
+    }
+}
