@@ -12,16 +12,17 @@ PACKAGE = target/release/pg_manifold-pg$(PG_MAJOR)
 DEMO = target/release/examples/demo
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup package install demo up down test lint bench bench-capture bench-log
+.PHONY: help setup package install demo up down test lint bench bench-capture bench-log bench-kafka
 
 help:
 	@echo "make demo            the story, on servers of its own (EXIT=1: end after it)"
 	@echo "make up, down        the same servers without the story; how to reach them is in .run/env"
 	@echo "make test            every test"
 	@echo "make lint            format and lints"
-	@echo "make bench           what turning a captured row into an event costs"
+	@echo "make bench           what turning a captured row into an event and handing it to librdkafka costs"
 	@echo "make bench-capture   what capture costs those who write, beside other ways to do it"
 	@echo "make bench-log       what an old snapshot and a transaction of millions of rows do to readers"
+	@echo "make bench-kafka     publishing, beside Debezium and what librdkafka can do"
 	@echo "make install         the release build into the Postgres of $(or $(PG_CONFIG),pg_config)"
 
 # What is missing on this machine; everything that is there is skipped.
@@ -65,11 +66,11 @@ lint:
 	cargo clippy --release --all-targets $(FEATURES) -- -D warnings
 
 bench: setup
-	cargo bench $(FEATURES) --bench encode
+	cargo bench $(FEATURES) --bench encode --bench produce
 
 # These take the packaged extension to servers of their own.
-bench-capture bench-log: package
+bench-capture bench-log bench-kafka: package
 	@$(MAKE) --no-print-directory _$@
 
-_bench-capture _bench-log: _bench-%:
+_bench-capture _bench-log _bench-kafka: _bench-%:
 	cargo bench $(FEATURES) --bench $*

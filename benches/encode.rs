@@ -5,42 +5,26 @@
 //! (default: ../shared/fixtures).
 
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
 
 use pg_manifold::log::change::{ChunkHead, Op, Origin};
 use pg_manifold::publish::{EncodeError, Key, Options, Plan, Scratch, Source, topic};
 use pg_manifold::row::decode;
-use pg_manifold::row::image::{Malformed, Slots, read_image};
-use pg_manifold::row::layout::{Column, Layout};
-use pg_manifold::row::value::Server;
+use pg_manifold::row::image::{Slots, read_image};
 
 #[path = "support/csv.rs"]
 mod csv;
+#[path = "support/leads.rs"]
+mod leads;
 #[path = "support/report.rs"]
 mod report;
 #[path = "support/tuple.rs"]
 mod tuple;
 
+use leads::NoServer;
 use report::Report;
-use tuple::Datum;
-
-/// The fixtures have only types with decoders of their own.
-struct NoServer;
-
-impl Server for NoServer {
-    fn decompress(&self, _: &[u8]) -> Result<Vec<u8>, Malformed> {
-        Err(Malformed("compressed"))
-    }
-
-    fn text(&self, _: u32, _: i32, _: &[u8]) -> Result<String, Malformed> {
-        Err(Malformed("no decoder"))
-    }
-}
 
 fn main() {
-    let fixtures = std::env::var_os("MANIFOLD_FIXTURES")
-        .map_or_else(|| PathBuf::from("../shared/fixtures"), PathBuf::from);
-    let (layout, images) = load(&fixtures.join("orgs/acme"));
+    let (layout, images) = leads::load(&leads::fixtures().join("orgs/acme"));
     let bytes: usize = images.iter().map(Vec::len).sum();
     println!("{} leads, {} columns", images.len(), layout.columns.len());
     println!("image                     {:>8} bytes a row", bytes / images.len());
@@ -146,93 +130,4 @@ fn cpu_nanoseconds() -> u64 {
     // SAFETY: the call fills the struct that it is given.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-/// The layout of an org's leads and the image of each.
-fn load(org: &Path) -> (Layout, Vec<Vec<u8>>) {
-    let read = |name: &str| {
-        let path = org.join(name);
-        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    };
-    let description: serde_json::Value = serde_json::from_str(&read("columns.json")).expect("JSON");
-    let columns: Vec<Column> = description["columns"]
-        .as_array()
-        .expect("columns")
-        .iter()
-        .map(|column| {
-            let text = |name: &str| column[name].as_str().expect("text").to_owned();
-            column_of(text("name"), text("type"))
-        })
-        .collect();
-    let attributes: Vec<(i16, char)> =
-        columns.iter().map(|column| (column.length, column.align)).collect();
-    let images = csv::records(&read("lead.csv"))
-        .skip(1)
-        .map(|record| {
-            let values: Vec<Datum> = columns
-                .iter()
-                .zip(&record)
-                .map(|(column, text)| datum(&column.type_name, text))
-                .collect();
-            tuple::image(&attributes, &values)
-        })
-        .collect();
-    (Layout { columns }, images)
-}
-
-fn column_of(name: String, type_name: String) -> Column {
-    let (oid, length, align) = match type_name.split('(').next().expect("type") {
-        "integer" => (23, 4, 'i'),
-        "boolean" => (16, 1, 'c'),
-        "double precision" => (701, 8, 'd'),
-        "date" => (1082, 4, 'i'),
-        "time" => (1083, 8, 'd'),
-        "timestamp" => (1114, 8, 'd'),
-        "text" => (25, -1, 'i'),
-        "varchar" => (1043, -1, 'i'),
-        other => panic!("type {other}"),
-    };
-    Column {
-        name,
-        dropped: false,
-        not_null: false,
-        type_name,
-        type_oid: oid,
-        base_oid: oid,
-        typmod: -1,
-        length,
-        align,
-        element: None,
-    }
-}
-
-fn datum(type_name: &str, text: &str) -> Datum {
-    if text.is_empty() {
-        return Datum::Null;
-    }
-    Datum::Fixed(match type_name.split('(').next().expect("type") {
-        "integer" => text.parse::<i32>().expect("integer").to_ne_bytes().to_vec(),
-        "boolean" => vec![u8::from(text == "t")],
-        "double precision" => text.parse::<f64>().expect("number").to_ne_bytes().to_vec(),
-        "date" => days(text).to_ne_bytes().to_vec(),
-        "timestamp" => {
-            let clock = seconds(&text[11..]);
-            (i64::from(days(&text[..10])) * 86_400_000_000 + clock).to_ne_bytes().to_vec()
-        }
-        _ => return Datum::Varlena(text.as_bytes().to_vec()),
-    })
-}
-
-/// Days from 2000-01-01 to a date after it or before.
-fn days(date: &str) -> i32 {
-    let date: jiff::civil::Date = date.parse().expect("date");
-    date.since(jiff::civil::date(2000, 1, 1)).expect("date").get_days()
-}
-
-/// Microseconds of a time of day.
-fn seconds(time: &str) -> i64 {
-    let time: jiff::civil::Time = time.parse().expect("time");
-    time.since(jiff::civil::Time::midnight()).expect("time").total(jiff::Unit::Second).expect("s")
-        as i64
-        * 1_000_000
 }

@@ -7,6 +7,8 @@
 
 #[path = "../support/cpu.rs"]
 mod cpu;
+#[path = "../support/memory.rs"]
+mod memory;
 #[path = "../support/report.rs"]
 mod report;
 #[path = "../../tests/support/mod.rs"]
@@ -14,7 +16,6 @@ mod support;
 
 mod held;
 mod large;
-mod memory;
 mod narrow;
 
 use report::Report;

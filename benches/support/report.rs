@@ -66,6 +66,19 @@ impl Report {
         self.add(figure, unit, ours, Some(baseline), Some(ratio), goal, met);
     }
 
+    /// A figure beside another one, with a goal for itself.
+    pub fn beside(
+        &mut self,
+        figure: impl Into<String>,
+        unit: &'static str,
+        ours: f64,
+        baseline: f64,
+        goal: Goal,
+    ) {
+        let met = Some(goal.is_met(ours));
+        self.add(figure, unit, ours, Some(baseline), Some(ours / baseline), Some(goal), met);
+    }
+
     /// A figure by itself.
     pub fn value(
         &mut self,

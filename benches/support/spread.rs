@@ -1,4 +1,5 @@
 //! Repeated measurements of one thing.
+#![allow(dead_code, reason = "each bench uses its own part of this")]
 
 /// The least, the quartiles and the middle one.
 #[derive(Clone, Copy, Debug)]

@@ -20,13 +20,30 @@ pub struct Broker {
     name: String,
     properties: PathBuf,
     port: u16,
+    jvm: &'static [&'static str],
     server: Option<Server>,
 }
+
+/// Short-lived beside other servers: start quickly and leave them the processors.
+const QUICK: &[&str] = &["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+/// As a broker is run that has work to do.
+const MEASURED: &[&str] = &["-Xmx512m"];
 
 impl Broker {
     /// Formats a data folder in the run folder and starts a broker on it.
     pub fn start(run: &Path) -> Self {
         let mut broker = Self::prepared(run);
+        broker.launch();
+        broker
+    }
+
+    /// One for measuring: a partition a topic, and no saving on the compiler.
+    pub fn measured(run: &Path) -> Self {
+        let mut broker = Self::prepared(run);
+        broker.jvm = MEASURED;
+        let filled = fs::read_to_string(&broker.properties).expect("written by `prepared`");
+        let filled = filled.replace("num.partitions=3", "num.partitions=1");
+        fs::write(&broker.properties, filled).expect("run folder is writable");
         broker.launch();
         broker
     }
@@ -45,12 +62,12 @@ impl Broker {
         let properties = home.join("server.properties");
         fs::write(&properties, filled).expect("run folder is writable");
         run_to_end(
-            java("64m")
+            java(QUICK)
                 // Any 16 bytes in base64: one cluster is like another here.
                 .args(["kafka.tools.StorageTool", "format", "-t", "cGdfbWFuaWZvbGQxMjM0NQ", "-c"])
                 .arg(&properties),
         );
-        Self { run: run.to_owned(), name, properties, port, server: None }
+        Self { run: run.to_owned(), name, properties, port, jvm: QUICK, server: None }
     }
 
     /// Starts the broker on its data, and waits until it answers.
@@ -58,7 +75,7 @@ impl Broker {
         let mut server = Server::spawn(
             &self.run,
             &self.name,
-            java("384m").arg("kafka.Kafka").arg(&self.properties),
+            java(self.jvm).arg("kafka.Kafka").arg(&self.properties),
         );
         let client: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", self.bootstrap())
@@ -121,18 +138,13 @@ impl Drop for Broker {
     }
 }
 
-fn java(heap: &str) -> Command {
+fn java(options: &[&str]) -> Command {
     let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join(".run/kafka/lib");
     assert!(lib.is_dir(), "no Kafka in {}: run pgrx-config/install.sh", lib.display());
     let mut command = Command::new("java");
     command
-        .arg(format!("-Xmx{heap}"))
-        // Short-lived beside other servers: start quickly and leave them the processors.
-        .args([
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-        ])
+        .args(options)
+        .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
         .arg("-cp")
         .arg(lib.join("*"));
     command

@@ -1,4 +1,5 @@
 //! How much memory a process takes at most.
+#![allow(dead_code, reason = "each bench uses its own part of this")]
 
 use std::fs;
 use std::sync::Arc;
@@ -12,13 +13,15 @@ const OFTEN: Duration = Duration::from_millis(20);
 pub struct Watch {
     process: i32,
     done: Arc<AtomicBool>,
-    thread: JoinHandle<u64>,
+    thread: JoinHandle<[u64; 2]>,
 }
 
 /// Megabytes.
 pub struct Peak {
     /// Memory of its own (RssAnon), as often as it was looked at.
     pub own: f64,
+    /// The same and what it had touched of programs' files: all but shared memory.
+    pub unshared: f64,
     /// All that it had touched at once (VmHWM), shared buffers and the program's file among it.
     pub resident: f64,
 }
@@ -28,9 +31,11 @@ impl Watch {
         let done = Arc::new(AtomicBool::new(false));
         let seen = done.clone();
         let thread = thread::spawn(move || {
-            let mut most = 0;
+            let mut most = [0, 0];
             while !seen.load(Ordering::Relaxed) {
-                most = most.max(kilobytes(process, "RssAnon:"));
+                let own = kilobytes(process, "RssAnon:");
+                let unshared = own + kilobytes(process, "RssFile:");
+                most = [most[0].max(own), most[1].max(unshared)];
                 thread::sleep(OFTEN);
             }
             most
@@ -41,8 +46,9 @@ impl Watch {
     pub fn peak(self) -> Peak {
         let resident = kilobytes(self.process, "VmHWM:") as f64 / 1024.0;
         self.done.store(true, Ordering::Relaxed);
-        let own = self.thread.join().expect("the process has lived on") as f64 / 1024.0;
-        Peak { own, resident }
+        let most = self.thread.join().expect("the process has lived on");
+        let [own, unshared] = most.map(|kilobytes| kilobytes as f64 / 1024.0);
+        Peak { own, unshared, resident }
     }
 }
 

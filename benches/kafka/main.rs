@@ -1,0 +1,171 @@
+//! `make bench-kafka`: publishing, beside Debezium and beside what librdkafka can do.
+//!
+//! One cluster, one broker, one table (the fixture org acme's leads, 44 columns), and the same changes
+//! for both: they are written once, while nobody publishes, and then drained by one after the other,
+//! each with the machine to itself, into a topic of one partition of its own. Needs the packaged
+//! extension and the jars of Kafka and Debezium. MANIFOLD_BENCH_ROWS says how many inserts the backlog
+//! has (default 1,000,000; half as many updates), MANIFOLD_BENCH_PARTS which of `writer`, `latency` and
+//! `restart` are measured beside the drains (default: all).
+//!
+//! What makes the comparison fair:
+//!
+//! - Debezium is tuned as far as it goes (debezium.rs): large batches and queues, lz4, no schemas, 2 GB
+//!   of heap. Each latency is compared with its better tuning, everything else with the one for
+//!   throughput. The Java machines of Debezium and of the broker compile as they like.
+//! - A rate counts from the first event to the last. What a start costs is a figure of its own.
+//! - Both pay for the other while rows are written: the table has our triggers, and whole old rows
+//!   in the WAL. What each costs the writer is measured on tables of their own (writer.rs).
+//! - The normalizer is paused: Debezium does nothing of the kind.
+//! - CPU is that of all processes that one of them needs beside the broker: our publisher with
+//!   librdkafka's threads; Debezium's Java machine and the walsender. Memory is that of the publisher
+//!   and of the Java machine, without the server's shared buffers.
+//! - librdkafka's limit is what the publisher's own producer, with the same options, does with the
+//!   events of this run from memory.
+
+#[path = "../support/cpu.rs"]
+mod cpu;
+#[path = "../support/limit.rs"]
+mod limit;
+#[path = "../support/memory.rs"]
+mod memory;
+#[path = "../support/report.rs"]
+mod report;
+#[path = "../support/spread.rs"]
+mod spread;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+mod debezium;
+mod drain;
+mod latency;
+mod place;
+mod restart;
+mod topic;
+mod writer;
+
+use std::time::Instant;
+
+use debezium::Tuning;
+use drain::Pair;
+use latency::Latency;
+use place::{OURS, Place};
+use report::{Goal, Report};
+use support::run;
+
+/// Events that librdkafka's limit is measured with.
+const SAMPLES: usize = 20_000;
+
+fn main() {
+    run::end_at_signal();
+    let rows: usize = std::env::var("MANIFOLD_BENCH_ROWS").map_or(1_000_000, |rows| {
+        rows.parse().unwrap_or_else(|e| panic!("MANIFOLD_BENCH_ROWS: {rows}: {e}"))
+    });
+    let parts = std::env::var("MANIFOLD_BENCH_PARTS").unwrap_or_default();
+    let wanted = |part: &str| parts.is_empty() || parts.split(',').any(|name| name == part);
+    let began = Instant::now();
+    let say = |what: &str| println!("[{:>4} s] {what} …", began.elapsed().as_secs());
+    say("Preparing a private Postgres, a broker and the tables");
+    let mut place = Place::make();
+    let mut report = Report::new("kafka");
+
+    if wanted("writer") {
+        say("What the writer paid");
+        report_writer(&writer::measure(&place), &mut report);
+    }
+    say(&format!("Writing {rows} rows, half of them again"));
+    place.write(|first, count| place.insert("acme", first, count), rows);
+    say("Draining inserts");
+    let inserts = drain::both(&place, rows);
+    report_drain("inserts", &inserts, &mut report);
+    say("librdkafka with the same events");
+    let samples = topic::samples(&place.broker.bootstrap(), OURS, SAMPLES.min(rows));
+    let limit = limit::measure(&place.broker.bootstrap(), "", "limit", &samples, rows);
+    println!(
+        "  {:.0} events/s, CPU an event: {:.1} µs handing over, {:.1} µs in librdkafka's threads",
+        limit.per_second,
+        limit.own / 1e3,
+        limit.library / 1e3
+    );
+    report.compare(
+        "draining inserts, to librdkafka's limit",
+        "events/s",
+        inserts.ours.per_second,
+        limit.per_second,
+        Some(Goal::AtLeast(0.65)),
+    );
+    drop(samples);
+    say("Writing updates");
+    place.write(|first, count| Place::update("acme", first, count), rows / 2);
+    say("Draining updates");
+    let updates = drain::both(&place, rows / 2);
+    report_drain("updates with old rows", &updates, &mut report);
+    if wanted("latency") {
+        say("Latency at 1,000 inserts a second");
+        let ours = latency::ours(&mut place);
+        let theirs = Tuning::ALL.map(|tuning| latency::theirs(&mut place, tuning));
+        report_latency(&ours, &theirs, &mut report);
+    }
+    if wanted("restart") {
+        say("Restarts");
+        let restarts = restart::measure(&mut place);
+        for (what, ours) in [("publisher", restarts.publisher), ("server", restarts.server)] {
+            report.beside(
+                format!("first event after a restart of the {what}"),
+                "s",
+                ours,
+                restarts.debezium,
+                Goal::AtMost(0.5),
+            );
+        }
+    }
+    say("Done");
+    report.print();
+    report.write();
+}
+
+fn report_writer(costs: &[writer::Cost], report: &mut Report) {
+    for cost in costs {
+        for (name, baseline) in [("alone", cost.nothing), ("for Debezium", cost.theirs)] {
+            let figure = format!("{}, to the same {name}", cost.kind);
+            report.compare(figure, "µs/row", cost.ours, baseline, None);
+        }
+    }
+}
+
+fn report_drain(what: &str, Pair { ours, theirs }: &Pair, report: &mut Report) {
+    report.compare(
+        format!("draining {what}"),
+        "events/s",
+        ours.per_second,
+        theirs.per_second,
+        Some(Goal::AtLeast(5.0)),
+    );
+    report.beside(
+        format!("draining {what}: CPU"),
+        "µs/event",
+        ours.cpu,
+        theirs.cpu,
+        Goal::AtMost(8.0),
+    );
+    report.beside(
+        format!("draining {what}: memory at most"),
+        "MB",
+        ours.memory.unshared,
+        theirs.memory.unshared,
+        Goal::AtMost(128.0),
+    );
+}
+
+fn report_latency(ours: &Latency, theirs: &[Latency], report: &mut Report) {
+    let best = |of: fn(&Latency) -> f64| theirs.iter().map(of).fold(f64::INFINITY, f64::min);
+    let figure = |name| format!("commit to consumer, 1,000 inserts/s: {name}");
+    let (p50, p99) = (best(|l| l.p50), best(|l| l.p99));
+    report.beside(figure("p50"), "ms", ours.p50, p50, Goal::AtMost(3.0));
+    report.compare(figure("p90"), "ms", ours.p90, best(|l| l.p90), None);
+    report.beside(figure("p99"), "ms", ours.p99, p99, Goal::AtMost(10.0));
+    report.compare(figure("max"), "ms", ours.max, best(|l| l.max), None);
+    let figure = "1,000 inserts/s: CPU";
+    report.compare(figure, "µs/event", ours.cpu, best(|l| l.cpu), None);
+    let figure = "1,000 inserts/s: median insert, to the same beside Debezium";
+    report.compare(figure, "µs", ours.insert, best(|l| l.insert), None);
+}
