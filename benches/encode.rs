@@ -7,6 +7,8 @@
 use std::hint::black_box;
 
 use pg_manifold::log::change::{ChunkHead, Op, Origin};
+use pg_manifold::publish::form::Types;
+use pg_manifold::publish::modes::Modes;
 use pg_manifold::publish::{EncodeError, Key, Options, Plan, Scratch, Source, topic};
 use pg_manifold::row::decode;
 use pg_manifold::row::image::{Slots, read_image};
@@ -55,6 +57,8 @@ fn main() {
         topic: topic::source("manifold", "acme", "lead"),
         key: Key::Record,
         options: Options::default(),
+        modes: Modes::default(),
+        types: Types::new(),
     };
     let plan = Plan::new(&layout, &source).expect("plan");
     for (name, op) in [("create", Op::Create), ("update with old row", Op::Update)] {

@@ -6,6 +6,8 @@
 //! MANIFOLD_BENCH_ROWS says how many events a round has (default 300,000).
 
 use pg_manifold::log::change::{ChunkHead, Op, Origin};
+use pg_manifold::publish::form::Types;
+use pg_manifold::publish::modes::Modes;
 use pg_manifold::publish::{EncodeError, Key, Options, Plan, Scratch, Source};
 use pg_manifold::row::image::{Slots, read_image};
 
@@ -69,6 +71,8 @@ fn samples() -> Vec<Sample> {
         topic: "limit".into(),
         key: Key::Record,
         options: Options::default(),
+        modes: Modes::default(),
+        types: Types::new(),
     };
     let plan = Plan::new(&layout, &source).expect("plan");
     let head = ChunkHead {

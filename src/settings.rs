@@ -1,5 +1,7 @@
 //! Settings (GUCs). All but one change by reload: `ALTER SYSTEM SET …; SELECT pg_reload_conf();`.
 
+pub mod encoding;
+
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::time::Duration;
 
@@ -137,6 +139,7 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::UNIT_MS,
     );
+    encoding::define();
     // SAFETY: called from _PG_init, with a constant.
     #[cfg(not(feature = "pg14"))]
     unsafe {

@@ -54,7 +54,8 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
     let Some(objects) = objects::objects() else { return Ok(Vec::new()) };
     let catalog = Catalog::load()?;
     let database = identity::database();
-    let mut plans = Plans::new(settings::topic_prefix(&database), database);
+    let mut plans =
+        Plans::new(settings::topic_prefix(&database), database, settings::encoding::modes());
     let lanes = Lanes::new(position::load(CONSUMER)?);
     let from = lanes.position(lanes.of(org)).clone();
     let target = read::current_snapshot()?;

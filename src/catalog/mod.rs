@@ -1,5 +1,7 @@
 //! Typed reads of the definitions in `manifold.*`.
 
+pub mod types;
+
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 

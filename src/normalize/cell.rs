@@ -109,7 +109,12 @@ impl<'a> Cell<'a> {
                     })
                     .collect(),
             ),
-            Value::Bytea(_) | Value::TimeTz(..) | Value::Interval { .. } | Value::Uuid(_) => {
+            Value::Bytea(_)
+            | Value::TimeTz(..)
+            | Value::Interval { .. }
+            | Value::Uuid(_)
+            | Value::Bits(..)
+            | Value::Point(..) => {
                 let mut text = String::new();
                 value.display(&mut text);
                 Cell::Text(Cow::Owned(text))

@@ -1,9 +1,8 @@
-//! Values as Debezium's JSON converter shows them, with these handling modes: decimals as strings,
-//! times by the column's precision (`adaptive`), bytes in base64, intervals as microseconds,
-//! hstore as JSON. A type without an entry is its text, as a string.
+//! Values as Debezium's JSON converter shows them, each in the form of its column.
 
+use super::decimal;
+use super::form::{Calendar, Form, Unit};
 use super::{hstore, json};
-use crate::row::layout::Column;
 use crate::row::text::{self, Out};
 use crate::row::time;
 use crate::row::value::Value;
@@ -18,126 +17,238 @@ const TIMESTAMP_MINUS_INFINITY: i64 = -9_223_372_036_832_400_000;
 /// Microseconds of a month of 365.25 / 12 days.
 const MONTH: i128 = 2_629_800_000_000;
 
-/// How the values of one column are written.
-#[derive(Debug, Clone, Copy)]
-pub struct Encoder {
-    /// Digits of a fraction of a second that the column keeps.
-    precision: usize,
-    hstore: bool,
+/// Appends a value of a column of this form. What the form has no way to show (NaN as exact bytes,
+/// the year 3000 in nanoseconds) is null, or zero where the column is never null, which is what
+/// Debezium makes of it, where that does not stop.
+pub fn write(form: &Form, nullable: bool, out: &mut Vec<u8>, value: &Value<'_>) {
+    if *value == Value::Null {
+        return out.put("null");
+    }
+    if fit(form, out, value).is_none() {
+        out.put(if nullable { "null" } else { zero(form) });
+    }
 }
 
-impl Encoder {
-    pub fn of(column: &Column) -> Encoder {
-        Encoder {
-            precision: usize::try_from(column.typmod).map_or(6, |digits| digits.min(6)),
-            hstore: column.type_name == "hstore" || column.type_name.ends_with(".hstore"),
+/// `None` where the value does not fit the form; nothing is written then.
+fn fit(form: &Form, out: &mut Vec<u8>, value: &Value<'_>) -> Option<()> {
+    match (form, value) {
+        (Form::Boolean, Value::Bool(value)) => out.put(if *value { "true" } else { "false" }),
+        (Form::Boolean, Value::Bits(_, bits)) => {
+            out.put(if bits.iter().any(|bits| *bits != 0) { "true" } else { "false" });
         }
-    }
-
-    /// Appends a value of the column.
-    pub fn write(self, out: &mut Vec<u8>, value: &Value<'_>) {
-        match value {
-            Value::Text(value) => json::string(out, value),
-            Value::Null => out.put("null"),
-            Value::Bool(value) => out.put(if *value { "true" } else { "false" }),
-            Value::Int(value) => json::integer(out, *value),
-            Value::Float4(value) => json::float4(out, *value),
-            Value::Float8(value) => json::float8(out, *value),
-            Value::Numeric(value) => {
-                json::string(
-                    out,
-                    match &**value {
-                        "NaN" => "NAN",
-                        "Infinity" => "POSITIVE_INFINITY",
-                        "-Infinity" => "NEGATIVE_INFINITY",
-                        number => number,
-                    },
-                );
-            }
-            Value::Bytea(bytes) => json::bytes(out, bytes),
-            Value::Date(days) => json::integer(
+        (Form::Int16 | Form::Int32 | Form::Int64, Value::Int(value)) => json::integer(out, *value),
+        (Form::Float, Value::Float4(value)) => json::float4(out, *value),
+        (Form::Double, Value::Float8(value)) => json::float8(out, *value),
+        (Form::Text | Form::Named(_) | Form::Enum(_), value) => words(out, value),
+        (Form::DecimalText, Value::Numeric(value)) => {
+            json::string(
                 out,
-                match *days {
-                    i32::MAX => DATE_INFINITY,
-                    i32::MIN => DATE_MINUS_INFINITY,
-                    days => days,
+                match &**value {
+                    "NaN" => "NAN",
+                    "Infinity" => "POSITIVE_INFINITY",
+                    "-Infinity" => "NEGATIVE_INFINITY",
+                    number => number,
                 },
-            ),
-            Value::Time(microseconds) => self.ticks(out, *microseconds),
-            Value::Timestamp(at) => self.ticks(
-                out,
-                match *at {
-                    i64::MAX => TIMESTAMP_INFINITY,
-                    i64::MIN => TIMESTAMP_MINUS_INFINITY,
-                    at => at,
-                },
-            ),
-            Value::TimestampTz(at) => self.zoned_timestamp(out, *at),
-            Value::TimeTz(microseconds, east) => zoned_time(out, *microseconds, *east),
-            Value::Interval { months, days, microseconds } => {
-                let sum = i128::from(*months) * MONTH
-                    + i128::from(*days) * i128::from(time::DAY)
-                    + i128::from(*microseconds);
-                json::integer(out, sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
-            }
-            Value::Uuid(bytes) => {
-                out.push(b'"');
-                text::uuid(out, bytes);
-                out.push(b'"');
-            }
-            Value::Array(values) => {
-                out.push(b'[');
-                for (index, value) in values.iter().enumerate() {
-                    if index > 0 {
-                        out.push(b',');
-                    }
-                    self.write(out, value);
+            );
+        }
+        (Form::DecimalDouble, Value::Numeric(value)) => {
+            // The names of what is no number are those that Rust reads.
+            json::float8(out, value.parse().ok()?);
+        }
+        (Form::Decimal { scale, .. }, Value::Numeric(value)) => {
+            json::bytes(out, &decimal::unscaled(value, *scale)?);
+        }
+        (Form::VariableScale, Value::Numeric(value)) => {
+            let (scale, bytes) = decimal::variable(value)?;
+            out.put("{\"scale\":");
+            json::integer(out, scale);
+            out.put(",\"value\":");
+            json::bytes(out, &bytes);
+            out.push(b'}');
+        }
+        (Form::Bytes | Form::Base64, Value::Bytea(bytes)) => json::bytes(out, bytes),
+        (Form::Base64UrlSafe, Value::Bytea(bytes)) => json::url_safe(out, bytes),
+        (Form::Hex, Value::Bytea(bytes)) => {
+            quoted(out, |out| text::hex(out, bytes));
+        }
+        (Form::Bits(_), Value::Bits(length, bits)) => {
+            json::bytes(out, &little_endian(*length, bits));
+        }
+        (Form::Date(calendar), Value::Date(days)) => date(*calendar, out, *days),
+        (Form::Time(unit), Value::Time(microseconds)) => match unit {
+            Unit::Iso => quoted(out, |out| {
+                // The end of the day is the beginning of another to Java.
+                time::time(out, microseconds % time::DAY);
+                out.put("Z");
+            }),
+            unit => ticks(*unit, out, *microseconds)?,
+        },
+        (Form::Timestamp(unit), Value::Timestamp(at)) => timestamp(*unit, out, *at)?,
+        (Form::ZonedTimestamp(digits), Value::TimestampTz(at)) => match *at {
+            i64::MAX => out.put("\"infinity\""),
+            i64::MIN => out.put("\"-infinity\""),
+            at => quoted(out, |out| day_and_time(out, at, Some(*digits))),
+        },
+        // The last years of the server's calendar, beyond the numbers of ours.
+        (Form::ZonedTimestamp(_), Value::Other(text)) => quoted(out, |out| {
+            out.put("+");
+            out.put(&text.replace(' ', "T").replace("+00", "Z"));
+        }),
+        (Form::ZonedTime, Value::TimeTz(microseconds, east)) => {
+            zoned_time(out, *microseconds, *east);
+        }
+        (Form::MicroDuration, Value::Interval { months, days, microseconds }) => {
+            let sum = i128::from(*months) * MONTH
+                + i128::from(*days) * i128::from(time::DAY)
+                + i128::from(*microseconds);
+            json::integer(out, sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
+        }
+        (Form::Interval, Value::Interval { months, days, microseconds }) => {
+            interval(out, *months, *days, *microseconds);
+        }
+        (Form::HstoreJson, Value::Other(text)) => {
+            json::string(out, hstore::to_json(text).as_deref().unwrap_or(text));
+        }
+        (Form::HstoreMap, Value::Other(text)) => out.put(&hstore::to_json(text)?),
+        (Form::Point, Value::Point(x, y)) => point(out, *x, *y),
+        (Form::Array(form), Value::Array(values)) => {
+            out.push(b'[');
+            for (index, value) in values.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
                 }
-                out.push(b']');
+                write(form, true, out, value);
             }
-            Value::Other(text) if self.hstore => {
-                json::string(out, hstore::to_json(text).as_deref().unwrap_or(text));
-            }
-            Value::Json(text) | Value::Other(text) => json::string(out, text),
+            out.push(b']');
         }
+        _ => return None,
     }
+    Some(())
+}
 
-    /// Milliseconds where the column keeps no more, else microseconds.
-    fn ticks(self, out: &mut Vec<u8>, microseconds: i64) {
-        if self.precision <= 3 {
-            json::integer(out, microseconds.div_euclid(1000));
-        } else {
-            json::integer(out, microseconds);
-        }
+/// What stands for a value that a form cannot show, in a column that is never null.
+fn zero(form: &Form) -> &'static str {
+    match form {
+        Form::Boolean => "false",
+        Form::Int16
+        | Form::Int32
+        | Form::Int64
+        | Form::Date(Calendar::Debezium | Calendar::Connect)
+        | Form::MicroDuration => "0",
+        Form::Time(unit) | Form::Timestamp(unit) if *unit != Unit::Iso => "0",
+        Form::Float | Form::Double | Form::DecimalDouble => "0.0",
+        Form::DecimalText => "\"0\"",
+        Form::Decimal { .. } => "\"AA==\"",
+        Form::VariableScale => "{\"scale\":0,\"value\":\"AA==\"}",
+        Form::Point => "{\"x\":0.0,\"y\":0.0,\"wkb\":null,\"srid\":null}",
+        Form::HstoreMap => "{}",
+        Form::Array(_) => "[]",
+        _ => "\"\"",
     }
+}
 
-    /// ISO 8601 in UTC, with as many digits of a fraction as the column keeps.
-    fn zoned_timestamp(self, out: &mut Vec<u8>, at: i64) {
-        out.push(b'"');
-        match at {
-            i64::MAX => out.put("infinity"),
-            i64::MIN => out.put("-infinity"),
-            at => {
-                let (year, month, day) = time::civil(at.div_euclid(time::DAY));
-                let second_of_day = at.rem_euclid(time::DAY) as u64;
-                // Java: a sign where the year is negative or has more than four digits.
-                out.put(match year {
-                    ..0 => "-",
-                    0..=9999 => "",
-                    _ => "+",
-                });
-                time::four(out, year.unsigned_abs());
-                out.push(b'-');
-                time::two(out, month.into());
-                out.push(b'-');
-                time::two(out, day.into());
-                out.push(b'T');
-                time::clock(out, second_of_day, Some(self.precision));
-                out.push(b'Z');
-            }
+/// The text of a value, as a string.
+fn words(out: &mut Vec<u8>, value: &Value<'_>) {
+    match value {
+        Value::Text(text) | Value::Json(text) | Value::Other(text) | Value::Numeric(text) => {
+            json::string(out, text);
         }
-        out.push(b'"');
+        // Nothing of this is to be escaped.
+        Value::Uuid(bytes) => quoted(out, |out| text::uuid(out, bytes)),
+        value => {
+            let mut text = String::new();
+            value.display(&mut text);
+            json::string(out, &text);
+        }
     }
+}
+
+fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
+}
+
+/// As Java's `BitSet` keeps bits: the last one is the lowest of the first byte, and nothing comes
+/// after the highest that is set.
+fn little_endian(length: u32, bits: &[u8]) -> Vec<u8> {
+    let length = length as usize;
+    let mut bytes = vec![0; length.div_ceil(8)];
+    for place in 0..length {
+        let set = bits.get(place / 8).is_some_and(|byte| byte & (0x80 >> (place % 8)) != 0);
+        let up = length - 1 - place;
+        bytes[up / 8] |= u8::from(set) << (up % 8);
+    }
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    bytes.truncate(end);
+    bytes
+}
+
+fn date(calendar: Calendar, out: &mut Vec<u8>, days: i32) {
+    let days = match days {
+        i32::MAX => DATE_INFINITY,
+        i32::MIN => DATE_MINUS_INFINITY,
+        days => days,
+    };
+    match calendar {
+        Calendar::Debezium | Calendar::Connect => json::integer(out, days),
+        Calendar::Iso => quoted(out, |out| {
+            day(out, days.into());
+            out.put("Z");
+        }),
+    }
+}
+
+fn timestamp(unit: Unit, out: &mut Vec<u8>, at: i64) -> Option<()> {
+    // Nanoseconds have no room for the driver's infinity.
+    if unit == Unit::Nanoseconds && matches!(at, i64::MAX | i64::MIN) {
+        json::integer(out, at);
+        return Some(());
+    }
+    let at = match at {
+        i64::MAX => TIMESTAMP_INFINITY,
+        i64::MIN => TIMESTAMP_MINUS_INFINITY,
+        at => at,
+    };
+    match unit {
+        Unit::Iso => quoted(out, |out| day_and_time(out, at, None)),
+        unit => ticks(unit, out, at)?,
+    }
+    Some(())
+}
+
+fn ticks(unit: Unit, out: &mut Vec<u8>, microseconds: i64) -> Option<()> {
+    let ticks = match unit {
+        Unit::Milliseconds | Unit::Connect => microseconds.div_euclid(1000),
+        Unit::Microseconds => microseconds,
+        Unit::Nanoseconds => microseconds.checked_mul(1000)?,
+        Unit::Iso => return None,
+    };
+    json::integer(out, ticks);
+    Some(())
+}
+
+/// ISO 8601 in UTC, with so many digits of a fraction, or those that it has.
+fn day_and_time(out: &mut Vec<u8>, at: i64, digits: Option<usize>) {
+    day(out, at.div_euclid(time::DAY));
+    out.push(b'T');
+    time::clock(out, at.rem_euclid(time::DAY) as u64, digits);
+    out.push(b'Z');
+}
+
+/// As Java's ISO formatter: a sign where the year is negative or has more than four digits.
+fn day(out: &mut Vec<u8>, days: i64) {
+    let (year, month, day) = time::civil(days);
+    out.put(match year {
+        ..0 => "-",
+        0..=9999 => "",
+        _ => "+",
+    });
+    time::four(out, year.unsigned_abs());
+    out.push(b'-');
+    time::two(out, month.into());
+    out.push(b'-');
+    time::two(out, day.into());
 }
 
 /// The time of day in UTC, with the fraction that it has.
@@ -148,131 +259,53 @@ fn zoned_time(out: &mut Vec<u8>, microseconds: i64, east: i32) {
     } else {
         (microseconds - i64::from(east) * 1_000_000).rem_euclid(time::DAY)
     };
-    out.push(b'"');
-    time::clock(out, utc.unsigned_abs(), None);
-    out.put("Z\"");
+    quoted(out, |out| {
+        time::clock(out, utc.unsigned_abs(), None);
+        out.put("Z");
+    });
+}
+
+/// `P1Y2M3DT4H5M6.78S`, all of it always, each part with its sign.
+fn interval(out: &mut Vec<u8>, months: i32, days: i32, microseconds: i64) {
+    const SECOND: i64 = 1_000_000;
+    let minutes = microseconds / (60 * SECOND);
+    let rest = microseconds % (60 * SECOND);
+    quoted(out, |out| {
+        let parts = [
+            ("P", i64::from(months / 12)),
+            ("Y", i64::from(months % 12)),
+            ("M", i64::from(days)),
+            ("DT", minutes / 60),
+            ("H", minutes % 60),
+        ];
+        for (before, number) in parts {
+            out.put(before);
+            json::integer(out, number);
+        }
+        out.put(if rest < 0 { "M-" } else { "M" });
+        let rest = rest.unsigned_abs();
+        json::integer(out, rest / SECOND as u64);
+        time::fraction(out, rest % SECOND as u64, None);
+        out.put("S");
+    });
+}
+
+/// Coordinates, and the same once more as well-known binary: little-endian, a point.
+fn point(out: &mut Vec<u8>, x: f64, y: f64) {
+    // Java knows one NaN.
+    let [x, y] = [x, y].map(|number| if number.is_nan() { f64::NAN } else { number });
+    out.put("{\"x\":");
+    json::float8(out, x);
+    out.put(",\"y\":");
+    json::float8(out, y);
+    out.put(",\"wkb\":");
+    let mut wkb = vec![1, 1, 0, 0, 0];
+    wkb.extend(x.to_le_bytes());
+    wkb.extend(y.to_le_bytes());
+    json::bytes(out, &wkb);
+    out.put(",\"srid\":null}");
 }
 
 #[cfg(test)]
-mod tests {
-    use std::borrow::Cow;
-
-    use super::*;
-
-    fn column(type_name: &str, typmod: i32) -> Column {
-        Column {
-            name: "c".into(),
-            dropped: false,
-            not_null: false,
-            type_name: type_name.into(),
-            type_oid: 0,
-            base_oid: 0,
-            typmod,
-            length: -1,
-            align: 'i',
-            element: None,
-        }
-    }
-
-    fn encoded(type_name: &str, typmod: i32, value: Value<'_>) -> String {
-        let mut out = Vec::new();
-        Encoder::of(&column(type_name, typmod)).write(&mut out, &value);
-        String::from_utf8(out).unwrap()
-    }
-
-    fn check<const N: usize>(cases: [(Value<'_>, &str); N]) {
-        for (value, expected) in cases {
-            assert_eq!(encoded("of no account", -1, value.clone()), expected, "{value:?}");
-        }
-    }
-
-    /// 2016-11-04 is day 17109.
-    const DAY_START: i64 = 17_109 * time::DAY;
-    const HALF_PAST: i64 = 49_890_000_000;
-
-    #[test]
-    fn scalars() {
-        check([
-            (Value::Null, "null"),
-            (Value::Bool(true), "true"),
-            (Value::Int(-9_223_372_036_854_775_808), "-9223372036854775808"),
-            (Value::Float8(120.0), "120.0"),
-            (Value::Float8(f64::INFINITY), "\"Infinity\""),
-            (Value::Float4(1.1), "1.1"),
-            (Value::Text("Zoë \"q\" \\ \u{1}\n".into()), r#""Zoë \"q\" \\ \u0001\n""#),
-            (Value::Numeric("1.10".into()), "\"1.10\""),
-            (Value::Numeric("NaN".into()), "\"NAN\""),
-            (Value::Numeric("Infinity".into()), "\"POSITIVE_INFINITY\""),
-            (Value::Numeric("-Infinity".into()), "\"NEGATIVE_INFINITY\""),
-            (Value::Bytea(Cow::Borrowed(&[1, 2, 3])), "\"AQID\""),
-            (Value::Json("{\"a\": [1]}".into()), r#""{\"a\": [1]}""#),
-            (Value::Other("[1,5)".into()), "\"[1,5)\""),
-            (
-                Value::Uuid(*b"\xa0\xee\xbc\x99\x9c\x0b\x4e\xf8\xbb\x6d\x6b\xb9\xbd\x38\x0a\x11"),
-                "\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"",
-            ),
-            (Value::Array(vec![Value::Int(1), Value::Null]), "[1,null]"),
-        ]);
-        let hstore = Value::Other("\"key1\"=>\"val1\", \"key2\"=>NULL".into());
-        let expected = r#""{\"key1\":\"val1\",\"key2\":null}""#;
-        assert_eq!(encoded("hstore", -1, hstore.clone()), expected);
-        assert_eq!(encoded("public.hstore", -1, hstore), expected);
-    }
-
-    #[test]
-    fn times() {
-        check([
-            (Value::Date(17_109), "17109"),
-            (Value::Date(i32::MAX), "-2147472692"),
-            (Value::Date(i32::MIN), "-2147472691"),
-            (Value::Time(HALF_PAST), "49890000000"),
-            (Value::Time(time::DAY), "86400000000"),
-            (Value::Timestamp(DAY_START + HALF_PAST + 123_456), "1478267490123456"),
-            (Value::Timestamp(i64::MAX), "9223372036825200000"),
-            (Value::Timestamp(i64::MIN), "-9223372036832400000"),
-            (Value::TimestampTz(1_585_741_862_000_000), "\"2020-04-01T11:51:02.000000Z\""),
-            (Value::TimestampTz(i64::MAX), "\"infinity\""),
-            (Value::TimestampTz(i64::MIN), "\"-infinity\""),
-            (Value::TimeTz(HALF_PAST + 123_789, 7200), "\"11:51:30.123789Z\""),
-            (Value::TimeTz(HALF_PAST, 0), "\"13:51:30Z\""),
-            (Value::TimeTz(0, 3600), "\"23:00:00Z\""),
-            (Value::TimeTz(time::DAY, 0), "\"24:00:00Z\""),
-            (
-                Value::Interval { months: 14, days: 3, microseconds: 14_706_780_000 },
-                "37091106780000",
-            ),
-            (Value::Interval { months: i32::MAX, days: 0, microseconds: 0 }, "9223372036854775807"),
-        ]);
-    }
-
-    /// The driver keeps infinite dates at the ends of its calendar.
-    #[test]
-    fn infinite_dates_are_javas() {
-        assert_eq!(time::civil(DATE_INFINITY.into()), (-5_877_611, 6, 21));
-        assert_eq!(time::civil(DATE_MINUS_INFINITY.into()), (-5_877_611, 6, 22));
-    }
-
-    #[test]
-    fn precision_is_the_columns() {
-        let at = Value::Timestamp(DAY_START + HALF_PAST + 123_000);
-        assert_eq!(encoded("timestamp(3)", 3, at), "1478267490123");
-        assert_eq!(encoded("time(0)", 0, Value::Time(HALF_PAST)), "49890000");
-        let at = Value::TimestampTz(DAY_START + HALF_PAST + 120_000);
-        assert_eq!(encoded("timestamptz(3)", 3, at), "\"2016-11-04T13:51:30.120Z\"");
-        let at = Value::TimestampTz(DAY_START + HALF_PAST);
-        assert_eq!(encoded("timestamptz(0)", 0, at), "\"2016-11-04T13:51:30Z\"");
-    }
-
-    /// Years as Java's ISO formatter has them: the year before 1 is 0, long ones have a sign.
-    #[test]
-    fn far_years() {
-        let days = |year: i64| (year - 2016) / 400 * 146_097 + 17_109;
-        for (year, expected) in [
-            (12_016, "\"+12016-11-04T00:00:00.000000Z\""),
-            (-384, "\"-0384-11-04T00:00:00.000000Z\""),
-        ] {
-            let at = Value::TimestampTz(days(year) * time::DAY);
-            assert_eq!(encoded("timestamptz", -1, at), expected);
-        }
-    }
-}
+#[path = "encode_tests.rs"]
+mod tests;

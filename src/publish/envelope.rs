@@ -14,8 +14,11 @@
 use std::fmt;
 
 use super::field::Field;
+use super::form::Types;
 use super::json;
 use super::key::{Key, KeyPlan};
+use super::modes::Modes;
+use super::schema;
 use crate::log::change::{ChunkHead, EventId, Op};
 use crate::row::image::Malformed;
 use crate::row::layout::Layout;
@@ -36,6 +39,9 @@ pub struct Source {
     pub topic: String,
     pub key: Key,
     pub options: Options,
+    pub modes: Modes,
+    /// The types of its columns that are not built in.
+    pub types: Types,
 }
 
 /// What is published and what is not.
@@ -133,6 +139,9 @@ pub struct Plan {
     options: Options,
     key: KeyPlan,
     fields: Vec<Field>,
+    /// What comes before the old row, and what behind everything: the schema, where there is one.
+    start: Vec<u8>,
+    end: &'static str,
     /// The `source` block up to the first time, and the parts between its variable values.
     source_start: Vec<u8>,
     database: Vec<u8>,
@@ -154,12 +163,22 @@ impl Plan {
         let fields: Vec<Field> = layout
             .live()
             .enumerate()
-            .map(|(at, (index, column))| Field::new(index, column, at == 0))
+            .map(|(at, (index, column))| {
+                Field::new(index, column, at == 0, &source.modes, &source.types)
+            })
             .collect();
         let org_field = match source.org {
             Some(_) => None,
-            None => layout.column("org").map(|(index, column)| Field::new(index, column, true)),
+            None => layout.column("org").map(|(index, column)| {
+                Field::new(index, column, true, &source.modes, &source.types)
+            }),
         };
+        let (mut start, mut end) = (Vec::new(), "}");
+        if source.modes.schemas {
+            start.put(&schema::before_payload(&schema::envelope(&source.topic, &fields)));
+            end = "}}";
+        }
+        start.put("{\"before\":");
         let mut source_start = Vec::new();
         source_start.put(concat!(
             ",\"source\":{\"version\":\"",
@@ -178,8 +197,10 @@ impl Plan {
             org: source.org.clone(),
             org_field,
             options: source.options.clone(),
-            key: KeyPlan::new(&source.key, layout, &source.table)?,
+            key: KeyPlan::new(layout, source)?,
             fields,
+            start,
+            end,
             source_start,
             database,
             table,
@@ -261,12 +282,12 @@ impl Plan {
         if moved {
             self.event(old_value, &moment, Op::Delete, old, None)?;
             self.event(value, &moment, Op::Create, None, new)?;
-            headers[common] = ("__debezium.newkey", key);
+            headers[common] = ("__debezium.newkey", self.key.payload(key));
             send(Some(old_key), Some(old_value), &headers[..=common])?;
             if self.options.tombstones_on_delete {
                 send(Some(old_key), None, &headers[..=common])?;
             }
-            headers[common] = ("__debezium.oldkey", old_key);
+            headers[common] = ("__debezium.oldkey", self.key.payload(old_key));
             return send(Some(key), Some(value), &headers[..=common]);
         }
         self.event(value, &moment, head.op, old, new)?;
@@ -302,7 +323,7 @@ impl Plan {
         after: Row<'_>,
     ) -> Result<(), Malformed> {
         out.clear();
-        out.put("{\"before\":");
+        out.extend_from_slice(&self.start);
         self.row(out, before, moment.server)?;
         out.put(",\"after\":");
         self.row(out, after, moment.server)?;
@@ -311,7 +332,7 @@ impl Plan {
         out.push(op as u8);
         out.push(b'"');
         times(out, moment.now_us);
-        out.push(b'}');
+        out.put(self.end);
         Ok(())
     }
 

@@ -1,10 +1,13 @@
 //! One column of a published row.
 
-use super::encode::Encoder;
+use super::encode;
+use super::form::{Form, Types};
 use super::json;
-use crate::row::Kind;
+use super::modes::Modes;
+use crate::row::decode::{self, Kind};
 use crate::row::image::{Malformed, Varlena, varlena};
 use crate::row::layout::Column;
+use crate::row::oid;
 use crate::row::text::Out;
 use crate::row::value::{Server, Value};
 
@@ -15,16 +18,28 @@ pub(super) struct Field {
     prefix: Vec<u8>,
     column: Column,
     kind: Kind,
-    encoder: Encoder,
+    form: Form,
 }
 
 impl Field {
-    pub fn new(index: usize, column: &Column, first: bool) -> Field {
+    pub fn new(index: usize, column: &Column, first: bool, modes: &Modes, types: &Types) -> Field {
         let mut prefix = vec![if first { b'{' } else { b',' }];
         json::string(&mut prefix, &column.name);
         prefix.push(b':');
-        let (kind, encoder) = (Kind::of(column), Encoder::of(column));
-        Field { index, prefix, column: column.clone(), kind, encoder }
+        let (kind, form) = (Kind::of(column), Form::of(column, modes, types));
+        Field { index, prefix, column: column.clone(), kind, form }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.column.name
+    }
+
+    pub fn form(&self) -> &Form {
+        &self.form
+    }
+
+    pub fn nullable(&self) -> bool {
+        !self.column.not_null
     }
 
     pub fn slot<'a>(&self, slots: &[Option<&'a [u8]>]) -> Option<&'a [u8]> {
@@ -32,7 +47,10 @@ impl Field {
     }
 
     pub fn value<'a>(&self, slot: &'a [u8], server: &dyn Server) -> Result<Value<'a>, Malformed> {
-        self.kind.decode(&self.column, slot, server)
+        if self.kind == Kind::Other && self.column.base_oid == oid::MONEY {
+            return decode::money(slot);
+        }
+        self.kind.decode_flat(&self.column, slot, server)
     }
 
     /// Appends the column's name and value.
@@ -53,7 +71,7 @@ impl Field {
         {
             json::string_of_bytes(out, bytes);
         } else {
-            self.encoder.write(out, &self.value(slot, server)?);
+            encode::write(&self.form, self.nullable(), out, &self.value(slot, server)?);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! JSON scalars, appended to a message.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
 use crate::row::text::Out;
 
@@ -43,11 +43,20 @@ fn not_finite(out: &mut Vec<u8>, number: f64) {
 
 /// A string of standard base64 with padding.
 pub fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    base64(out, bytes, &STANDARD);
+}
+
+/// As [`bytes`], with the letters that may stand in an address.
+pub fn url_safe(out: &mut Vec<u8>, bytes: &[u8]) {
+    base64(out, bytes, &URL_SAFE);
+}
+
+fn base64(out: &mut Vec<u8>, bytes: &[u8], engine: &impl Engine) {
     out.push(b'"');
     let start = out.len();
     out.resize(start + bytes.len().div_ceil(3) * 4, 0);
     // The room is exactly what the encoding takes.
-    let written = STANDARD.encode_slice(bytes, &mut out[start..]).unwrap_or(0);
+    let written = engine.encode_slice(bytes, &mut out[start..]).unwrap_or(0);
     out.truncate(start + written);
     out.push(b'"');
 }
@@ -73,6 +82,8 @@ mod tests {
         assert_eq!(text(|out| bytes(out, &[1, 2, 3])), "\"AQID\"");
         assert_eq!(text(|out| bytes(out, &[3])), "\"Aw==\"");
         assert_eq!(text(|out| bytes(out, &[])), "\"\"");
+        assert_eq!(text(|out| bytes(out, &[0xFB, 0xFF])), "\"+/8=\"");
+        assert_eq!(text(|out| url_safe(out, &[0xFB, 0xFF])), "\"-_8=\"");
     }
 
     proptest! {

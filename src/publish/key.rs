@@ -1,9 +1,11 @@
 //! Keys of messages: what identifies a record in its topic.
 
-use super::envelope::Error;
+use super::envelope::{Error, Source};
 use super::field::Field;
+use super::schema;
 use crate::row::image::Malformed;
 use crate::row::layout::Layout;
+use crate::row::text::Out;
 use crate::row::value::Server;
 
 /// What the key of a table's messages is made of.
@@ -18,56 +20,63 @@ pub enum Key {
 
 /// A key compiled for a layout.
 pub(super) struct KeyPlan {
+    /// The columns of the key; none where messages have no key.
+    columns: Part,
+    /// With [`Key::Record`], what the key of a record is made of while it has no sfid.
+    substitute: Option<Part>,
+    end: &'static str,
+}
+
+/// Columns that make a key together.
+struct Part {
+    /// The schema, where there is one.
+    start: Vec<u8>,
     fields: Vec<Field>,
-    /// With [`Key::Record`], how many of `fields` make the key of a record that has an sfid; the
-    /// others make it while it has none.
-    preferred: Option<usize>,
 }
 
 impl KeyPlan {
-    pub fn new(key: &Key, layout: &Layout, table: &str) -> Result<KeyPlan, Error> {
-        let field = |name: &str, first: bool| {
-            let (index, column) = layout.column(name)?;
-            Some(Field::new(index, column, first))
-        };
-        let missing = |column: &str| Error::NoKeyColumn {
-            table: table.to_owned(),
-            column: column.to_owned(),
-        };
-        match key {
-            Key::Columns(names) => {
-                let mut fields = Vec::with_capacity(names.len());
-                for name in names {
-                    fields.push(field(name, fields.is_empty()).ok_or_else(|| missing(name))?);
-                }
-                Ok(KeyPlan { fields, preferred: None })
+    pub fn new(layout: &Layout, source: &Source) -> Result<KeyPlan, Error> {
+        let part = |names: &[String]| {
+            let mut fields = Vec::with_capacity(names.len());
+            for name in names {
+                let (index, column) = layout.column(name).ok_or_else(|| Error::NoKeyColumn {
+                    table: source.table.clone(),
+                    column: name.clone(),
+                })?;
+                let first = fields.is_empty();
+                fields.push(Field::new(index, column, first, &source.modes, &source.types));
             }
-            Key::Record => match (field("sfid", true), field("id", true)) {
-                (Some(sfid), Some(id)) => {
-                    Ok(KeyPlan { fields: vec![sfid, id], preferred: Some(1) })
-                }
-                (Some(only), None) | (None, Some(only)) => {
-                    Ok(KeyPlan { fields: vec![only], preferred: None })
-                }
-                (None, None) => Err(missing("sfid")),
+            let mut start = Vec::new();
+            if source.modes.schemas && !fields.is_empty() {
+                start.put(&schema::before_payload(&schema::key(&source.topic, &fields)));
+            }
+            Ok(Part { start, fields })
+        };
+        let (columns, substitute) = match &source.key {
+            Key::Columns(names) => (part(names)?, None),
+            Key::Record => match (part(&["sfid".to_owned()]), part(&["id".to_owned()])) {
+                (Ok(sfid), Ok(id)) => (sfid, Some(id)),
+                (sfid, id) => (id.or(sfid)?, None),
             },
-        }
+        };
+        Ok(KeyPlan { columns, substitute, end: if source.modes.schemas { "}}" } else { "}" } })
     }
 
-    fn fields(&self, slots: &[Option<&[u8]>]) -> &[Field] {
-        match self.preferred {
-            None => &self.fields,
-            Some(preferred) => {
-                let (first, second) = self.fields.split_at(preferred);
-                if first.iter().all(|field| field.slot(slots).is_some()) { first } else { second }
+    fn part(&self, slots: &[Option<&[u8]>]) -> &Part {
+        match &self.substitute {
+            Some(part) if self.columns.fields.iter().any(|field| field.slot(slots).is_none()) => {
+                part
             }
+            _ => &self.columns,
         }
     }
 
     /// Whether both rows have the same key by their bytes. Equal keys may differ in these, never
     /// the other way round.
     pub fn same_bytes(&self, one: &[Option<&[u8]>], other: &[Option<&[u8]>]) -> bool {
-        self.fields.iter().all(|field| field.slot(one) == field.slot(other))
+        let same =
+            |part: &Part| part.fields.iter().all(|field| field.slot(one) == field.slot(other));
+        same(&self.columns) && self.substitute.as_ref().is_none_or(same)
     }
 
     /// Writes the key of a row to `out`, which is cleared; false where messages have none.
@@ -78,13 +87,26 @@ impl KeyPlan {
         server: &dyn Server,
     ) -> Result<bool, Malformed> {
         out.clear();
-        let fields = self.fields(slots);
-        for field in fields {
+        let part = self.part(slots);
+        out.extend_from_slice(&part.start);
+        for field in &part.fields {
             field.write(out, slots, server)?;
         }
-        if !fields.is_empty() {
-            out.push(b'}');
+        if !part.fields.is_empty() {
+            out.put(self.end);
         }
-        Ok(!fields.is_empty())
+        Ok(!part.fields.is_empty())
+    }
+
+    /// A key that was written, without its schema.
+    pub fn payload<'a>(&self, key: &'a [u8]) -> &'a [u8] {
+        for part in std::iter::once(&self.columns).chain(&self.substitute) {
+            if !part.start.is_empty()
+                && let Some(payload) = key.strip_prefix(part.start.as_slice())
+            {
+                return payload.strip_suffix(b"}").unwrap_or(payload);
+            }
+        }
+        key
     }
 }

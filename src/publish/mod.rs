@@ -4,14 +4,18 @@
 
 pub mod apart;
 mod careful;
+mod decimal;
 pub mod encode;
 pub mod envelope;
 pub mod feed;
 mod field;
+pub mod form;
 mod hstore;
 pub mod json;
 pub mod key;
+pub mod modes;
 pub mod plans;
+pub mod schema;
 mod send;
 #[cfg(test)]
 mod tests;

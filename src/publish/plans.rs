@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::envelope::{Options, Plan, Source};
+use super::form::Types;
 use super::key::Key;
+use super::modes::Modes;
 use super::topic;
 use crate::catalog::{self, Catalog, Layouts};
 use crate::error::{Error, Result};
@@ -21,6 +23,7 @@ pub struct Compiled {
 pub struct Plans {
     prefix: String,
     database: String,
+    modes: Modes,
     layouts: Layouts,
     plans: HashMap<(i32, i32), Compiled>,
     /// Which org a topic belongs to, for the topics that something was sent to.
@@ -28,8 +31,8 @@ pub struct Plans {
 }
 
 impl Plans {
-    pub fn new(prefix: String, database: String) -> Plans {
-        Plans { prefix, database, ..Plans::default() }
+    pub fn new(prefix: String, database: String, modes: Modes) -> Plans {
+        Plans { prefix, database, modes, ..Plans::default() }
     }
 
     /// Definitions have changed: plans are made anew. Topics stay known, since messages for them may
@@ -47,8 +50,8 @@ impl Plans {
             .sources
             .get(&source)
             .ok_or_else(|| Error::Corrupt(format!("source {source} is not in manifold.source")))?;
-        let described = self.describe(found);
         let layout_found = self.layouts.get(source, layout)?;
+        let described = self.describe(found, catalog::types::of(&layout_found)?);
         let plan = Plan::new(&layout_found, &described).map_err(|error| {
             Error::state(
                 error.to_string(),
@@ -72,7 +75,7 @@ impl Plans {
         self.orgs.iter().filter(move |(_, of)| **of == org).map(|(topic, _)| topic.as_str())
     }
 
-    fn describe(&self, source: &catalog::Source) -> Source {
+    fn describe(&self, source: &catalog::Source, types: Types) -> Source {
         let (topic, key) = match (&source.org, &source.entity) {
             (Some(org), _) => (topic::source(&self.prefix, org, &source.table), Key::Record),
             (None, entity) => (
@@ -89,6 +92,8 @@ impl Plans {
             topic,
             key,
             options: Options::default(),
+            modes: self.modes,
+            types,
         }
     }
 }

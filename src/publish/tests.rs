@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
+use super::form::Types;
+use super::modes::Modes;
 use super::{EncodeError, Error, Key, Options, Plan, Scratch, Source, topic};
 use crate::log::change::{ChunkHead, Op, Origin};
 use crate::row::image::{Malformed, Slots, read_image};
@@ -94,6 +96,8 @@ fn source() -> Source {
         topic: topic::source("manifold", "acme", "lead"),
         key: Key::Record,
         options: Options::default(),
+        modes: Modes::default(),
+        types: Types::new(),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::image::{Malformed, Varlena, varlena};
+use super::image::{Malformed, Varlena, take_u32, varlena};
 use super::layout::Column;
 use super::time::{self, DAY};
 use super::value::{Server, Value};
@@ -40,7 +40,9 @@ pub enum Kind {
     Uuid,
     Json,
     Jsonb,
-    /// An array whose elements are of the kind that the layout names.
+    Bits,
+    Point,
+    /// An array, of elements that the layout names.
     Array,
     /// Left to the server's output function.
     Other,
@@ -48,9 +50,8 @@ pub enum Kind {
 
 impl Kind {
     pub fn of(column: &Column) -> Kind {
-        match &column.element {
-            Some(element) if Kind::of_type(element.base_oid) != Kind::Other => Kind::Array,
-            Some(_) => Kind::Other,
+        match column.element {
+            Some(_) => Kind::Array,
             None => Kind::of_type(column.base_oid),
         }
     }
@@ -78,6 +79,8 @@ impl Kind {
             oid::UUID => Kind::Uuid,
             oid::JSON => Kind::Json,
             oid::JSONB => Kind::Jsonb,
+            oid::BIT | oid::VARBIT => Kind::Bits,
+            oid::POINT => Kind::Point,
             _ => Kind::Other,
         }
     }
@@ -111,6 +114,20 @@ impl Kind {
         }
     }
 
+    /// As [`Kind::decode`], but an array of any number of dimensions becomes the list of its elements
+    /// in the order in which they are stored.
+    pub fn decode_flat<'a>(
+        self,
+        column: &Column,
+        slot: &'a [u8],
+        server: &dyn Server,
+    ) -> Result<Value<'a>, Malformed> {
+        match (self, &column.element) {
+            (Kind::Array, Some(element)) => array::decode_flat(element, slot, server),
+            _ => self.decode(column, slot, server),
+        }
+    }
+
     /// Decodes a slot of any kind but `Array` and `Other`.
     pub(super) fn decode_scalar<'a>(
         self,
@@ -132,6 +149,11 @@ impl Kind {
             Kind::TimestampTz => timestamp(slot, Value::TimestampTz, "+00")?,
             Kind::Interval => interval(slot)?,
             Kind::Uuid => Value::Uuid(fixed(slot)?),
+            Kind::Point => {
+                let bytes = fixed::<16>(slot)?;
+                let coordinate = |bytes: &[u8]| Ok(f64::from_ne_bytes(fixed(bytes)?));
+                Value::Point(coordinate(&bytes[..8])?, coordinate(&bytes[8..])?)
+            }
             Kind::Name => {
                 let end = slot.iter().position(|&byte| byte == 0).unwrap_or(slot.len());
                 Value::Text(utf8(&slot[..end]))
@@ -152,6 +174,7 @@ impl Kind {
             Kind::Json => Ok(Value::Json(utf8(bytes))),
             Kind::Jsonb => Ok(Value::Json(Cow::Owned(jsonb::text(bytes)?))),
             Kind::Bytea => Ok(Value::Bytea(Cow::Borrowed(bytes))),
+            Kind::Bits => bits(bytes),
             _ => Err(Malformed("type without a decoder")),
         }
     }
@@ -236,6 +259,25 @@ fn timetz(slot: &[u8]) -> Result<Value<'static>, Malformed> {
     Ok(Value::TimeTz(time_of_day(i64::from_ne_bytes(fixed(&bytes[..8])?))?, -west))
 }
 
+/// The number in a slot of type money, whose text wears the dress of the server's locale: hundredths
+/// (`utils/adt/cash.c`), wherever that locale does not say otherwise.
+pub fn money(slot: &[u8]) -> Result<Value<'static>, Malformed> {
+    let hundredths = i64::from_ne_bytes(fixed(slot)?);
+    let sign = if hundredths < 0 { "-" } else { "" };
+    let hundredths = hundredths.unsigned_abs();
+    let text = format!("{sign}{}.{:02}", hundredths / 100, hundredths % 100);
+    Ok(Value::Numeric(Cow::Owned(text)))
+}
+
+/// `VarBit`: the number of bits, and the bits (`utils/varbit.h`).
+fn bits(bytes: &[u8]) -> Result<Value<'_>, Malformed> {
+    let (length, bits) = take_u32(bytes)?;
+    match bits.get(..(length as usize).div_ceil(8)) {
+        Some(bits) => Ok(Value::Bits(length, Cow::Borrowed(bits))),
+        None => Err(Malformed("bits cut short")),
+    }
+}
+
 /// `Interval`: microseconds, days, months (`datatype/timestamp.h`).
 fn interval(slot: &[u8]) -> Result<Value<'static>, Malformed> {
     let bytes = fixed::<16>(slot)?;
@@ -290,6 +332,15 @@ mod tests {
             panic!("bytea");
         };
         assert_eq!(bytes.len(), 26);
+    }
+
+    #[test]
+    fn money_is_a_number() {
+        for (hundredths, expected) in
+            [(123_411i64, "1234.11"), (-5, "-0.05"), (i64::MIN, "-92233720368547758.08")]
+        {
+            assert_eq!(money(&hundredths.to_ne_bytes()), Ok(Value::Numeric(expected.into())));
+        }
     }
 
     #[test]

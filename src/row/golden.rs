@@ -75,12 +75,21 @@ fn each_value(mut check: impl FnMut(&Column, &Row, Value<'_>)) {
     }
 }
 
+/// Whether the value, or what it is a list of, was left to the server.
+fn is_the_servers(value: &Value<'_>) -> bool {
+    match value {
+        Value::Other(text) => text == "text of the server",
+        Value::Array(values) => values.iter().any(is_the_servers),
+        _ => false,
+    }
+}
+
 #[test]
 fn text_is_the_servers() {
     let mut seen = 0;
     each_value(|column, row, value| match (&row.text[&column.name], value) {
         (None, value) => assert_eq!(value, Value::Null),
-        (Some(_), Value::Other(text)) => assert_eq!(text, "text of the server"),
+        (Some(_), value) if is_the_servers(&value) => {}
         (Some(expected), value) => {
             let mut text = String::new();
             value.display(&mut text);
@@ -95,7 +104,7 @@ fn text_is_the_servers() {
 fn json_is_the_servers() {
     each_value(|column, row, value| {
         // An oid, which the server quotes, is a number here.
-        if matches!(value, Value::Other(_)) || column.name == "o" {
+        if is_the_servers(&value) || column.name == "o" {
             return;
         }
         let mut json = Vec::new();
@@ -109,12 +118,38 @@ fn json_is_the_servers() {
 fn only_what_has_no_decoder_is_left_to_the_server() {
     let mut other: Vec<String> = Vec::new();
     each_value(|column, _, value| {
-        if matches!(value, Value::Other(_)) && !other.contains(&column.name) {
+        if is_the_servers(&value) && !other.contains(&column.name) {
             other.push(column.name.clone());
         }
     });
-    // The last one is an array of two dimensions.
-    assert_eq!(other, ["c1", "ip", "r", "bits", "h", "i"]);
+    // The last two are arrays of several dimensions.
+    assert_eq!(other, ["c1", "ip", "r", "h", "i", "vs"]);
+}
+
+#[test]
+fn an_array_of_many_dimensions_is_flat_on_demand() {
+    let mut seen = Vec::new();
+    for table in tables() {
+        for row in &table.rows {
+            let data = unhex(&row.data);
+            let nulls = row.bits.as_deref().map(bitmap);
+            let mut slots = Slots::new();
+            read_tuple(row.natts, nulls.as_deref(), &data, &table.layout.columns, &mut slots)
+                .unwrap();
+            for (at, column) in table.layout.live() {
+                let (Some(slot), Kind::Array) = (slots[at], Kind::of(column)) else { continue };
+                let text = row.text[&column.name].as_deref().unwrap_or_default();
+                let flat = Kind::Array.decode_flat(column, slot, &NoServer).unwrap();
+                let Value::Array(values) = &flat else { panic!("{flat:?}") };
+                if text.starts_with("{{") {
+                    seen.push((text.to_owned(), values.len()));
+                } else {
+                    assert_eq!(flat, decode(column, Some(slot), &NoServer).unwrap());
+                }
+            }
+        }
+    }
+    assert_eq!(seen, [("{{1,2},{3,4}}".to_owned(), 4), ("{{{1010,NULL}},{{1,0}}}".to_owned(), 4)]);
 }
 
 fn any_kind() -> impl Strategy<Value = (Column, Kind)> {
@@ -150,12 +185,13 @@ proptest! {
             value.to_json(&mut Vec::new());
             let _ = value.into_owned();
         }
+        let _ = kind.decode_flat(&column, &bytes, &Echo);
     }
 
     /// Nor does a real tuple with a few bytes changed.
     #[test]
     fn damaged_tuples(
-        table in 0..5usize,
+        table in 0..6usize,
         row in any::<proptest::sample::Index>(),
         damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
     ) {

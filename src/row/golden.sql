@@ -89,6 +89,12 @@ insert into arrays values
      array[1e20, 0.0001], null, null, null, null, null, null, null, null,
      '{10:00:00+01,null,11:00-02}', '{a,b}', '{a,null,abc}');
 
+create table figures (b bit(3), v varbit, pt point, bs bit(3)[], vs varbit[], pts point[]);
+insert into figures values
+    ('101', '1011', '(1,2.5)', '{101,null,000}', '{1011,"",1}', array['(1,2)'::point, null]),
+    ('000', '', '(-Infinity,NaN)', '{}', '{{{1010,null}},{{1,0}}}', '{}'),
+    ('111', repeat('110', 33)::varbit, '(1e23,-0)', null, null, null);
+
 create function images(of regclass) returns json language plpgsql as $$
 declare result json;
 begin
@@ -125,4 +131,4 @@ begin
 end $$;
 \o
 select json_agg(images(name))
-from unnest('{everything,numbers,floats,documents,arrays}'::regclass[]) name;
+from unnest('{everything,numbers,floats,documents,arrays,figures}'::regclass[]) name;

@@ -128,7 +128,9 @@ impl Value<'_> {
             | Value::Time(_)
             | Value::TimeTz(..)
             | Value::Interval { .. }
-            | Value::Uuid(_) => quoted(out, |out| text::write(self, out)),
+            | Value::Uuid(_)
+            | Value::Bits(..)
+            | Value::Point(..) => quoted(out, |out| text::write(self, out)),
         }
     }
 }

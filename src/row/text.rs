@@ -55,6 +55,14 @@ pub(super) fn write(value: &Value<'_>, out: &mut impl Out) {
             time::interval(out, *months, *days, *microseconds);
         }
         Value::Uuid(bytes) => uuid(out, bytes),
+        Value::Bits(length, bytes) => bits(out, *length, bytes),
+        Value::Point(x, y) => {
+            out.put("(");
+            float::float8(out, *x);
+            out.put(",");
+            float::float8(out, *y);
+            out.put(")");
+        }
         Value::Array(values) => array(out, values),
     }
 }
@@ -70,6 +78,14 @@ pub fn uuid(out: &mut impl Out, bytes: &[u8; 16]) {
     for part in [&bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]] {
         out.put("-");
         hex(out, part);
+    }
+}
+
+/// `101`, the first bit first.
+fn bits(out: &mut impl Out, length: u32, bytes: &[u8]) {
+    let places = bytes.iter().flat_map(|byte| (0..8).rev().map(move |place| byte >> place & 1));
+    for bit in places.take(length as usize) {
+        out.put(if bit == 1 { "1" } else { "0" });
     }
 }
 

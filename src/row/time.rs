@@ -76,7 +76,7 @@ pub fn clock(out: &mut impl Out, microseconds: u64, width: Option<usize>) {
 }
 
 /// `.5`, `.000001`, nothing for 0; or exactly as many digits as `width` says.
-fn fraction(out: &mut impl Out, microseconds: u64, width: Option<usize>) {
+pub fn fraction(out: &mut impl Out, microseconds: u64, width: Option<usize>) {
     let digits =
         [100_000, 10_000, 1000, 100, 10, 1].map(|unit| b'0' + (microseconds / unit % 10) as u8);
     let shown = width.unwrap_or_else(|| {

@@ -34,9 +34,12 @@ pub enum Value<'a> {
         microseconds: i64,
     },
     Uuid([u8; 16]),
+    /// bit(n), varbit: how many bits, and the bits, the first in the highest place of the first byte.
+    Bits(u32, Cow<'a, [u8]>),
+    Point(f64, f64),
     /// json and jsonb: the server's text output.
     Json(Cow<'a, str>),
-    /// One-dimensional arrays. Others arrive as `Other`.
+    /// One-dimensional arrays. Others arrive as `Other`, but for [`super::Kind::decode_flat`].
     Array(Vec<Value<'a>>),
     /// Any type without an entry here: the server's text output.
     Other(Cow<'a, str>),
@@ -66,6 +69,8 @@ impl Value<'_> {
                 Value::Interval { months, days, microseconds }
             }
             Value::Uuid(bytes) => Value::Uuid(bytes),
+            Value::Bits(length, bits) => Value::Bits(length, Cow::Owned(bits.into_owned())),
+            Value::Point(x, y) => Value::Point(x, y),
             Value::Json(value) => Value::Json(text(value)),
             Value::Array(values) => {
                 Value::Array(values.into_iter().map(Value::into_owned).collect())

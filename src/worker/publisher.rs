@@ -134,7 +134,8 @@ impl Publisher {
                         let lanes = Lanes::new(position::load(CONSUMER)?);
                         Ok((lanes, lifecycle::open_errors(CONSUMER)?, identity::database()))
                     })?;
-                    let plans = Plans::new(settings::topic_prefix(&database), database);
+                    let prefix = settings::topic_prefix(&database);
+                    let plans = Plans::new(prefix, database, settings::encoding::modes());
                     self.feed = Some(Feed::new(lanes, plans, &troubled));
                 }
             }
