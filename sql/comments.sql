@@ -93,8 +93,8 @@ COMMENT ON COLUMN manifold.position.file IS 'Backfill: the file (relfilenode) of
 COMMENT ON COLUMN manifold.position.progress IS 'Backfill: all blocks before this one have been read';
 COMMENT ON COLUMN manifold.position.total IS 'Backfill: the number of blocks when it began; rows beyond come by the triggers';
 
-COMMENT ON COLUMN manifold.consumer_error.consumer IS 'keeper, normalizer, publisher or backfill';
-COMMENT ON COLUMN manifold.consumer_error.lane IS 'Whom it concerns: 0 all orgs, -1 the canonical tables, otherwise an org_id. For backfill: the source_id';
+COMMENT ON COLUMN manifold.consumer_error.consumer IS 'keeper, normalizer, publisher, backfill or retry';
+COMMENT ON COLUMN manifold.consumer_error.lane IS 'Whom it concerns: 0 all orgs, -1 the canonical tables, otherwise an org_id. For backfill and retry: the source_id';
 COMMENT ON COLUMN manifold.consumer_error.severity IS 'warn or error, as manifold.status shows it';
 COMMENT ON COLUMN manifold.consumer_error.message IS 'What went wrong; never holds a secret option of Kafka';
 COMMENT ON COLUMN manifold.consumer_error.hint IS 'What to do about it; null where there is nothing to say';
@@ -102,20 +102,45 @@ COMMENT ON COLUMN manifold.consumer_error.since IS 'When this error was first me
 COMMENT ON COLUMN manifold.consumer_error.at IS 'When it was last met';
 COMMENT ON COLUMN manifold.consumer_error.cleared_at IS 'When it was over; null while it lasts';
 
+
+COMMENT ON SEQUENCE manifold.reread_reread_id_seq IS 'Order in which records are read once more';
+COMMENT ON COLUMN manifold.reread.reread_id IS 'The next to be read is the lowest; a row that somebody has locked goes to the end';
+COMMENT ON COLUMN manifold.reread.source_id IS 'The source whose record it is';
+COMMENT ON COLUMN manifold.reread.requested_at IS 'When manifold.retry asked for it';
+COMMENT ON COLUMN manifold.quarantine.digest IS 'Changes with reason, value and image: by it a dismissal knows its problem again';
+COMMENT ON COLUMN manifold.dismissal.digest IS 'What was dismissed: quarantine.digest at that time';
+COMMENT ON COLUMN manifold.dismissal.dismissed_at IS 'When';
+COMMENT ON COLUMN manifold.dismissal.dismissed_by IS 'The session''s user who dismissed it';
+COMMENT ON COLUMN manifold.problem_tally.kept IS 'Problems of this kind in the quarantine, dismissed ones included';
+COMMENT ON COLUMN manifold.problem_tally.dropped IS 'How often such a problem was met and only counted, since the source was last read as a whole';
+
 COMMENT ON COLUMN manifold.problem.org IS 'The org of the row; canonical for a canonical row that could not be published';
 COMMENT ON COLUMN manifold.problem.source IS 'The table of the row, within its schema';
 COMMENT ON COLUMN manifold.problem.entity IS 'The entity that the value was for; kafka for a change that could not be published, a consumer for one that could not be given to it';
+COMMENT ON COLUMN manifold.problem.record IS 'The key of the row (sfid), or id:N where it has none yet; the message''s key where entity is kafka; event:ID where the row cannot be read';
 COMMENT ON COLUMN manifold.problem.field IS 'The canonical field that is null therefore; * where the whole row is held back, was not published or not given';
+COMMENT ON COLUMN manifold.problem.value IS 'The offending value, cut to 200 characters';
 COMMENT ON COLUMN manifold.problem.rule IS 'The rule that failed; type for the conversion to the field''s type, key or required where something is missing, decode for a row that cannot be read, null where the database or Kafka refused';
+COMMENT ON COLUMN manifold.problem.reason IS 'Reason code; docs/onboarding.md says what to do about each';
 COMMENT ON COLUMN manifold.problem.message IS 'The reason in words';
 COMMENT ON COLUMN manifold.problem.event_id IS 'Id of the change that brought the value last';
+COMMENT ON COLUMN manifold.problem.image IS 'Where the row is held back whole: the source row, or the canonical values that the database refused';
 COMMENT ON COLUMN manifold.problem.since IS 'When this was first met, with this reason';
 COMMENT ON COLUMN manifold.problem.last_at IS 'When it was last met';
 COMMENT ON COLUMN manifold.problem.times IS 'How often it was met';
 
+COMMENT ON COLUMN manifold.problem_count.org IS 'The org; canonical for canonical rows that could not be published';
+COMMENT ON COLUMN manifold.problem_count.source IS 'The table of the rows, within its schema';
+COMMENT ON COLUMN manifold.problem_count.entity IS 'As in manifold.problem';
+COMMENT ON COLUMN manifold.problem_count.field IS 'As in manifold.problem';
+COMMENT ON COLUMN manifold.problem_count.reason IS 'Reason code';
+COMMENT ON COLUMN manifold.problem_count.kept IS 'Problems that manifold.problem shows';
+COMMENT ON COLUMN manifold.problem_count.dismissed IS 'Problems that were dismissed and whose value is still the same';
+COMMENT ON COLUMN manifold.problem_count.dropped IS 'How often one was met and only counted, since the org has manifold.max_problems; manifold.retry reads the whole table again for them';
+
 COMMENT ON COLUMN manifold.status.org IS 'The org; canonical for the canonical tables; null for what concerns all';
 COMMENT ON COLUMN manifold.status.source IS 'The captured table, within its schema';
-COMMENT ON COLUMN manifold.status.consumer IS 'normalizer, publisher, one of manifold.consumer, backfill where one was asked for, or keeper where it has something to say of the log';
+COMMENT ON COLUMN manifold.status.consumer IS 'normalizer, publisher, one of manifold.consumer, backfill where one was asked for, retry while records wait to be read again, or keeper where it has something to say of the log';
 COMMENT ON COLUMN manifold.status.state IS 'paused, error (nothing moves until it is over), warn (something has to be done about it), or ok';
 COMMENT ON COLUMN manifold.status.lag_changes IS 'Row changes that the consumer has still to take; a truncate counts as one';
 COMMENT ON COLUMN manifold.status.lag_bytes IS 'Bytes of their row images in the log';

@@ -26,6 +26,10 @@ COMMENT ON FUNCTION manifold.drop_consumer(text) IS
   'Drops a consumer of manifold.next, after a call of it that is under way; the log keeps nothing for it any more. Fails for one that does not exist (42704)';
 COMMENT ON FUNCTION manifold.next(text, integer) IS
   'The next changes for a consumer in the order of their event ids, n of them and a few more, since whole chunks are given; none if there is nothing new. They are consumed when the transaction commits, all that the call gave, and given again if it does not. before and after are objects that jsonb_populate_record turns into the row: text as the server prints it, json and jsonb as they stand; op is c insert, u update, d delete, r read by a backfill, t truncate. A second session waits for the first one''s transaction. Fails for a consumer that does not exist (42704), in a transaction that is read only (25006) or has a higher isolation level than READ COMMITTED (55000), and for n below 1 (22023)';
+COMMENT ON FUNCTION manifold.retry(text, text, text, text, text) IS
+  'Tries problems again, those of an org, table, field, reason or record, one of these at least: their records are read into the log once more, a few hundred at a time, and manifold.status shows how many are left. Where some were only counted or cannot be named, the whole table is read. A record that its table has no more is deleted through the log. Returns the number of problems. Fails for an org that does not exist (42704) and where nothing is chosen (22023)';
+COMMENT ON FUNCTION manifold.dismiss(text, text, text, text, text) IS
+  'Puts problems out of sight, those of an org, table, field, reason or record, one of these at least, until their value or their reason changes; manifold.problem_count counts them. Returns the number of problems. Fails as manifold.retry does';
 COMMENT ON FUNCTION manifold.log_table() IS
   'Number of the table of the log that is written to now';
 COMMENT ON FUNCTION manifold.installed() IS

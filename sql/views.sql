@@ -214,6 +214,15 @@ CREATE VIEW manifold.status AS
   LEFT JOIN manifold.position p ON p.consumer = 'backfill' AND p.lane = s.source_id AND p.request = b.requested_at AND b.finished_at IS NULL
   LEFT JOIN manifold.consumer_error e ON e.consumer = 'backfill' AND e.lane = s.source_id
   UNION ALL
+  SELECT coalesce(s.org, 'canonical'), s.table_name::text, 'retry',
+         CASE WHEN e.severity IS NOT NULL AND e.cleared_at IS NULL THEN e.severity ELSE 'ok' END,
+         r.records, 0,
+         round(extract(epoch FROM clock_timestamp() - r.since) * 1000)::double precision, e.message, e.at,
+         CASE WHEN e.cleared_at IS NULL THEN e.hint END
+  FROM (SELECT source_id, count(*) AS records, min(requested_at) AS since FROM manifold.reread GROUP BY source_id) r
+  JOIN manifold.source s USING (source_id)
+  LEFT JOIN manifold.consumer_error e ON e.consumer = 'retry' AND e.lane = s.source_id
+  UNION ALL
   SELECT NULL, NULL, 'keeper', coalesce(e.severity, 'warn'), 0, 0, 0, e.message, e.at,
          coalesce(e.hint, t.warning || coalesce(', and is held by ' ||
            (SELECT string_agg(DISTINCT l.held_by, '; ') FROM manifold.log_status l WHERE l.state = 'resting'), '')
@@ -224,6 +233,6 @@ CREATE VIEW manifold.status AS
   WHERE e.consumer IS NOT NULL OR t.warning IS NOT NULL
   ORDER BY 1, 2, 3;
 COMMENT ON VIEW manifold.status IS
-  'Per org, source and consumer: state (ok, warn, error, paused), what is waiting, the last error; backfill shows its progress in detail';
+  'Per org, source and consumer: state (ok, warn, error, paused), what is waiting, the last error; backfill shows its progress in detail, retry the records that are still to be read again';
 
 GRANT SELECT ON manifold.status, manifold.log_status TO manifold_reader;

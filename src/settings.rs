@@ -21,6 +21,7 @@ static LOG_TABLE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
 static LOG_TABLE_AGE: GucSetting<i32> = GucSetting::<i32>::new(600);
 static MAX_LOG_SIZE: GucSetting<i32> = GucSetting::<i32>::new(10 * 1024);
 static DROP_LOG_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
+static MAX_PROBLEMS: GucSetting<i32> = GucSetting::<i32>::new(100_000);
 static BACKFILL_CHUNK_ROWS: GucSetting<i32> = GucSetting::<i32>::new(500);
 static ATTACH_LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(900);
 
@@ -118,6 +119,16 @@ pub fn define() {
         i32::MAX,
         GucContext::Sighup,
         GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_int_guc(
+        c"manifold.max_problems",
+        c"Problems of an org that are kept; further ones are counted, but for the first 100 of each kind.",
+        c"100,000 take some 50 MB. An org with a bad value in each of ten million rows needs a better mapping, not a list.",
+        &MAX_PROBLEMS,
+        0,
+        i32::MAX,
+        GucContext::Sighup,
+        open,
     );
     GucRegistry::define_int_guc(
         c"manifold.backfill_chunk_rows",
@@ -247,6 +258,11 @@ pub fn max_log_size() -> u64 {
 /// Bytes above which those that hold the log are dropped, if ever.
 pub fn drop_log_size() -> Option<u64> {
     Some(DROP_LOG_SIZE.get().unsigned_abs() as u64 * 1024 * 1024).filter(|&limit| limit > 0)
+}
+
+/// Problems of an org beyond which further ones are only counted.
+pub fn max_problems() -> i64 {
+    MAX_PROBLEMS.get().into()
 }
 
 pub fn backfill_chunk_rows() -> i32 {

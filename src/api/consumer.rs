@@ -11,7 +11,8 @@ use crate::log::pull;
 use crate::pg::{sql, xact};
 
 /// Names that mean something else, or may.
-const BUILT_IN: [&str; 6] = ["normalizer", "publisher", "backfill", "keeper", "writeback", "kafka"];
+const BUILT_IN: [&str; 7] =
+    ["normalizer", "publisher", "backfill", "retry", "keeper", "writeback", "kafka"];
 
 /// Creates a consumer for `manifold.next`: it begins with what is committed from now on, of one org,
 /// of the canonical tables (`canonical`), or of all.

@@ -6,7 +6,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::{administer, required, source};
-use crate::capture::{layout, tree};
+use crate::capture::{backfill, layout, tree};
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::normalize::entity::Entity;
@@ -69,7 +69,7 @@ fn store(org: &catalog::Org, table: &str, entity: &str, mapping: JsonB) -> Resul
         &[source_id.into()],
     )?;
     if captured.is_some() {
-        source::request_backfill(source_id, false)?;
+        backfill::request(source_id, false)?;
     }
     Ok(version)
 }

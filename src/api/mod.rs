@@ -7,6 +7,7 @@ pub mod mapping;
 pub mod next;
 pub mod org;
 pub mod peek;
+pub mod problem;
 pub mod source;
 
 use crate::error::{Error, Result};

@@ -15,6 +15,7 @@ use crate::log::change::{ChunkHead, EventId, Op};
 use crate::log::objects::{self, Objects};
 use crate::log::read::EPOCH;
 use crate::log::{chunk, pull};
+use crate::normalize::quarantine::{self, Aside, Place};
 use crate::pg::datum::{Jsonb, Xid8};
 use crate::pg::server::Here;
 use crate::pg::snapshot::Fresh;
@@ -220,20 +221,14 @@ impl Given<'_> {
         malformed: &Malformed,
     ) -> Result<()> {
         let event = EventId { seq: head.seq, ordinal }.to_string();
-        sql::run(
-            "INSERT INTO manifold.problem AS p (org, source, entity, record, field, reason, message, event_id) \
-             VALUES ($1, $2, $3, 'event:' || $4, '*', 'undecodable', $5, $4) \
-             ON CONFLICT (org, source, entity, record, field) DO UPDATE SET message = excluded.message, \
-               last_at = clock_timestamp(), times = p.times + 1",
-            &[
-                source.org.as_str().into(),
-                source.table.as_str().into(),
-                self.consumer.into(),
-                event.into(),
-                malformed.to_string().into(),
-            ],
-        )?;
-        Ok(())
+        let place = Place { org: &source.org, source: &source.table, entity: self.consumer };
+        let aside = Aside {
+            record: &format!("event:{event}"),
+            reason: "undecodable",
+            message: &malformed.to_string(),
+            event: &event,
+        };
+        quarantine::set_aside(place, &aside)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::capture::attach;
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::normalize::feed::ORG_LOCK;
+use crate::normalize::quarantine;
 use crate::pg::{sql, xact};
 
 /// Registers an org: the name it goes by in topics and canonical rows, and the schema that Heroku
@@ -93,7 +94,7 @@ fn remove_org(
     for consumer in super::consumer::of(org)? {
         super::consumer::drop(&consumer, known.id)?;
     }
-    sql::run("DELETE FROM manifold.problem WHERE org = $1", &[org.into()])?;
+    quarantine::forget_org(org)?;
     sql::run("DELETE FROM manifold.pause WHERE org = $1", &[org.into()])?;
     sql::run(
         "DELETE FROM manifold.mapping m USING manifold.source s \
@@ -102,7 +103,7 @@ fn remove_org(
     )?;
     sql::run(
         "DELETE FROM manifold.consumer_error e USING manifold.source s \
-         WHERE e.consumer = 'backfill' AND e.lane = s.source_id AND s.org = $1",
+         WHERE e.consumer IN ('backfill', 'retry') AND e.lane = s.source_id AND s.org = $1",
         &[org.into()],
     )?;
     sql::run(
@@ -112,7 +113,7 @@ fn remove_org(
     )?;
     sql::run("DELETE FROM manifold.source WHERE org = $1", &[org.into()])?;
     sql::run(
-        "DELETE FROM manifold.consumer_error WHERE consumer <> 'backfill' AND lane = $1",
+        "DELETE FROM manifold.consumer_error WHERE consumer NOT IN ('backfill', 'retry') AND lane = $1",
         &[known.id.into()],
     )?;
     sql::run("DELETE FROM manifold.org WHERE org = $1", &[org.into()])?;

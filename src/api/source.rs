@@ -4,7 +4,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::{administer, required};
-use crate::capture::attach;
+use crate::capture::{attach, backfill};
 use crate::catalog::{self, CANONICAL_NAME, Source};
 use crate::error::{Error, Result};
 use crate::pg::{sql, xact};
@@ -46,7 +46,7 @@ fn capture_afresh(source: &Source, sweep: bool) -> Result<()> {
         return Err(missing_table(&source.schema, &source.table));
     }
     attach::attach(&source.schema, &source.table, source.id)?;
-    request_backfill(source.id, sweep)
+    backfill::request(source.id, sweep)
 }
 
 /// Stops capturing an org's tables (or one of them): takes the triggers off. What is in the log is
@@ -80,22 +80,6 @@ fn has_canonical_rows(source: &Source) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-/// Has all rows of a source read into the log, from its start. The gaps that are known now are
-/// repaired by that: their transactions have committed, so that their rows are read.
-pub(super) fn request_backfill(source: i32, sweep: bool) -> Result<()> {
-    sql::run(
-        "WITH gap AS (DELETE FROM manifold.gap WHERE source_id = $1 RETURNING reason) \
-         INSERT INTO manifold.backfill AS b (source_id, sweep, repairs) \
-         SELECT $1, $2, pg_catalog.string_agg(DISTINCT reason, '; ') FROM gap \
-         ON CONFLICT (source_id) DO UPDATE SET requested_at = clock_timestamp(), finished_at = NULL, \
-           sweep = excluded.sweep OR b.sweep AND b.finished_at IS NULL, \
-           repairs = CASE WHEN b.finished_at IS NULL AND b.repairs IS NOT NULL \
-             THEN pg_catalog.concat_ws('; ', b.repairs, excluded.repairs) ELSE excluded.repairs END",
-        &[source.into(), sweep.into()],
-    )?;
-    Ok(())
 }
 
 /// The canonical tables, or one of them.

@@ -53,10 +53,12 @@ pub struct Backfill {
     source: i32,
     /// The request as text: a new one starts over.
     requested: String,
+    /// The org's name; `canonical` for a canonical table.
+    pub org: String,
     schema: String,
-    table: String,
+    pub table: String,
     /// Whether to delete at the end what is no longer there.
-    sweep: bool,
+    pub sweep: bool,
     state: Option<Progress>,
     sweeping: Option<Sweep>,
 }
@@ -76,7 +78,8 @@ impl Backfill {
     /// Sources whose backfill is requested and not finished.
     pub fn waiting() -> Result<Vec<Backfill>> {
         sql::rows(
-            "SELECT b.source_id, b.requested_at::text, s.schema_name::text, s.table_name::text, b.sweep \
+            "SELECT b.source_id, b.requested_at::text, s.schema_name::text, s.table_name::text, b.sweep, \
+                    coalesce(s.org, 'canonical') \
              FROM manifold.backfill b JOIN manifold.source s USING (source_id) \
              WHERE b.finished_at IS NULL ORDER BY b.requested_at, b.source_id",
             &[],
@@ -87,6 +90,7 @@ impl Backfill {
                     schema: row.get(3)?.unwrap_or_default(),
                     table: row.get(4)?.unwrap_or_default(),
                     sweep: row.get(5)?.unwrap_or_default(),
+                    org: row.get(6)?.unwrap_or_default(),
                     state: None,
                     sweeping: None,
                 })
@@ -96,6 +100,11 @@ impl Backfill {
 
     pub fn source(&self) -> i32 {
         self.source
+    }
+
+    /// Whether nothing has been read yet.
+    pub fn is_new(&self) -> Result<bool> {
+        Ok(self.state.is_none() && position::load_progress(self.source, &self.requested)?.is_none())
     }
 
     /// Whether both are the same request.
@@ -136,7 +145,7 @@ impl Backfill {
         let at = known.as_ref().map_or(0, |(at, _)| *at);
         let Some(member) = tables.get(at) else { return self.finish(top) };
         // An ALTER TABLE of Heroku Connect may take long; other backfills do not wait for it.
-        let Some(table) = self.open(member)? else { return Ok(Step::Waiting) };
+        let Some(table) = open(member)? else { return Ok(Step::Waiting) };
         let mut progress = match known {
             Some((_, progress)) => progress,
             None => Progress::from_start(member.file, i64::from(table.blocks())),
@@ -147,7 +156,7 @@ impl Backfill {
         } else if !progress.skipped.is_empty() {
             self.read_skipped(&table, &member.name, &mut progress)?
         } else if let Some(next) = tables.get(at + 1) {
-            let Some(table) = self.open(next)? else {
+            let Some(table) = open(next)? else {
                 self.state = Some(progress);
                 return Ok(Step::Waiting);
             };
@@ -167,19 +176,6 @@ impl Backfill {
         let step = if only_locked_rows { Step::Waiting } else { Step::More };
         self.state = Some(progress);
         Ok(step)
-    }
-
-    /// Opens a table if its lock is free. It is read with our rights, since its owner may have none, so
-    /// it must be the table that was looked at: nothing else can have its name from here on.
-    fn open(&self, member: &Member) -> Result<Option<Table>> {
-        let Some(table) = Table::try_open(member.oid, pg_sys::RowShareLock) else {
-            return Ok(None);
-        };
-        let named = sql::run_one::<bool>(
-            "SELECT true WHERE pg_catalog.to_regclass($1) = $2::oid",
-            &[member.name.as_str().into(), member.oid.into()],
-        )?;
-        Ok(named.map(|_| table))
     }
 
     fn save(&self, progress: &Progress) -> Result<()> {
@@ -207,7 +203,7 @@ impl Backfill {
             places.retain(|place| block_of(place).is_some_and(|block| block < to));
         }
         let range = blocks(to);
-        let read = self.append(table, name, &range)?;
+        let read = append(self.source, table, name, &range)?;
         // By place, not by number: rows may have come into the range in between.
         let read_places: HashSet<&str> = read.iter().map(String::as_str).collect();
         progress.skipped.extend(
@@ -234,7 +230,7 @@ impl Backfill {
                 // Changed or deleted: capture saw it.
                 continue;
             }
-            if self.append(table, name, &range)?.is_empty() {
+            if append(self.source, table, name, &range)?.is_empty() {
                 progress.skipped.push_back((block, place));
             } else {
                 rows += 1;
@@ -246,52 +242,10 @@ impl Backfill {
         Ok(rows)
     }
 
-    /// Locks the rows of a range and appends them, up to some size; returns their places.
-    fn append(&self, table: &Table, name: &str, range: &str) -> Result<Vec<String>> {
-        let objects = log_objects()?;
-        // SAFETY: the table is open.
-        let layout = unsafe { layout::of(table.0, self.source, &objects) };
-        let statement = Statement {
-            source: self.source,
-            layout: layout.id,
-            op: Op::Read,
-            origin: Origin::Worker,
-        };
-        let query = format!(
-            "SELECT t.ctid::text, t FROM ONLY {name} t WHERE {range} FOR SHARE SKIP LOCKED"
-        );
-        Spi::connect_mut(|client| {
-            let mut appender = Appender::open(&objects, statement);
-            let mut places = Vec::new();
-            let mut cursor = client.try_open_cursor_mut(&query, &[])?;
-            let mut bytes = 0;
-            // Row by row, since a row is locked only when it is fetched, and may have 100 MB.
-            while bytes < STEP_BYTES {
-                let mut rows = cursor.fetch(1)?;
-                let Some(row) = rows.next() else { break };
-                places.push(row.get::<String>(1)?.unwrap_or_default());
-                let Some(datum) = rows.get_datum_by_ordinal(2)? else { continue };
-                // SAFETY: a composite value of the table's row type, in the query's memory; the
-                // server has pulled in what was out of line.
-                unsafe {
-                    let header = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
-                    let tuple = Tuple::from_composite(header.cast());
-                    bytes += tuple.size();
-                    match appender.reserve(tuple.size()) {
-                        Ok(()) => appender.row(|out| tuple.write(out)),
-                        Err(reason) => gap::note(&objects, self.source, reason),
-                    }
-                }
-            }
-            appender.finish();
-            Ok(places)
-        })
-    }
-
     /// After all rows: the sweep, a page at a time, then the end.
     fn finish(&mut self, top: &Member) -> Result<Step> {
         if self.sweep {
-            let Some(table) = self.open(top)? else { return Ok(Step::Waiting) };
+            let Some(table) = open(top)? else { return Ok(Step::Waiting) };
             let mut sweep = match self.sweeping.take() {
                 Some(sweep) => sweep,
                 None => Sweep::new(self.source)?,
@@ -315,7 +269,72 @@ impl Backfill {
     }
 }
 
-fn log_objects() -> Result<Objects> {
+/// Opens a table if its lock is free. It is read with our rights, since its owner may have none, so
+/// it must be the table that was looked at: nothing else can have its name from here on.
+pub(super) fn open(member: &Member) -> Result<Option<Table>> {
+    let Some(table) = Table::try_open(member.oid, pg_sys::RowShareLock) else {
+        return Ok(None);
+    };
+    let named = sql::run_one::<bool>(
+        "SELECT true WHERE pg_catalog.to_regclass($1) = $2::oid",
+        &[member.name.as_str().into(), member.oid.into()],
+    )?;
+    Ok(named.map(|_| table))
+}
+
+/// Locks the rows of a range and appends them, up to some size; returns their places.
+pub(super) fn append(source: i32, table: &Table, name: &str, range: &str) -> Result<Vec<String>> {
+    let objects = log_objects()?;
+    // SAFETY: the table is open.
+    let layout = unsafe { layout::of(table.0, source, &objects) };
+    let statement = Statement { source, layout: layout.id, op: Op::Read, origin: Origin::Worker };
+    let query =
+        format!("SELECT t.ctid::text, t FROM ONLY {name} t WHERE {range} FOR SHARE SKIP LOCKED");
+    Spi::connect_mut(|client| {
+        let mut appender = Appender::open(&objects, statement);
+        let mut places = Vec::new();
+        let mut cursor = client.try_open_cursor_mut(&query, &[])?;
+        let mut bytes = 0;
+        // Row by row, since a row is locked only when it is fetched, and may have 100 MB.
+        while bytes < STEP_BYTES {
+            let mut rows = cursor.fetch(1)?;
+            let Some(row) = rows.next() else { break };
+            places.push(row.get::<String>(1)?.unwrap_or_default());
+            let Some(datum) = rows.get_datum_by_ordinal(2)? else { continue };
+            // SAFETY: a composite value of the table's row type, in the query's memory; the
+            // server has pulled in what was out of line.
+            unsafe {
+                let header = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
+                let tuple = Tuple::from_composite(header.cast());
+                bytes += tuple.size();
+                match appender.reserve(tuple.size()) {
+                    Ok(()) => appender.row(|out| tuple.write(out)),
+                    Err(reason) => gap::note(&objects, source, reason),
+                }
+            }
+        }
+        appender.finish();
+        Ok(places)
+    })
+}
+
+/// Has all rows of a source read into the log, from its start. The gaps that are known now are
+/// repaired by that: their transactions have committed, so that their rows are read.
+pub fn request(source: i32, sweep: bool) -> Result<()> {
+    sql::run(
+        "WITH gap AS (DELETE FROM manifold.gap WHERE source_id = $1 RETURNING reason) \
+         INSERT INTO manifold.backfill AS b (source_id, sweep, repairs) \
+         SELECT $1, $2, pg_catalog.string_agg(DISTINCT reason, '; ') FROM gap \
+         ON CONFLICT (source_id) DO UPDATE SET requested_at = clock_timestamp(), finished_at = NULL, \
+           sweep = excluded.sweep OR b.sweep AND b.finished_at IS NULL, \
+           repairs = CASE WHEN b.finished_at IS NULL AND b.repairs IS NOT NULL \
+             THEN pg_catalog.concat_ws('; ', b.repairs, excluded.repairs) ELSE excluded.repairs END",
+        &[source.into(), sweep.into()],
+    )?;
+    Ok(())
+}
+
+pub(super) fn log_objects() -> Result<Objects> {
     objects::objects().ok_or_else(|| {
         Error::state("the change log is gone", "CREATE EXTENSION pg_manifold again.")
     })

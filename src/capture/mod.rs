@@ -3,10 +3,12 @@
 pub mod attach;
 pub mod backfill;
 pub mod kept;
+mod key;
 pub mod layout;
 pub mod merge;
 pub mod nesting;
 pub mod origin;
+pub mod reread;
 pub mod statement;
 pub mod sweep;
 pub mod tree;

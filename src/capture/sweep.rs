@@ -7,20 +7,15 @@
 //! the deletes are numbered: an insert of such a record that came before would be seen by then, and
 //! one that comes after has a higher number. See docs/how-it-works.md.
 
-use std::ffi::CString;
-
-use pgrx::pg_sys;
-
 use super::attach::within_timeout;
+use super::key::{self, Key};
 use super::layout;
-use super::statement::Tuple;
 use crate::error::{Error, Result};
 use crate::log::append::{Appender, Statement};
 use crate::log::change::{Op, Origin};
 use crate::log::objects::Objects;
-use crate::pg::identity::AsUser;
 use crate::pg::relation::Table;
-use crate::pg::{compat, sql};
+use crate::pg::sql;
 
 /// Canonical rows looked up in one transaction.
 const PAGE: i32 = 5000;
@@ -114,81 +109,11 @@ impl Sweep {
         let mut appender = Appender::open(objects, head);
         for value in keys {
             // SAFETY: the table is open.
-            let tuple = unsafe { key.row(table, &value) };
+            let tuple = unsafe { key::row(table, &[(key, &value)]) };
             appender.reserve(tuple.size()).map_err(|reason| Error::Corrupt(reason.into()))?;
             appender.row(|out| tuple.write(out));
         }
         appender.finish();
         Ok(())
-    }
-}
-
-/// The column of a table that the canonical key comes from.
-struct Key {
-    /// Zero-based.
-    at: usize,
-    /// Quoted.
-    name: String,
-    base: pg_sys::Oid,
-    typmod: i32,
-}
-
-impl Key {
-    fn find(table: &Table, name: &str) -> Option<Key> {
-        // SAFETY: the table is open, so its tuple descriptor is valid.
-        unsafe {
-            let layout = layout::describe((*table.0).rd_att);
-            let (at, column) = layout.column(name)?;
-            let mut typmod = compat::attribute((*table.0).rd_att, at).atttypmod;
-            let base = pg_sys::getBaseTypeAndTypmod(column.type_oid.into(), &mut typmod);
-            Some(Key { at, name: sql::identifier(name).ok()?, base, typmod })
-        }
-    }
-
-    /// Those of some keys that the table does not have, with a fresh snapshot.
-    fn missing(&self, table: &Table, name: &str, keys: Vec<String>) -> Result<Vec<String>> {
-        // The cast of a type that is not the server's own may run its owner's code.
-        let own_type = self.base.to_u32() < pg_sys::FirstNormalObjectId;
-        let _owner = (!own_type).then(|| AsUser::owner_of(table));
-        let key = &self.name;
-        // The parameter brings no collation of its own, so that whichever the column has will do.
-        sql::fresh_rows(
-            &format!(
-                "SELECT wanted.sfid FROM pg_catalog.unnest($1) AS wanted(sfid) \
-                 WHERE NOT EXISTS (SELECT FROM {name} t WHERE t.{key}::text = wanted.sfid)"
-            ),
-            &[keys.into()],
-            |row| Ok(row.get::<String>(1)?.unwrap_or_default()),
-        )
-    }
-
-    /// A row of the table in which all but the key is null.
-    ///
-    /// # Safety
-    /// The table is open.
-    unsafe fn row<'a>(&self, table: &Table, value: &str) -> Tuple<'a> {
-        let text = CString::new(value).unwrap_or_default();
-        // SAFETY: the input function of the type below all domains, so no constraint runs; the tuple
-        // lasts as long as the transaction.
-        unsafe {
-            let tupdesc = (*table.0).rd_att;
-            let natts = (*tupdesc).natts as usize;
-            let (mut function, mut parameter) = (pg_sys::InvalidOid, pg_sys::InvalidOid);
-            pg_sys::getTypeInputInfo(self.base, &mut function, &mut parameter);
-            let datum = pg_sys::OidInputFunctionCall(
-                function,
-                text.as_ptr().cast_mut(),
-                parameter,
-                self.typmod,
-            );
-            let mut values = vec![pg_sys::Datum::null(); natts];
-            let mut nulls = vec![true; natts];
-            (values[self.at], nulls[self.at]) = (datum, false);
-            Tuple::from_minimal(pg_sys::heap_form_minimal_tuple(
-                tupdesc,
-                values.as_mut_ptr(),
-                nulls.as_mut_ptr(),
-            ))
-        }
     }
 }

@@ -77,8 +77,15 @@ impl Batch {
         self.put(Entry { record, event, fate: Fate::Hold { image }, problems });
     }
 
-    /// A row whose image cannot be read, and whose record is therefore not known.
-    pub fn undecodable(&mut self, event: EventId, message: &str) {
+    /// A row whose image cannot be read, or not all of it. Where not even its key can be, the record is
+    /// not known; the event stands for it.
+    pub fn undecodable(
+        &mut self,
+        record: Option<String>,
+        event: EventId,
+        image: String,
+        message: &str,
+    ) {
         let problem = Problem {
             field: "*".into(),
             value: None,
@@ -86,7 +93,8 @@ impl Batch {
             reason: "undecodable",
             message: message.into(),
         };
-        self.hold(format!("event:{event}"), event, "null".into(), vec![problem]);
+        let record = record.unwrap_or_else(|| format!("event:{event}"));
+        self.hold(record, event, image, vec![problem]);
     }
 
     /// All records are gone.

@@ -81,7 +81,10 @@ impl Digest {
                 if let Err(malformed) =
                     add_row(head.op, row, event, runner, &layout, batch, outcome)
                 {
-                    batch.undecodable(event, &malformed.to_string());
+                    let slots = row.new.as_deref().or(row.old.as_deref()).unwrap_or_default();
+                    let named = record(&runner.plan, &layout, slots).ok();
+                    let image = readable(&layout, slots);
+                    batch.undecodable(named, event, image, &malformed.to_string());
                 }
             }
             Ok::<(), Malformed>(())
@@ -216,6 +219,22 @@ fn source_row(layout: &Layout, slots: &[Option<&[u8]>]) -> Result<String, Malfor
     }
     out.push(b'}');
     Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// What can be read of a source row, as JSON, for the quarantine.
+fn readable(layout: &Layout, slots: &[Option<&[u8]>]) -> String {
+    let mut out = Vec::from(*b"{");
+    for (at, column) in layout.live() {
+        let Ok(value) = decode(column, slots.get(at).copied().flatten(), &Here) else { continue };
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        row_json::string(&mut out, &column.name);
+        out.push(b':');
+        value.to_json(&mut out);
+    }
+    out.push(b'}');
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn mapping_failure(entity: &str, errors: &[MappingError]) -> Failure {

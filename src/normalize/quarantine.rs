@@ -1,82 +1,199 @@
-//! The quarantine: values that could not be used, and rows held back whole, in `manifold.problem`.
+//! The quarantine: values that could not be used, and rows held back whole, in `manifold.quarantine`.
 //! What is fixed by a new value disappears by itself.
+//!
+//! An org's problems are kept up to `manifold.max_problems`. Beyond that they are counted, in
+//! `manifold.problem_tally`, and only the first [`SAMPLES`] of a kind (field and reason) are kept, so
+//! that a new kind shows whatever else there is. Those that were kept first stay: they are mended one
+//! by one or by their kind, and which ones are shown does not change under the admin's eyes.
 
 use super::apply::Target;
 use super::batch::{Entry, Fate};
+use super::json;
+use super::outcome::Problem;
 use crate::error::Result;
 use crate::pg::sql;
 use crate::pg::subtransaction::Failure;
+use crate::settings;
+
+/// In place of an entity's name: Kafka.
+pub const KAFKA: &str = "kafka";
+
+/// In place of a field's name: the whole row.
+const WHOLE: &str = "*";
+
+/// Problems of a kind that are kept however many the org has.
+const SAMPLES: i64 = 100;
+
+/// A longer image is not kept: the source has the row.
+const IMAGE_BYTES: usize = 1024 * 1024;
+
+/// Whose problems: of a table of an org, on the way to an entity (or another consumer).
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub org: &'a str,
+    pub source: &'a str,
+    pub entity: &'a str,
+}
+
+impl Target {
+    fn place(&self) -> Place<'_> {
+        Place { org: &self.org, source: &self.source, entity: &self.entity.name }
+    }
+}
 
 /// Brings the problems of these records up to date; `refused` are those that the database did not
 /// take, by position.
 pub fn note(target: &Target, entries: &[Entry], refused: &[(usize, Failure)]) -> Result<()> {
     let mut rows = Rows::default();
     for (at, entry) in entries.iter().enumerate() {
-        for problem in &entry.problems {
-            rows.add(
-                entry,
-                if entry.fate_is_hold() { WHOLE } else { &problem.field },
-                problem.value.as_deref(),
-                Some(problem.rule),
-                problem.reason,
-                &problem.message,
-                entry.image(),
-            );
+        match &entry.fate {
+            Fate::Hold { image } => {
+                if let Some(problem) = cause(target, &entry.problems) {
+                    rows.problem(entry, WHOLE, problem, Some(image));
+                }
+            }
+            _ => {
+                for problem in &entry.problems {
+                    rows.problem(entry, &problem.field, problem, None);
+                }
+            }
         }
         if let Some((_, failure)) = refused.iter().find(|(refused, _)| *refused == at) {
-            let image = entry.values(&target.entity);
-            rows.add(entry, WHOLE, None, None, "refused", &failure.message, image.as_deref());
+            rows.add(Row {
+                record: &entry.record,
+                field: WHOLE,
+                value: None,
+                rule: None,
+                reason: "refused",
+                message: &failure.message,
+                event: entry.event.to_string(),
+                image: entry.values(&target.entity).as_deref(),
+            });
         }
     }
-    let records: Vec<&str> = entries.iter().map(|entry| entry.record.as_str()).collect();
-    if rows.records.is_empty() {
-        // The usual case by far: nothing to note, and perhaps something to forget.
-        let any = sql::one::<bool>(
-            "SELECT true FROM manifold.problem WHERE org = $1 AND source = $2 AND entity = $3 LIMIT 1",
+    let records = entries.iter().map(|entry| entry.record.as_str()).collect();
+    write(target.place(), records, rows)
+}
+
+/// A change that was set aside whole by somebody else than the normalizer.
+pub struct Aside<'a> {
+    pub record: &'a str,
+    pub reason: &'a str,
+    pub message: &'a str,
+    pub event: &'a str,
+}
+
+/// Notes a change that was set aside; others of the same record before it are forgotten.
+pub fn set_aside(place: Place<'_>, aside: &Aside<'_>) -> Result<()> {
+    let mut rows = Rows::default();
+    rows.add(Row {
+        record: aside.record,
+        field: WHOLE,
+        value: None,
+        rule: None,
+        reason: aside.reason,
+        message: aside.message,
+        event: aside.event.to_string(),
+        image: None,
+    });
+    write(place, vec![aside.record], rows)
+}
+
+/// These records have no problem any more.
+pub fn forget(place: Place<'_>, records: Vec<&str>) -> Result<()> {
+    write(place, records, Rows::default())
+}
+
+/// What Kafka would not take: source, message key and event id.
+pub fn refusals() -> Result<Vec<(i32, String, String)>> {
+    sql::rows(
+        "SELECT s.source_id, q.record, q.event_id FROM manifold.quarantine q \
+         JOIN manifold.source s ON s.table_name = q.source AND coalesce(s.org, 'canonical') = q.org \
+         WHERE q.entity = $1",
+        &[KAFKA.into()],
+        |row| {
+            let text =
+                |at| Ok::<_, crate::error::Error>(row.get::<String>(at)?.unwrap_or_default());
+            Ok((row.get(1)?.unwrap_or_default(), text(2)?, text(3)?))
+        },
+    )
+}
+
+/// The source is empty now: none of its problems is left.
+pub fn forget_source(target: &Target) -> Result<()> {
+    for table in ["quarantine", "dismissal", "problem_tally"] {
+        sql::run(
+            &format!("DELETE FROM manifold.{table} WHERE org = $1 AND source = $2 AND entity = $3"),
             &[
                 target.org.as_str().into(),
                 target.source.as_str().into(),
                 target.entity.name.as_str().into(),
             ],
         )?;
+    }
+    Ok(())
+}
+
+/// The org is to be removed.
+pub fn forget_org(org: &str) -> Result<()> {
+    for table in ["quarantine", "dismissal", "problem_tally"] {
+        sql::run(&format!("DELETE FROM manifold.{table} WHERE org = $1"), &[org.into()])?;
+    }
+    Ok(())
+}
+
+/// All rows of a source are read anew: what was only counted is counted anew. If rows that are not
+/// there are deleted as well, what has no name (`event:…`) is not what is wrong any more: the reading
+/// shows whether its row is.
+pub fn begin_anew(org: &str, source: &str, sweep: bool) -> Result<()> {
+    sql::run(
+        "WITH gone AS (DELETE FROM manifold.quarantine \
+           WHERE $4 AND org = $1 AND source = $2 AND field = $3 AND record LIKE 'event:%' \
+           RETURNING entity, field, reason), \
+         n AS (SELECT entity, field, reason, count(*) AS kept FROM gone GROUP BY 1, 2, 3) \
+         UPDATE manifold.problem_tally t SET dropped = 0, kept = t.kept - coalesce(n.kept, 0) \
+         FROM manifold.problem_tally o LEFT JOIN n USING (entity, field, reason) \
+         WHERE o.org = $1 AND o.source = $2 AND (n.kept > 0 OR o.dropped > 0) \
+           AND (t.org, t.source, t.entity, t.field, t.reason) = (o.org, o.source, o.entity, o.field, o.reason)",
+        &[org.into(), source.into(), WHOLE.into(), sweep.into()],
+    )?;
+    Ok(())
+}
+
+/// Of the problems of a row that is held back, the one that it is held back for.
+fn cause<'a>(target: &Target, problems: &'a [Problem]) -> Option<&'a Problem> {
+    let missing = |problem: &&Problem| matches!(problem.reason, "missing_key" | "missing_value");
+    let required = |problem: &&Problem| {
+        target.entity.fields.iter().any(|field| field.required && *field.name == *problem.field)
+    };
+    problems
+        .iter()
+        .find(missing)
+        .or_else(|| problems.iter().find(required))
+        .or_else(|| problems.first())
+}
+
+/// What of the quarantine there is of these records is replaced by these rows, in one statement; the
+/// tally goes with it.
+fn write(place: Place<'_>, records: Vec<&str>, rows: Rows) -> Result<()> {
+    let Place { org, source, entity } = place;
+    if rows.records.is_empty() {
+        // The usual case by far: nothing to note, and perhaps something to forget.
+        let any = sql::one::<bool>(
+            "SELECT true FROM manifold.quarantine WHERE org = $1 AND source = $2 AND entity = $3 LIMIT 1",
+            &[org.into(), source.into(), entity.into()],
+        )?;
         if any.is_none() {
             return Ok(());
         }
     }
     sql::run(
-        "DELETE FROM manifold.problem p WHERE p.org = $1 AND p.source = $2 AND p.entity = $3 \
-           AND p.record = ANY ($4) \
-           AND NOT EXISTS (SELECT FROM unnest($5::text[], $6::text[]) AS n (record, field) \
-                           WHERE n.record = p.record AND n.field = p.field)",
+        WRITE,
         &[
-            target.org.as_str().into(),
-            target.source.as_str().into(),
-            target.entity.name.as_str().into(),
-            records.into(),
-            rows.records.clone().into(),
-            rows.fields.clone().into(),
-        ],
-    )?;
-    if rows.records.is_empty() {
-        return Ok(());
-    }
-    sql::run(
-        "INSERT INTO manifold.problem AS p \
-           (org, source, entity, record, field, value, rule, reason, message, event_id, image) \
-         SELECT DISTINCT ON (n.record, n.field) $1, $2, $3, n.record, n.field, n.value, n.rule, \
-                n.reason, n.message, n.event_id, n.image::jsonb \
-         FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
-                $9::text[], $10::text[], $11::text[]) \
-           AS n (record, field, value, rule, reason, message, event_id, image) \
-         ON CONFLICT (org, source, entity, record, field) DO UPDATE SET value = excluded.value, \
-           rule = excluded.rule, reason = excluded.reason, message = excluded.message, \
-           event_id = excluded.event_id, image = excluded.image, last_at = pg_catalog.clock_timestamp(), \
-           times = p.times + 1, \
-           since = CASE WHEN p.reason = excluded.reason THEN p.since ELSE excluded.since END",
-        &[
-            target.org.as_str().into(),
-            target.source.as_str().into(),
-            target.entity.name.as_str().into(),
+            org.into(),
+            source.into(),
+            entity.into(),
+            records.clone().into(),
             rows.records.into(),
             rows.fields.into(),
             rows.values.into(),
@@ -85,74 +202,130 @@ pub fn note(target: &Target, entries: &[Entry], refused: &[(usize, Failure)]) ->
             rows.messages.into(),
             rows.events.into(),
             rows.images.into(),
+            settings::max_problems().into(),
+            SAMPLES.into(),
         ],
     )?;
-    Ok(())
-}
-
-/// The source is empty now: none of its problems is left.
-pub fn forget_source(target: &Target) -> Result<()> {
+    // With what the statement has written: a problem that came back is another one.
     sql::run(
-        "DELETE FROM manifold.problem WHERE org = $1 AND source = $2 AND entity = $3",
-        &[
-            target.org.as_str().into(),
-            target.source.as_str().into(),
-            target.entity.name.as_str().into(),
-        ],
+        "DELETE FROM manifold.dismissal d WHERE d.org = $1 AND d.source = $2 AND d.entity = $3 \
+           AND d.record = ANY ($4) \
+           AND NOT EXISTS (SELECT FROM manifold.quarantine q \
+             WHERE (q.org, q.source, q.entity, q.record, q.field, q.digest) \
+                 = (d.org, d.source, d.entity, d.record, d.field, d.digest))",
+        &[org.into(), source.into(), entity.into(), records.into()],
     )?;
     Ok(())
 }
 
-/// In place of a field's name: the whole row.
-const WHOLE: &str = "*";
+/// `n` is what there is to be, `old` what there is; `fresh` is new and kept where there is room.
+const WRITE: &str = "\
+WITH n AS MATERIALIZED (
+  SELECT DISTINCT ON (record, field) record, field, value, rule, reason, message, event_id, image::jsonb AS image
+  FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
+    WITH ORDINALITY AS n (record, field, value, rule, reason, message, event_id, image, at)
+  ORDER BY record, field, at
+), old AS MATERIALIZED (
+  SELECT q.record, q.field, q.reason, n.reason AS now
+  FROM manifold.quarantine q LEFT JOIN n USING (record, field)
+  WHERE q.org = $1 AND q.source = $2 AND q.entity = $3 AND q.record = ANY ($4)
+), gone AS (
+  DELETE FROM manifold.quarantine q USING old
+  WHERE q.org = $1 AND q.source = $2 AND q.entity = $3 AND q.record = old.record AND q.field = old.field
+    AND old.now IS NULL
+), again AS (
+  UPDATE manifold.quarantine q SET value = n.value, rule = n.rule, reason = n.reason, message = n.message,
+    event_id = n.event_id, image = n.image, last_at = pg_catalog.clock_timestamp(), times = q.times + 1,
+    since = CASE WHEN q.reason = n.reason THEN q.since ELSE pg_catalog.clock_timestamp() END
+  FROM n JOIN old USING (record, field)
+  WHERE q.org = $1 AND q.source = $2 AND q.entity = $3 AND q.record = n.record AND q.field = n.field
+), room AS (
+  SELECT $13 - coalesce(sum(kept), 0) AS room FROM manifold.problem_tally WHERE org = $1
+), fresh AS MATERIALIZED (
+  SELECT f.*, f.at <= room.room OR f.at_in_kind <= $14 - coalesce(t.kept, 0) AS kept
+  FROM (
+    SELECT n.*, row_number() OVER (ORDER BY n.record, n.field) AS at,
+           row_number() OVER (PARTITION BY n.field, n.reason ORDER BY n.record) AS at_in_kind
+    FROM n LEFT JOIN old USING (record, field) WHERE old.record IS NULL
+  ) f
+  CROSS JOIN room
+  LEFT JOIN manifold.problem_tally t
+    ON t.org = $1 AND t.source = $2 AND t.entity = $3 AND t.field = f.field AND t.reason = f.reason
+), added AS (
+  INSERT INTO manifold.quarantine (org, source, entity, record, field, value, rule, reason, message, event_id, image)
+  SELECT $1, $2, $3, record, field, value, rule, reason, message, event_id, image FROM fresh WHERE kept
+  ON CONFLICT DO NOTHING
+)
+INSERT INTO manifold.problem_tally AS t (org, source, entity, field, reason, kept, dropped)
+SELECT $1, $2, $3, field, reason, sum(kept), sum(dropped) FROM (
+  SELECT field, reason, -1 AS kept, 0 AS dropped FROM old WHERE now IS DISTINCT FROM reason
+  UNION ALL SELECT field, now, 1, 0 FROM old WHERE now <> reason
+  UNION ALL SELECT field, reason, kept::integer, 1 - kept::integer FROM fresh
+) change
+GROUP BY field, reason HAVING sum(kept) <> 0 OR sum(dropped) <> 0
+ON CONFLICT (org, source, entity, field, reason) DO UPDATE
+  SET kept = t.kept + excluded.kept, dropped = t.dropped + excluded.dropped";
+
+struct Row<'a> {
+    record: &'a str,
+    field: &'a str,
+    value: Option<&'a str>,
+    rule: Option<&'a str>,
+    reason: &'a str,
+    message: &'a str,
+    event: String,
+    image: Option<&'a str>,
+}
 
 #[derive(Default)]
-struct Rows<'a> {
-    records: Vec<&'a str>,
+struct Rows {
+    records: Vec<String>,
     fields: Vec<String>,
     values: Vec<Option<String>>,
-    rules: Vec<Option<&'a str>>,
-    reasons: Vec<&'a str>,
+    rules: Vec<Option<String>>,
+    reasons: Vec<String>,
     messages: Vec<String>,
     events: Vec<String>,
     images: Vec<Option<String>>,
 }
 
-impl<'a> Rows<'a> {
-    #[allow(clippy::too_many_arguments)]
-    fn add(
-        &mut self,
-        entry: &'a Entry,
-        field: &str,
-        value: Option<&str>,
-        rule: Option<&'a str>,
-        reason: &'a str,
-        message: &str,
-        image: Option<&str>,
-    ) {
-        self.records.push(&entry.record);
-        self.fields.push(field.to_string());
-        self.values.push(value.map(str::to_string));
-        self.rules.push(rule);
-        self.reasons.push(reason);
-        self.messages.push(message.to_string());
-        self.events.push(entry.event.to_string());
-        self.images.push(image.map(str::to_string));
+impl Rows {
+    fn problem(&mut self, entry: &Entry, field: &str, problem: &Problem, image: Option<&str>) {
+        self.add(Row {
+            record: &entry.record,
+            field,
+            value: problem.value.as_deref(),
+            rule: Some(problem.rule),
+            reason: problem.reason,
+            message: &problem.message,
+            event: entry.event.to_string(),
+            image,
+        });
+    }
+
+    fn add(&mut self, row: Row<'_>) {
+        self.records.push(row.record.to_string());
+        self.fields.push(row.field.to_string());
+        self.values.push(row.value.map(str::to_string));
+        self.rules.push(row.rule.map(str::to_string));
+        self.reasons.push(row.reason.to_string());
+        self.messages.push(row.message.to_string());
+        self.events.push(row.event);
+        let image = row.image.filter(|image| image.len() <= IMAGE_BYTES);
+        self.images.push(image.map(storable));
     }
 }
 
+/// An image as `jsonb` takes it: a `json` column may hold what `jsonb` refuses, and the image is then
+/// kept as text.
+fn storable(image: &str) -> String {
+    if json::is_jsonb(image) {
+        return image.to_string();
+    }
+    serde_json::Value::from(image).to_string()
+}
+
 impl Entry {
-    fn fate_is_hold(&self) -> bool {
-        matches!(self.fate, Fate::Hold { .. })
-    }
-
-    fn image(&self) -> Option<&str> {
-        match &self.fate {
-            Fate::Hold { image } => Some(image),
-            _ => None,
-        }
-    }
-
     /// The values that were to land, as JSON.
     fn values(&self, entity: &super::entity::Entity) -> Option<String> {
         let Fate::Upsert { fields, .. } = &self.fate else { return None };

@@ -88,6 +88,8 @@ impl Feed {
             match culprit {
                 Some((culprit, error)) => {
                     let error = error.error.clone().of_size(culprit.size);
+                    let record = (culprit.source, culprit.key.clone());
+                    self.refusals.add(record, culprit.event_id.clone());
                     booked.refused.push(Refused { message: told(&error), ..culprit });
                 }
                 None => {
@@ -103,6 +105,7 @@ impl Feed {
     /// again, carefully, once all reports of it are in. Without a failure, at once: then it is a
     /// single message that is to be found.
     pub(super) fn set_apart(&mut self, org: i32, failure: Option<Failure>) {
+        self.refusals.give_up(org);
         let begun = if self.lanes.leave(org).is_some() {
             self.window.give_up_in_main(org);
             None

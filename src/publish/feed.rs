@@ -7,6 +7,7 @@ use super::apart::{Refused, Trouble};
 use super::careful::Careful;
 use super::envelope::Scratch;
 use super::plans::Plans;
+use super::refusals::{Record, Refusals};
 use super::send::{Sender, Sent};
 use super::window::Window;
 use crate::catalog::Catalog;
@@ -50,6 +51,7 @@ pub struct Fed {
 pub struct Feed {
     pub lanes: Lanes,
     pub plans: Plans,
+    pub refusals: Refusals,
     backlogs: Backlogs,
     pub(super) window: Window,
     /// Messages of a chunk that were already sent when the queue was full, by lane.
@@ -80,6 +82,7 @@ impl Feed {
             asked: BTreeMap::new(),
             lanes,
             plans,
+            refusals: Refusals::default(),
             backlogs: Backlogs::default(),
             window: Window::default(),
             partly: BTreeMap::new(),
@@ -130,6 +133,12 @@ impl Feed {
         Ok(healed)
     }
 
+    /// Takes out the records of which Kafka had refused a change, and has acknowledged a later one.
+    pub fn mended(&mut self) -> Vec<Record> {
+        let window = &self.window;
+        self.refusals.mended(|token| window.org(token).is_some())
+    }
+
     /// Whether there are proven positions to be saved.
     pub fn has_proof(&self) -> bool {
         self.window.has_proof()
@@ -157,6 +166,7 @@ impl Feed {
             let from = lanes.position(lane);
             if laggard::drop_lane(objects, CONSUMER, lane, from, now, horizon, wanted)? {
                 self.window.give_up(lane);
+                self.refusals.give_up_all();
                 self.partly.remove(&lane);
                 if let Some(careful) = self.careful.get_mut(&lane) {
                     *careful = Careful::new(None);

@@ -16,6 +16,7 @@ pub mod key;
 pub mod modes;
 pub mod plans;
 pub mod schema;
+pub mod refusals;
 mod send;
 #[cfg(test)]
 mod tests;

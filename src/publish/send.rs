@@ -155,6 +155,10 @@ impl Sender<'_> {
         match outcome {
             Ok(()) => {
                 self.feed.window.sent(token, size);
+                if let Some(org) = self.feed.window.org(token) {
+                    let key = message.key.unwrap_or_default();
+                    self.feed.refusals.sent(source, key, message.event, org, token);
+                }
                 self.budget -= 1;
                 self.size += size;
                 if let Some(careful) = self.feed.careful.get_mut(&self.lane) {
@@ -164,7 +168,9 @@ impl Sender<'_> {
             }
             Err(SendError::QueueFull) => Err(Stop::Full),
             Err(SendError::Refused { error, .. }) => {
-                self.refused.push(described(told(&error)));
+                let refused = described(told(&error));
+                self.feed.refusals.add((source, refused.key.clone()), refused.event_id.clone());
+                self.refused.push(refused);
                 Ok(())
             }
             Err(SendError::TopicUnavailable { error, .. }) => Err(Stop::Org((&error).into())),

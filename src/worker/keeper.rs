@@ -9,10 +9,12 @@ use pgrx::prelude::*;
 
 use super::lifecycle::{self, Failure, Turn, Worker};
 use crate::capture::backfill::{Backfill, Step};
+use crate::capture::reread::{self, Reread};
 use crate::log::rotate::{self, Rotation};
 use crate::log::{laggard, objects};
-use crate::pg::identity;
+use crate::normalize::quarantine;
 use crate::pg::shared::{self, Kind, Presence};
+use crate::pg::{identity, xact};
 
 const ROTATE_EVERY: Duration = Duration::from_secs(1);
 
@@ -23,7 +25,7 @@ const ROTATE_EVERY: Duration = Duration::from_secs(1);
 pub extern "C-unwind" fn manifold_keeper(argument: pg_sys::Datum) {
     let Some(mut worker) = Worker::start(Kind::Keeper, argument) else { return };
     let mut keeper = Keeper {
-        backfills: Vec::new(),
+        jobs: Vec::new(),
         definitions: None,
         rotation: Rotation::default(),
         rotated: None,
@@ -32,7 +34,7 @@ pub extern "C-unwind" fn manifold_keeper(argument: pg_sys::Datum) {
 }
 
 struct Keeper {
-    backfills: Vec<Backfill>,
+    jobs: Vec<Job>,
     definitions: Option<u64>,
     rotation: Rotation,
     rotated: Option<Instant>,
@@ -65,57 +67,122 @@ impl Keeper {
             self.rotated = Some(Instant::now());
         }
         self.take_up_requests(worker)?;
-        self.backfill_one()
+        self.read_some()
     }
 
-    /// Finds sources that wait for a backfill, those that a crash interrupted included.
+    /// Finds sources that wait to be read, those that a crash interrupted included.
     fn take_up_requests(&mut self, worker: &Worker) -> Result<(), Failure> {
         let definitions = worker.database.definitions.load(Ordering::Acquire);
         if self.definitions == Some(definitions) {
             return Ok(());
         }
-        let waiting = lifecycle::transaction(Backfill::waiting)?;
-        self.backfills.retain(|ours| waiting.iter().any(|theirs| ours.is_same(theirs)));
-        for backfill in waiting {
-            if !self.backfills.iter().any(|ours| ours.is_same(&backfill)) {
-                self.backfills.push(backfill);
+        let waiting = lifecycle::transaction(Job::waiting)?;
+        self.jobs.retain(|ours| waiting.iter().any(|theirs| ours.is_same(theirs)));
+        for job in waiting {
+            if !self.jobs.iter().any(|ours| ours.is_same(&job)) {
+                self.jobs.push(job);
             }
         }
         self.definitions = Some(definitions);
         Ok(())
     }
 
-    /// One chunk of the backfill whose turn it is.
-    fn backfill_one(&mut self) -> Result<Turn, Failure> {
-        if self.backfills.is_empty() {
+    /// A few hundred rows for the source whose turn it is.
+    fn read_some(&mut self) -> Result<Turn, Failure> {
+        if self.jobs.is_empty() {
             return Ok(Turn::Wait(lifecycle::IDLE));
         }
-        let mut backfill = self.backfills.remove(0);
-        let source = backfill.source();
+        let mut job = self.jobs.remove(0);
         let outcome = lifecycle::transaction(|| {
-            let step = backfill.step()?;
-            lifecycle::clear_error("backfill", source)?;
+            let step = job.step()?;
+            lifecycle::clear_error(job.consumer(), job.source())?;
             Ok(step)
         });
         match outcome {
             Ok(Step::Finished) => Ok(Turn::Again),
             Ok(Step::More) => {
-                self.backfills.push(backfill);
+                self.jobs.push(job);
                 Ok(Turn::Again)
             }
             Ok(Step::Waiting) => {
-                self.backfills.push(backfill);
+                self.jobs.push(job);
                 // Rows or the table are locked just now.
                 Ok(Turn::Wait(lifecycle::IDLE))
             }
             Err(failure) => {
-                backfill.rewind();
-                self.backfills.push(backfill);
+                job.rewind();
+                let (consumer, source) = (job.consumer(), job.source());
+                self.jobs.push(job);
                 lifecycle::transaction(|| {
-                    lifecycle::note_error("backfill", source, "error", &failure)
+                    lifecycle::note_error(consumer, source, "error", &failure)
                 })?;
                 Ok(Turn::Wait(lifecycle::IDLE))
             }
+        }
+    }
+}
+
+/// Rows of a source that are to be read into the log.
+enum Job {
+    Backfill(Backfill),
+    Reread(Reread),
+}
+
+impl Job {
+    fn waiting() -> crate::error::Result<Vec<Job>> {
+        let mut jobs: Vec<Job> = Backfill::waiting()?.into_iter().map(Job::Backfill).collect();
+        jobs.extend(Reread::waiting()?.into_iter().map(Job::Reread));
+        Ok(jobs)
+    }
+
+    /// As `manifold.status` calls it.
+    fn consumer(&self) -> &'static str {
+        match self {
+            Job::Backfill(_) => "backfill",
+            Job::Reread(_) => "retry",
+        }
+    }
+
+    fn source(&self) -> i32 {
+        match self {
+            Job::Backfill(backfill) => backfill.source(),
+            Job::Reread(reread) => reread.source,
+        }
+    }
+
+    fn is_same(&self, other: &Job) -> bool {
+        match (self, other) {
+            (Job::Backfill(ours), Job::Backfill(theirs)) => ours.is_same(theirs),
+            (Job::Reread(ours), Job::Reread(theirs)) => ours.source == theirs.source,
+            _ => false,
+        }
+    }
+
+    /// Runs in a transaction of its own.
+    fn step(&mut self) -> crate::error::Result<Step> {
+        match self {
+            Job::Backfill(backfill) => {
+                if backfill.is_new()? {
+                    quarantine::begin_anew(&backfill.org, &backfill.table, backfill.sweep)?;
+                }
+                backfill.step()
+            }
+            Job::Reread(reread) => match reread.step()? {
+                reread::Outcome::Step(step) => Ok(step),
+                reread::Outcome::All => {
+                    reread.give_way()?;
+                    // The workers read the definitions anew, and we the requests.
+                    xact::defined();
+                    Ok(Step::Finished)
+                }
+            },
+        }
+    }
+
+    /// Forgets what is in memory only: the step that failed was rolled back.
+    fn rewind(&mut self) {
+        if let Job::Backfill(backfill) = self {
+            backfill.rewind();
         }
     }
 }

@@ -8,17 +8,19 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::lifecycle::{self, Failure, Turn, Worker};
-use crate::catalog::Catalog;
+use crate::catalog::{CANONICAL_NAME, Catalog};
 use crate::error::Error;
 use crate::kafka::{self, Config, Delivery, EventKind, Health, Producer};
 use crate::log::lanes::Lanes;
 use crate::log::snapshot::Snapshot;
 use crate::log::{objects, position};
+use crate::normalize::quarantine::{self, Aside, Place};
+use crate::pg::identity;
 use crate::pg::shared::Kind;
-use crate::pg::{identity, sql};
 use crate::publish::apart::Refused;
 use crate::publish::feed::{CONSUMER, Feed};
 use crate::publish::plans::Plans;
+use crate::publish::refusals::Refusals;
 use crate::settings;
 
 /// How long the client may take to end: SIGTERM is answered within seconds.
@@ -127,6 +129,8 @@ impl Publisher {
         let definitions = worker.database.definitions.load(Ordering::Acquire);
         if self.definitions != Some(definitions) || self.feed.is_none() {
             self.catalog = lifecycle::transaction(Catalog::load)?;
+            // What was noted by now: of an earlier life, or of a source that has gone since.
+            let refusals = lifecycle::transaction(quarantine::refusals)?;
             match &mut self.feed {
                 Some(feed) => feed.refresh(),
                 None => {
@@ -137,6 +141,12 @@ impl Publisher {
                     let prefix = settings::topic_prefix(&database);
                     let plans = Plans::new(prefix, database, settings::encoding::modes());
                     self.feed = Some(Feed::new(lanes, plans, &troubled));
+                }
+            }
+            if let Some(feed) = &mut self.feed {
+                feed.refusals = Refusals::default();
+                for (source, key, event) in refusals {
+                    feed.refusals.add((source, key), event);
                 }
             }
             self.definitions = Some(definitions);
@@ -197,6 +207,11 @@ impl Publisher {
             lifecycle::transaction(|| {
                 for org in feed.save_proven(&paused)? {
                     lifecycle::clear_error(CONSUMER, org)?;
+                }
+                for (source, key) in feed.mended() {
+                    if let Some(place) = place(catalog, source) {
+                        quarantine::forget(place, vec![&key])?;
+                    }
                 }
                 Ok(())
             })?;
@@ -298,19 +313,19 @@ fn show_health(producer: &mut Producer, shown: &mut Shown) -> Result<(), Failure
 
 /// Notes a change that Kafka will never take; the others go on.
 fn set_aside(catalog: &Catalog, refused: &Refused) -> crate::error::Result<()> {
-    let Some(source) = catalog.sources.get(&refused.source) else { return Ok(()) };
-    sql::run(
-        "INSERT INTO manifold.problem AS p (org, source, entity, record, field, reason, message, event_id) \
-         VALUES ($1, $2, 'kafka', $3, '*', 'not_published', $4, $5) \
-         ON CONFLICT (org, source, entity, record, field) DO UPDATE SET message = excluded.message, \
-           event_id = excluded.event_id, last_at = clock_timestamp(), times = p.times + 1",
-        &[
-            source.org.as_deref().unwrap_or("canonical").into(),
-            source.table.as_str().into(),
-            refused.key.as_str().into(),
-            refused.message.as_str().into(),
-            refused.event_id.as_str().into(),
-        ],
-    )?;
-    Ok(())
+    let Some(place) = place(catalog, refused.source) else { return Ok(()) };
+    let aside = Aside {
+        record: &refused.key,
+        reason: "not_published",
+        message: &refused.message,
+        event: &refused.event_id,
+    };
+    quarantine::set_aside(place, &aside)
+}
+
+/// Where the quarantine has what Kafka would not take of a source.
+fn place(catalog: &Catalog, source: i32) -> Option<Place<'_>> {
+    let source = catalog.sources.get(&source)?;
+    let org = source.org.as_deref().unwrap_or(CANONICAL_NAME);
+    Some(Place { org, source: &source.table, entity: quarantine::KAFKA })
 }

@@ -98,6 +98,8 @@ fn unknown_names_are_refused() {
             ("SELECT manifold.stop('acme', 'contact')", UNKNOWN, "contact"),
             ("SELECT manifold.pause('acme', 'normaliser')", UNKNOWN, "normaliser"),
             ("SELECT manifold.resume('acme', 'all')", UNKNOWN, "all"),
+            ("SELECT manifold.retry('nobody')", UNKNOWN, "nobody"),
+            ("SELECT manifold.dismiss('nobody', reason => 'unmapped_value')", UNKNOWN, "nobody"),
             ("SELECT manifold.add_org('umbrella')", UNKNOWN, "umbrella"),
             ("SELECT manifold.add_org('umbrella', schema => 'no_such')", UNKNOWN, "no_such"),
             (
@@ -134,6 +136,8 @@ fn arguments_that_make_no_sense_are_refused() {
             ),
             ("SELECT manifold.add_org(NULL)", INVALID, "org"),
             ("SELECT manifold.start(NULL)", INVALID, "org"),
+            ("SELECT manifold.retry()", INVALID, "retry"),
+            ("SELECT manifold.dismiss(org => NULL)", INVALID, "dismiss"),
             ("SELECT manifold.create_entity('lead')", EXISTS, "lead"),
             (
                 "SELECT manifold.create_entity('Bad Name', '[{\"name\": \"a\", \"type\": \"text\"}]')",
@@ -258,6 +262,8 @@ fn a_role_without_rights_is_told_which_role_it_needs() {
         "SELECT manifold.pause('acme', 'publisher')",
         "SELECT manifold.resume('acme', 'publisher')",
         "SELECT manifold.remove_org('acme')",
+        "SELECT manifold.retry('acme')",
+        "SELECT manifold.dismiss('acme')",
         "SELECT * FROM manifold.peek('acme')",
     ] {
         world.run(&format!("SET ROLE {role}"));

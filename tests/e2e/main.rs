@@ -22,6 +22,7 @@ mod lifecycle;
 mod log;
 mod onboarding;
 mod publishing;
+mod quarantine;
 mod retention;
 mod rights;
 mod surface;

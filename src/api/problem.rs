@@ -1,0 +1,269 @@
+//! Problems: trying them again, and putting them out of sight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use serde_json::Value;
+
+use super::administer;
+use crate::catalog::{self, CANONICAL_NAME};
+use crate::error::{Error, Result};
+use crate::normalize::quarantine::KAFKA;
+use crate::pg::{sql, xact};
+
+/// Tries problems again: their records are read into the log once more, in the background. Returns
+/// the number of problems.
+#[pg_extern]
+#[search_path(pg_catalog, pg_temp)]
+fn retry(
+    org: default!(Option<&str>, "NULL"),
+    source: default!(Option<&str>, "NULL"),
+    field: default!(Option<&str>, "NULL"),
+    reason: default!(Option<&str>, "NULL"),
+    record: default!(Option<&str>, "NULL"),
+) -> Result<i64, ErrorReport> {
+    let _owner = administer()?;
+    let choice = Choice { org, source, field, reason, record };
+    choice.check("retry")?;
+    let requests = choice.requests()?;
+    requests.save()?;
+    xact::defined();
+    Ok(requests.problems)
+}
+
+/// Puts problems out of sight until their value or their reason changes. Returns the number of
+/// problems.
+#[pg_extern]
+#[search_path(pg_catalog, pg_temp)]
+fn dismiss(
+    org: default!(Option<&str>, "NULL"),
+    source: default!(Option<&str>, "NULL"),
+    field: default!(Option<&str>, "NULL"),
+    reason: default!(Option<&str>, "NULL"),
+    record: default!(Option<&str>, "NULL"),
+) -> Result<i64, ErrorReport> {
+    let _owner = administer()?;
+    let choice = Choice { org, source, field, reason, record };
+    choice.check("dismiss")?;
+    let count = sql::run(
+        &format!(
+            "INSERT INTO manifold.dismissal (org, source, entity, record, field, digest) \
+             SELECT p.org, p.source, p.entity, p.record, p.field, p.digest FROM manifold.quarantine p \
+             WHERE {CHOSEN} AND ($5 IS NULL OR p.record = $5) ON CONFLICT DO NOTHING"
+        ),
+        &choice.arguments(),
+    )?;
+    Ok(count as i64)
+}
+
+/// Which problems are meant: those that are like this in all that is given.
+struct Choice<'a> {
+    org: Option<&'a str>,
+    source: Option<&'a str>,
+    field: Option<&'a str>,
+    reason: Option<&'a str>,
+    record: Option<&'a str>,
+}
+
+/// A condition on `p`, which stands for the quarantine or the tally.
+const CHOSEN: &str = "($1 IS NULL OR p.org = $1) AND ($2 IS NULL OR p.source = $2) \
+    AND ($3 IS NULL OR p.field = $3) AND ($4 IS NULL OR p.reason = $4)";
+
+/// The source of `p`.
+const SOURCE: &str = "JOIN manifold.source s \
+    ON s.table_name = p.source AND coalesce(s.org, 'canonical') = p.org";
+
+impl Choice<'_> {
+    fn check(&self, function: &str) -> Result<()> {
+        match self.org {
+            Some(CANONICAL_NAME) => {}
+            Some(org) => {
+                catalog::org(org)?;
+            }
+            None if self.arguments_given() => {}
+            None => {
+                return Err(Error::invalid(
+                    format!("manifold.{function} is not told which problems"),
+                    format!(
+                        "Give one of org, source, field, reason and record at least: SELECT manifold.{function}(org => 'acme', reason => 'unmapped_value')"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn arguments_given(&self) -> bool {
+        [self.source, self.field, self.reason, self.record].iter().any(Option::is_some)
+    }
+
+    fn arguments(&self) -> Vec<DatumWithOid<'_>> {
+        [self.org, self.source, self.field, self.reason, self.record]
+            .into_iter()
+            .map(Into::into)
+            .collect()
+    }
+
+    /// What is to be read again for these problems.
+    fn requests(&self) -> Result<Requests> {
+        let mut requests = Requests::default();
+        let found = sql::rows(
+            &format!(
+                "SELECT s.source_id, p.entity, p.record, p.reason, coalesce(m.mapping->>'key', 'sfid'), \
+                        pg_catalog.format('%I.%I', s.schema_name, s.table_name), \
+                        pg_catalog.to_regclass(pg_catalog.format('%I.%I', s.schema_name, s.table_name)) IS NOT NULL \
+                 FROM manifold.problem p {SOURCE} \
+                 LEFT JOIN manifold.mapping m ON m.source_id = s.source_id AND m.entity = p.entity AND m.active \
+                 WHERE {CHOSEN} AND ($5 IS NULL OR p.record = $5)"
+            ),
+            &self.arguments(),
+            |row| {
+                let text = |at| Ok::<_, Error>(row.get::<String>(at)?.unwrap_or_default());
+                let source: i32 = row.get(1)?.unwrap_or_default();
+                let there: bool = row.get(7)?.unwrap_or_default();
+                if !there {
+                    return Ok((source, Err(text(6)?)));
+                }
+                Ok((source, Ok(key(&text(2)?, &text(3)?, &text(4)?, text(5)?))))
+            },
+        )?;
+        let mut gone = BTreeSet::new();
+        for (source, key) in found {
+            match key {
+                Ok(key) => requests.add(source, key),
+                Err(table) => {
+                    gone.insert(table);
+                }
+            }
+        }
+        if self.record.is_none() {
+            requests.add_dropped(&self.dropped()?);
+        }
+        for table in gone {
+            pgrx::warning!(
+                "table {table} is gone, so its problems are not tried again; map it again in Heroku Connect and run manifold.resync, or remove the org"
+            );
+        }
+        Ok(requests)
+    }
+
+    /// How often such problems were met and only counted, by source.
+    fn dropped(&self) -> Result<Vec<(i32, i64)>> {
+        sql::rows(
+            &format!(
+                "SELECT s.source_id, sum(p.dropped)::bigint FROM manifold.problem_tally p {SOURCE} \
+                 WHERE {CHOSEN} AND p.dropped > 0 AND $5 IS NULL \
+                   AND pg_catalog.to_regclass(pg_catalog.format('%I.%I', s.schema_name, s.table_name)) IS NOT NULL \
+                 GROUP BY s.source_id"
+            ),
+            &self.arguments(),
+            |row| Ok((row.get(1)?.unwrap_or_default(), row.get(2)?.unwrap_or_default())),
+        )
+    }
+}
+
+/// What names a problem's record in its table, as columns and their values; `None` where nothing
+/// does, so that the whole table has to be read.
+fn key(
+    entity: &str,
+    record: &str,
+    reason: &str,
+    column: String,
+) -> Option<BTreeMap<String, String>> {
+    if record.starts_with("event:") {
+        return None;
+    }
+    if entity == KAFKA {
+        let Ok(Value::Object(members)) = serde_json::from_str(record) else { return None };
+        return members
+            .into_iter()
+            .map(|(column, value)| match value {
+                Value::String(text) => Some((column, text)),
+                Value::Number(number) => Some((column, number.to_string())),
+                _ => None,
+            })
+            .collect();
+    }
+    match record.strip_prefix("id:") {
+        Some(id) if matches!(reason, "missing_key" | "undecodable") => {
+            Some(BTreeMap::from([("id".to_string(), id.to_string())]))
+        }
+        _ => Some(BTreeMap::from([(column, record.to_string())])),
+    }
+}
+
+#[derive(Default)]
+struct Requests {
+    problems: i64,
+    /// Sources that are to be read as a whole.
+    whole: BTreeSet<i32>,
+    records: BTreeSet<(i32, BTreeMap<String, String>)>,
+}
+
+impl Requests {
+    fn add(&mut self, source: i32, key: Option<BTreeMap<String, String>>) {
+        self.problems += 1;
+        match key {
+            Some(key) => {
+                self.records.insert((source, key));
+            }
+            None => {
+                self.whole.insert(source);
+            }
+        }
+    }
+
+    fn add_dropped(&mut self, dropped: &[(i32, i64)]) {
+        for (source, count) in dropped {
+            self.problems += count;
+            self.whole.insert(*source);
+        }
+    }
+
+    /// Puts them into the queue, but for those that are in it already.
+    fn save(&self) -> Result<()> {
+        let records = self.records.iter().filter(|(source, _)| !self.whole.contains(source));
+        let (sources, keys): (Vec<i32>, Vec<String>) = records
+            .map(|(source, key)| (*source, serde_json::json!(key).to_string()))
+            .chain(self.whole.iter().map(|source| (*source, "null".to_string())))
+            .unzip();
+        sql::run(
+            "INSERT INTO manifold.reread (source_id, key) \
+             SELECT n.source_id, n.key::jsonb \
+             FROM unnest($1::integer[], $2::text[]) AS n (source_id, key) \
+             WHERE NOT EXISTS (SELECT FROM manifold.reread r \
+                 WHERE r.source_id = n.source_id AND r.key = n.key::jsonb) \
+               AND NOT EXISTS (SELECT FROM manifold.reread r \
+                 WHERE r.source_id = n.source_id AND r.key = 'null')",
+            &[sources.into(), keys.into()],
+        )?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(entity: &str, record: &str, reason: &str) -> Option<String> {
+        key(entity, record, reason, "sfid".into()).map(|key| serde_json::json!(key).to_string())
+    }
+
+    #[test]
+    fn a_record_is_named_by_the_columns_of_its_key() {
+        let named = |text: &str| Some(text.to_string());
+        assert_eq!(found("lead", "00Q1", "invalid_date"), named(r#"{"sfid":"00Q1"}"#));
+        assert_eq!(found("lead", "id:7", "missing_key"), named(r#"{"id":"7"}"#));
+        assert_eq!(found("lead", "id:7", "refused"), named(r#"{"sfid":"id:7"}"#));
+        assert_eq!(found("lead", "event:5.0", "undecodable"), None);
+        assert_eq!(
+            found("kafka", r#"{"org":"acme","sfid":"00Q1"}"#, "not_published"),
+            named(r#"{"org":"acme","sfid":"00Q1"}"#)
+        );
+        assert_eq!(found("kafka", r#"{"id":7}"#, "not_published"), named(r#"{"id":"7"}"#));
+        assert_eq!(found("kafka", "", "not_published"), None);
+        assert_eq!(found("kafka", r#"{"at":true}"#, "not_published"), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! Records whose last change Kafka would not take. When it has acknowledged a later change of such a
+//! record, that is what consumers have of it, and the problem is over. Pure.
+
+use std::collections::HashMap;
+
+use crate::log::change::EventId;
+
+/// A record: number of the source, and the message's key.
+pub type Record = (i32, String);
+
+#[derive(Debug, Default)]
+pub struct Refusals {
+    /// The change that was refused.
+    refused: HashMap<Record, String>,
+    /// Later changes that are on their way: the record, the org, and the part of the window.
+    later: Vec<(Record, i32, u64)>,
+}
+
+impl Refusals {
+    /// A change was refused.
+    pub fn add(&mut self, record: Record, event: String) {
+        self.later.retain(|(later, ..)| *later != record);
+        self.refused.insert(record, event);
+    }
+
+    /// A message was taken for sending. Of the refused change itself, its tombstone may be small enough
+    /// to be sent; that mends nothing.
+    pub fn sent(&mut self, source: i32, key: &[u8], event: EventId, org: i32, token: u64) {
+        // The usual case by far.
+        if self.refused.is_empty() {
+            return;
+        }
+        let record = (source, String::from_utf8_lossy(key).into_owned());
+        if self.refused.get(&record).is_some_and(|refused| *refused != event.to_string()) {
+            self.later.push((record, org, token));
+        }
+    }
+
+    /// What an org has on its way will be sent again.
+    pub fn give_up(&mut self, org: i32) {
+        self.later.retain(|(_, later, _)| *later != org);
+    }
+
+    /// What is on its way is no longer waited for.
+    pub fn give_up_all(&mut self) {
+        self.later.clear();
+    }
+
+    /// Takes out the records that are mended: of which a later change is no longer on its way.
+    pub fn mended(&mut self, is_on_its_way: impl Fn(u64) -> bool) -> Vec<Record> {
+        let arrived = |(.., token): &mut (Record, i32, u64)| !is_on_its_way(*token);
+        let mut mended: Vec<Record> =
+            self.later.extract_if(.., arrived).map(|(record, ..)| record).collect();
+        mended.retain(|record| self.refused.remove(record).is_some());
+        mended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(seq: i64) -> EventId {
+        EventId { seq, ordinal: 0 }
+    }
+
+    fn refused() -> Refusals {
+        let mut refusals = Refusals::default();
+        refusals.add((1, "a".into()), "7.0".into());
+        refusals
+    }
+
+    #[test]
+    fn a_later_change_mends_a_record_when_it_has_arrived() {
+        let mut refusals = refused();
+        refusals.sent(1, b"a", event(7), 5, 1);
+        refusals.sent(2, b"a", event(8), 5, 1);
+        refusals.sent(1, b"b", event(8), 5, 1);
+        assert_eq!(refusals.mended(|_| false), []);
+        refusals.sent(1, b"a", event(8), 5, 2);
+        assert_eq!(refusals.mended(|token| token == 2), []);
+        assert_eq!(refusals.mended(|_| false), [(1, "a".to_string())]);
+        assert_eq!(refusals.mended(|_| false), []);
+    }
+
+    #[test]
+    fn what_was_given_up_or_refused_in_its_turn_mends_nothing() {
+        let mut refusals = refused();
+        refusals.sent(1, b"a", event(8), 5, 2);
+        refusals.give_up(5);
+        assert_eq!(refusals.mended(|_| false), []);
+        refusals.sent(1, b"a", event(8), 5, 3);
+        refusals.add((1, "a".into()), "9.0".into());
+        assert_eq!(refusals.mended(|_| false), []);
+    }
+}
