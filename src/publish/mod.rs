@@ -15,8 +15,8 @@ pub mod json;
 pub mod key;
 pub mod modes;
 pub mod plans;
-pub mod schema;
 pub mod refusals;
+pub mod schema;
 mod send;
 #[cfg(test)]
 mod tests;
