@@ -9,7 +9,7 @@ use std::hint::black_box;
 use pg_manifold::log::change::{ChunkHead, Op, Origin};
 use pg_manifold::publish::form::Types;
 use pg_manifold::publish::modes::Modes;
-use pg_manifold::publish::{EncodeError, Key, Options, Plan, Scratch, Source, topic};
+use pg_manifold::publish::{EncodeError, Key, Options, Plan, Scratch, Source, Treatments};
 use pg_manifold::row::decode;
 use pg_manifold::row::image::{Slots, read_image};
 
@@ -54,11 +54,12 @@ fn main() {
         org: Some("acme".into()),
         schema: "acme".into(),
         table: "lead".into(),
-        topic: topic::source("manifold", "acme", "lead"),
+        topic: "manifold.acme.lead".into(),
         key: Key::Record,
         options: Options::default(),
         modes: Modes::default(),
         types: Types::new(),
+        treatments: Treatments::default(),
     };
     let plan = Plan::new(&layout, &source).expect("plan");
     for (name, op) in [("create", Op::Create), ("update with old row", Op::Update)] {

@@ -36,6 +36,10 @@ COMMENT ON INDEX manifold.mapping_active IS 'One version at most is in force';
 COMMENT ON COLUMN manifold.pause.org IS 'The org whose changes wait';
 COMMENT ON COLUMN manifold.pause.consumer IS 'The consumer that leaves them waiting: normalizer or publisher';
 COMMENT ON COLUMN manifold.pause.since IS 'When manifold.pause was called';
+COMMENT ON COLUMN manifold.publication.source_id IS 'The source that is published so';
+COMMENT ON COLUMN manifold.publication.options IS 'The options as they were given; docs/reference.md describes the format';
+COMMENT ON COLUMN manifold.publication.set_at IS 'When they were set';
+COMMENT ON COLUMN manifold.publication.set_by IS 'The session''s user who set them';
 
 -- ---------------------------------------------------------------- capture
 

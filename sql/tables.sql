@@ -87,13 +87,21 @@ CREATE TABLE manifold.pause (
 );
 COMMENT ON TABLE manifold.pause IS 'Consumers that an admin has paused for an org';
 
+CREATE TABLE manifold.publication (
+  source_id integer PRIMARY KEY REFERENCES manifold.source ON DELETE CASCADE,
+  options   jsonb NOT NULL,
+  set_at    timestamptz NOT NULL DEFAULT now(),
+  set_by    name NOT NULL DEFAULT session_user
+);
+COMMENT ON TABLE manifold.publication IS 'What of a source is published, where that is not all of it';
+
 DO $$
 DECLARE
   definitions regclass;
 BEGIN
   FOREACH definitions IN ARRAY ARRAY['manifold.org', 'manifold.org_org_id_seq', 'manifold.entity',
     'manifold.source', 'manifold.source_source_id_seq', 'manifold.mapping',
-    'manifold.mapping_mapping_id_seq', 'manifold.pause']
+    'manifold.mapping_mapping_id_seq', 'manifold.pause', 'manifold.publication']
   LOOP
     PERFORM pg_catalog.pg_extension_config_dump(definitions, '');
   END LOOP;
@@ -309,6 +317,6 @@ COMMENT ON COLUMN manifold.reread.key IS 'Columns and their values that name the
 REVOKE ALL ON ALL TABLES IN SCHEMA manifold FROM PUBLIC;
 GRANT USAGE ON SCHEMA manifold TO PUBLIC;
 GRANT SELECT ON manifold.org, manifold.entity, manifold.source, manifold.mapping, manifold.pause,
-  manifold.layout, manifold.capture, manifold.gap, manifold.backfill, manifold.position, manifold.consumer,
-  manifold.consumer_error, manifold.quarantine, manifold.dismissal, manifold.problem_tally, manifold.reread
-  TO manifold_reader;
+  manifold.publication, manifold.layout, manifold.capture, manifold.gap, manifold.backfill, manifold.position,
+  manifold.consumer, manifold.consumer_error, manifold.quarantine, manifold.dismissal, manifold.problem_tally,
+  manifold.reread TO manifold_reader;

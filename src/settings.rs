@@ -11,6 +11,8 @@ use pgrx::prelude::*;
 
 use crate::kafka::Config;
 
+pub mod publication;
+
 static KAFKA_BROKERS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KAFKA_OPTIONS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KAFKA_OPTIONS_FILE: GucSetting<Option<CString>> =
@@ -151,6 +153,7 @@ pub fn define() {
         GucFlags::UNIT_MS,
     );
     encoding::define();
+    publication::define();
     // SAFETY: called from _PG_init, with a constant.
     #[cfg(not(feature = "pg14"))]
     unsafe {
@@ -203,6 +206,23 @@ unsafe fn check(
         if let Some(hint) = error.hint() {
             pg_sys::GUC_check_errhint_string = copy(&hint);
         }
+        false
+    }
+}
+
+/// As [`check`], for what has no hint.
+///
+/// # Safety
+/// `value` is null or a C string.
+unsafe fn refuse(value: *const c_char, parse: impl FnOnce(&str) -> Result<(), String>) -> bool {
+    // SAFETY: as promised; the text goes where the server frees it with the error.
+    unsafe {
+        if value.is_null() || !pg_sys::IsTransactionState() {
+            return true;
+        }
+        let text = CStr::from_ptr(value).to_string_lossy();
+        let Err(reason) = parse(text.trim()) else { return true };
+        pg_sys::GUC_check_errmsg_string = copy(&reason);
         false
     }
 }

@@ -4,8 +4,9 @@ use pgrx::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{administer, mapping, required};
+use super::{administer, mapping, publication, required};
 use crate::capture::attach;
+use crate::catalog::Source;
 use crate::error::{Error, Result};
 use crate::normalize::entity::Entity;
 use crate::pg::{sql, xact};
@@ -42,6 +43,13 @@ fn create_entity(
         &[name.into()],
     )?
     .unwrap_or_default();
+    publication::refuse_collisions(&[Source {
+        id: source,
+        org: None,
+        schema: "canonical".into(),
+        table: name.into(),
+        entity: Some(name.into()),
+    }])?;
     attach::attach("canonical", name, source)?;
     xact::defined();
     Ok(table)
@@ -117,7 +125,7 @@ fn create_table(entity: &Entity) -> Result<String> {
     sql::run(
         &format!(
             "CREATE TABLE {table} (org text, sfid text COLLATE \"C\", {columns}extras jsonb, \
-             source_table text NOT NULL, event_id text NOT NULL, normalized_at timestamptz NOT NULL, \
+             source_table text NOT NULL, mapping_version integer NOT NULL, event_id text NOT NULL, normalized_at timestamptz NOT NULL, \
              PRIMARY KEY (org, sfid))"
         ),
         &[],
@@ -136,6 +144,7 @@ fn create_table(entity: &Entity) -> Result<String> {
         ("sfid", "Salesforce record id, 18 characters, case-sensitive"),
         ("extras", "Every business column of the source that no mapping uses and that is not null"),
         ("source_table", "The table that the row comes from, in the org's schema"),
+        ("mapping_version", "Version of the mapping that made the row"),
         ("event_id", "Id of the change that last altered the row"),
         ("normalized_at", "When the row was last altered"),
     ];

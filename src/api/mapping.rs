@@ -75,7 +75,7 @@ fn store(org: &catalog::Org, table: &str, entity: &str, mapping: JsonB) -> Resul
 }
 
 /// The columns of a table as they are now.
-fn columns_of(schema: &str, table: &str) -> Result<crate::row::layout::Layout> {
+pub(super) fn columns_of(schema: &str, table: &str) -> Result<crate::row::layout::Layout> {
     let members = tree::members(schema, table)?;
     let top = members.first().ok_or_else(|| source::missing_table(schema, table))?;
     tree::shape(&members)?;

@@ -8,6 +8,7 @@ pub mod next;
 pub mod org;
 pub mod peek;
 pub mod problem;
+pub mod publication;
 pub mod source;
 
 use crate::error::{Error, Result};

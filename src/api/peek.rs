@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 use super::{administer, required};
 use crate::catalog::{self, CANONICAL, CANONICAL_NAME, Catalog};
 use crate::error::Error;
-use crate::log::change::Op;
 use crate::log::lanes::Lanes;
 use crate::log::read::{self, Fetcher, Visible};
 use crate::log::{chunk, objects, position};
@@ -54,8 +53,7 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
     let Some(objects) = objects::objects() else { return Ok(Vec::new()) };
     let catalog = Catalog::load()?;
     let database = identity::database();
-    let mut plans =
-        Plans::new(settings::topic_prefix(&database), database, settings::encoding::modes());
+    let mut plans = Plans::new(settings::publication::publishing(&database)?);
     let lanes = Lanes::new(position::load(CONSUMER)?);
     let from = lanes.position(lanes.of(org)).clone();
     let target = read::current_snapshot()?;
@@ -75,11 +73,11 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
                 break;
             }
             fetcher.fetch(reference, |head, images| {
-                if head.op == Op::Truncate {
+                if plans.skips(head.op) {
                     return Ok(());
                 }
                 let compiled = plans.get(&catalog, head.source, head.layout)?;
-                chunk::for_each_row(head.op, images, &compiled.layout, |ordinal, row| {
+                chunk::for_each_change(head.op, images, &compiled.layout, |ordinal, row| {
                     if events.len() >= limit {
                         return Ok(());
                     }

@@ -3,7 +3,7 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{administer, required};
+use super::{administer, publication, required};
 use crate::capture::{attach, backfill};
 use crate::catalog::{self, CANONICAL_NAME, Source};
 use crate::error::{Error, Result};
@@ -16,7 +16,9 @@ use crate::pg::{sql, xact};
 #[search_path(pg_catalog, pg_temp)]
 fn start(org: Option<&str>, source: default!(Option<&str>, "NULL")) -> Result<(), ErrorReport> {
     let _owner = administer()?;
-    for source in chosen(required(org, "org")?, source)? {
+    let sources = chosen(required(org, "org")?, source)?;
+    publication::refuse_collisions(&sources)?;
+    for source in sources {
         // What was deleted while it was not captured is unknown.
         let sweep = has_canonical_rows(&source)?;
         capture_afresh(&source, sweep)?;
@@ -34,6 +36,7 @@ fn resync(org: Option<&str>, source: default!(Option<&str>, "NULL")) -> Result<(
     let _owner = administer()?;
     let org = required(org, "org")?;
     let sources = if org == CANONICAL_NAME { canonical(source)? } else { chosen(org, source)? };
+    publication::refuse_collisions(&sources)?;
     for source in sources {
         capture_afresh(&source, true)?;
     }
@@ -96,6 +99,13 @@ fn canonical(table: Option<&str>) -> Result<Vec<Source>> {
         }
     }
     Ok(sources)
+}
+
+/// An org's source by its table, or a canonical table by its entity.
+pub(super) fn one(org: &str, table: &str) -> Result<Source> {
+    let found =
+        if org == CANONICAL_NAME { canonical(Some(table))? } else { chosen(org, Some(table))? };
+    found.into_iter().next().ok_or_else(|| missing_table(org, table))
 }
 
 fn chosen(org: &str, table: Option<&str>) -> Result<Vec<Source>> {

@@ -52,6 +52,10 @@ pub struct Catalog {
     pub sources: HashMap<i32, Source>,
     pub entities: HashMap<String, Value>,
     pub mappings: Vec<ActiveMapping>,
+    /// Numbers of the sources that are being captured.
+    pub captured: BTreeSet<i32>,
+    /// Publication options by source, where it has any.
+    pub publications: HashMap<i32, Value>,
     /// (consumer, id of the org)
     paused: BTreeSet<(String, i32)>,
 }
@@ -76,7 +80,13 @@ impl Catalog {
                 })
             },
         )?;
+        let publications =
+            sql::rows("SELECT source_id, options::text FROM manifold.publication", &[], |row| {
+                Ok((row.get(1)?.unwrap_or_default(), json(row.get(2)?)?))
+            })?;
         Ok(Catalog {
+            captured: captured()?,
+            publications: publications.into_iter().collect(),
             orgs: orgs(None)?.into_iter().map(|org| (org.name.clone(), org)).collect(),
             sources: sources(None)?.into_iter().map(|source| (source.id, source)).collect(),
             entities: sql::rows(
@@ -171,6 +181,21 @@ pub fn canonical_sources() -> Result<Vec<Source>> {
     let mut all = sources(None)?;
     all.retain(|source| source.org.is_none());
     Ok(all)
+}
+
+/// All sources that are being captured.
+pub fn captured_sources() -> Result<Vec<Source>> {
+    let captured = captured()?;
+    let mut all = sources(None)?;
+    all.retain(|source| captured.contains(&source.id));
+    Ok(all)
+}
+
+fn captured() -> Result<BTreeSet<i32>> {
+    let ids = sql::rows("SELECT source_id FROM manifold.capture", &[], |row| {
+        Ok(row.get::<i32>(1)?.unwrap_or_default())
+    })?;
+    Ok(ids.into_iter().collect())
 }
 
 /// An entity's definition.

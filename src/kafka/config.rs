@@ -1,5 +1,6 @@
 //! From what the admin wrote (broker list, options, options file) to options that librdkafka takes.
 
+use super::admin::TopicSpec;
 use super::defaults::{DEFAULTS, OURS, nearest};
 use super::error::Error;
 use super::native::{Conf, Refusal};
@@ -15,6 +16,8 @@ use std::time::SystemTime;
 pub struct Config {
     brokers: String,
     options: Vec<(String, String)>,
+    /// What topics are created like; `None`: none are.
+    topics: Option<TopicSpec>,
     /// Files that options name, as they were when this was read.
     files: Vec<(String, Option<(SystemTime, u64)>)>,
 }
@@ -60,7 +63,35 @@ impl Config {
         options.retain(|(name, _)| !written.iter().any(|w| w.name == *name));
         options.extend(written.into_iter().map(|w| (w.name, w.value)));
         let files = stamps(&options);
-        Ok(Config { brokers, options, files })
+        Ok(Config { brokers, options, topics: None, files })
+    }
+
+    /// The same, creating topics that do not exist. Brokers that create topics by themselves are kept
+    /// from it, or they would be faster than we are, and create them otherwise.
+    pub fn creating(mut self, topics: Option<TopicSpec>) -> Config {
+        const AUTO: &str = "allow.auto.create.topics";
+        if topics.is_some() && !self.options.iter().any(|(name, _)| name == AUTO) {
+            self.options.push((AUTO.to_owned(), "false".to_owned()));
+        }
+        self.topics = topics;
+        self
+    }
+
+    /// What topics are created like, if they are.
+    pub(super) fn topics(&self) -> Option<&TopicSpec> {
+        self.topics.as_ref()
+    }
+
+    /// The command that creates a topic as we would.
+    pub(super) fn command(&self, topic: &str) -> Option<String> {
+        Some(self.topics.as_ref()?.command(topic, &self.brokers, self.is_heroku()))
+    }
+
+    /// Whether the brokers look like Kafka on Heroku: client certificates on its port.
+    fn is_heroku(&self) -> bool {
+        let tls = |(name, value): &(String, String)| name == "security.protocol" && value == "ssl";
+        self.brokers.split(',').all(|broker| broker.ends_with(":9096"))
+            && self.options.iter().any(tls)
     }
 
     /// The brokers as librdkafka takes them: `host:port`, with commas.
@@ -82,6 +113,7 @@ impl Config {
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.options.hash(&mut hasher);
+        self.topics.hash(&mut hasher);
         self.files.hash(&mut hasher);
         hasher.finish()
     }

@@ -34,6 +34,8 @@ pub enum Error {
     Denied { topic: Option<String>, code: Code },
     /// The topic does not exist and the brokers do not create it by themselves.
     UnknownTopic { topic: String },
+    /// The topic does not exist, and the brokers did not let us create it; `command` does.
+    NotCreated { topic: String, reason: String, command: String },
     /// No topic can have this name.
     BadTopic { topic: String, reason: String },
     /// A message is larger than the client or the broker accepts; size of key and value in bytes,
@@ -162,6 +164,9 @@ impl fmt::Display for Error {
                 write!(f, "not allowed by the Kafka cluster ({})", code.name())
             }
             Error::UnknownTopic { topic } => write!(f, "Kafka topic \"{topic}\" does not exist"),
+            Error::NotCreated { topic, reason, .. } => {
+                write!(f, "Kafka topic \"{topic}\" does not exist and cannot be created: {reason}")
+            }
             Error::BadTopic { topic, reason } => {
                 write!(f, "\"{topic}\" cannot be a Kafka topic: {reason}")
             }

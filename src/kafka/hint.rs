@@ -57,6 +57,12 @@ impl Error {
                      kafka:topics:create '{topic}'. Sending goes on by itself afterwards."
                 ));
             }
+            Error::NotCreated { command, .. } => {
+                return Some(format!(
+                    "Create it: {command}; or allow us to (Create on the topic). Publishing goes on \
+                     by itself afterwards."
+                ));
+            }
             Error::BadTopic { .. } => {
                 "A topic name has 1 to 249 of the characters a-z A-Z 0-9 . _ - and is not . or .."
             }

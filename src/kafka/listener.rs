@@ -1,5 +1,6 @@
 //! Makes deliveries, events, health and the end of a producer of what the library tells.
 
+use super::admin::Requests;
 use super::code::Code;
 use super::config::Config;
 use super::delivery::{Delivery, DeliveryError, TopicReport};
@@ -23,6 +24,10 @@ pub(super) struct Listener {
     pub(super) journal: Journal,
     pub(super) fatal: Option<Error>,
     pub(super) reports: Vec<TopicReport>,
+    /// Topics that the brokers were asked to create.
+    pub(super) topics: Requests,
+    /// Topics that messages failed for because they do not exist.
+    pub(super) missing: Vec<String>,
     last_failure: Option<Arc<DeliveryError>>,
 }
 
@@ -35,6 +40,8 @@ impl Listener {
             journal: Journal::default(),
             fatal: None,
             reports: Vec::new(),
+            topics: Requests::default(),
+            missing: Vec::new(),
             last_failure: None,
         }
     }
@@ -58,6 +65,12 @@ impl Listener {
             Happening::Error { code, reason, fatal: false } => self.error(code, reason),
             Happening::Error { code, reason, .. } => {
                 self.fail(code, reason);
+            }
+            Happening::Created { number, code, reason } => {
+                let reason = self.config.redact(clean(reason));
+                self.topics.answered(number, code, &reason);
+                // What is said of a missing topic is another thing now.
+                self.last_failure = None;
             }
             Happening::Log { level, facility, text } => self.log(level, facility, text),
             Happening::Topic { topic, state } => self.report(topic, state),
@@ -114,7 +127,7 @@ impl Listener {
         {
             return Arc::clone(last);
         }
-        let error = Error::of_message(code, topic, &self.config.redact(reason));
+        let error = self.of_message(code, topic, reason);
         let failure = Arc::new(DeliveryError {
             topic: topic.to_owned(),
             code,
@@ -126,6 +139,24 @@ impl Listener {
         });
         self.last_failure = Some(Arc::clone(&failure));
         failure
+    }
+
+    /// The error that a message met. For one whose topic does not exist, with what came of creating it.
+    pub(super) fn of_message(&mut self, code: Code, topic: &str, reason: &str) -> Error {
+        let error = Error::of_message(code, topic, &self.config.redact(reason));
+        if !matches!(error, Error::UnknownTopic { .. }) {
+            return error;
+        }
+        let Some(command) = self.config.command(topic) else { return error };
+        if !self.missing.iter().any(|known| known == topic) {
+            self.missing.push(topic.to_owned());
+        }
+        match self.topics.refused(topic) {
+            Some(reason) => {
+                Error::NotCreated { topic: topic.to_owned(), reason: reason.to_owned(), command }
+            }
+            None => error,
+        }
     }
 
     fn error(&mut self, code: Code, reason: &str) {

@@ -9,6 +9,7 @@
 //! Everything runs on the thread that calls: librdkafka's threads only fill a queue, which
 //! [`Producer::poll`] empties, and write to [`Producer::wake_fd`] when it stops being empty.
 
+mod admin;
 mod brokers;
 mod code;
 mod config;
@@ -24,6 +25,7 @@ mod options;
 mod producer;
 mod secrets;
 
+pub use admin::TopicSpec;
 pub use code::Code;
 pub use config::Config;
 pub use delivery::{Delivery, DeliveryError, SendError, TopicReport};

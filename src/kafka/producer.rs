@@ -8,8 +8,10 @@ use super::events::ClientEvent;
 use super::health::Health;
 use super::listener::Listener;
 use super::native::{Client, Message};
+use std::collections::HashSet;
 use std::fmt;
 use std::io::Read;
+use std::mem;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -28,6 +30,8 @@ pub struct Producer {
     client: Option<Client>,
     listener: Listener,
     looked: Option<Instant>,
+    /// Topics that are made with one partition.
+    in_order: HashSet<String>,
     wake_read: UnixStream,
     /// The library's end, kept open as long as the library may write to it.
     _wake_write: UnixStream,
@@ -54,6 +58,7 @@ impl Producer {
             client: Some(client),
             listener: Listener::new(config.clone()),
             looked: None,
+            in_order: HashSet::new(),
             wake_read,
             _wake_write: wake_write,
         })
@@ -103,6 +108,9 @@ impl Producer {
         match client.produce(&message) {
             Ok(()) => {
                 self.listener.pending += 1;
+                if client.has_new_topics() {
+                    self.create_new_topics();
+                }
                 Ok(())
             }
             Err(Code::LOCAL_QUEUE_FULL) => Err(SendError::QueueFull),
@@ -120,7 +128,7 @@ impl Producer {
             let (code, reason) = found.unwrap_or((code, String::new()));
             return SendError::Fatal(self.listener.fail(code, &reason));
         }
-        let error = match Error::of_message(code, topic, code.description()) {
+        let error = match self.listener.of_message(code, topic, code.description()) {
             Error::TooLarge { topic, .. } => {
                 Error::TooLarge { topic, size: Some(size), of_broker: false }
             }
@@ -134,6 +142,32 @@ impl Producer {
         }
     }
 
+    /// Has a topic made with one partition, where it does not exist, so that its messages stay in order.
+    pub fn keep_in_order(&mut self, topic: &str) {
+        self.in_order.insert(topic.to_owned());
+    }
+
+    #[cold]
+    fn create_new_topics(&mut self) {
+        let new = self.client.as_mut().map(Client::new_topics).unwrap_or_default();
+        new.iter().for_each(|topic| self.create(topic));
+    }
+
+    /// Asks the brokers to create a topic, unless they were asked just now. Where it exists already,
+    /// their answer says so, and nothing is lost.
+    fn create(&mut self, topic: &str) {
+        let Listener { config, topics, .. } = &mut self.listener;
+        let (Some(spec), Some(client)) = (config.topics(), &self.client) else { return };
+        let Some(number) = topics.due(topic, Instant::now()) else { return };
+        let mut spec = spec.clone();
+        if self.in_order.contains(topic) {
+            spec.partitions = 1;
+        }
+        if let Err(reason) = client.create(topic, &spec, number) {
+            topics.answered(number, Code::LOCAL_INVALID_ARGUMENT, &reason);
+        }
+    }
+
     /// Appends what became of messages, waiting up to the timeout (whole milliseconds) for the
     /// first. Also keeps an eye on the brokers, and is to be called every second or so when there
     /// is nothing to send.
@@ -142,6 +176,9 @@ impl Producer {
     /// any.
     pub fn poll(&mut self, timeout: Duration, deliveries: &mut Vec<Delivery>) {
         self.serve(timeout, |delivery| deliveries.push(delivery));
+        for topic in mem::take(&mut self.listener.missing) {
+            self.create(&topic);
+        }
         self.watch();
     }
 

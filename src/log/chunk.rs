@@ -66,3 +66,16 @@ pub fn for_each_row<'a, E: From<Malformed>>(
     }
     Ok(())
 }
+
+/// As [`for_each_row`]; a truncate, which has no rows, is one change.
+pub fn for_each_change<'a, E: From<Malformed>>(
+    op: Op,
+    images: &'a [u8],
+    layout: &Layout,
+    mut each: impl FnMut(u32, &Row<'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    match op {
+        Op::Truncate => each(0, &Row::default()),
+        _ => for_each_row(op, images, layout, each),
+    }
+}

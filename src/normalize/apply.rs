@@ -17,6 +17,8 @@ pub struct Target {
     /// The source's table.
     pub source: String,
     pub entity: Entity,
+    /// Of the mapping.
+    version: i32,
     statements: Statements,
 }
 
@@ -28,10 +30,10 @@ struct Statements {
 }
 
 impl Target {
-    pub fn new(org: String, source: String, entity: Entity) -> Result<Target> {
+    pub fn new(org: String, source: String, entity: Entity, version: i32) -> Result<Target> {
         check_owner(&entity.name)?;
         let statements = Statements::of(&entity)?;
-        Ok(Target { org, source, entity, statements })
+        Ok(Target { org, source, entity, version, statements })
     }
 
     /// Applies a batch. Rows that the database refuses are set aside, the rest lands.
@@ -83,6 +85,7 @@ impl Target {
             records.into(),
             events.into(),
             extras.into(),
+            self.version.into(),
         ];
         for at in 0..self.entity.fields.len() {
             let column: Vec<Option<&str>> = rows.iter().map(|entry| entry.field(at)).collect();
@@ -103,7 +106,7 @@ impl Statements {
             casts.push(format!("u.v{at}::{}", field.kind.sql()));
         }
         let arrays: Vec<String> =
-            (0..columns.len()).map(|at| format!("${}::text[]", at + 6)).collect();
+            (0..columns.len()).map(|at| format!("${}::text[]", at + 7)).collect();
         let values: Vec<String> = (0..columns.len()).map(|at| format!("v{at}")).collect();
         let prefixed = |prefix: &str| -> String {
             columns.iter().map(|column| format!("{prefix}{column}, ")).collect()
@@ -112,12 +115,13 @@ impl Statements {
             columns.iter().map(|column| format!("{column} = excluded.{column}, ")).collect();
         let list = columns.iter().map(|column| format!("{column}, ")).collect::<String>();
         let upsert = format!(
-            "INSERT INTO {table} AS t (org, sfid, {list}extras, source_table, event_id, normalized_at) \
-             SELECT $1, u.sfid, {casts}u.extras::jsonb, $2, u.event_id, pg_catalog.clock_timestamp() \
+            "INSERT INTO {table} AS t (org, sfid, {list}extras, source_table, mapping_version, event_id, normalized_at) \
+             SELECT $1, u.sfid, {casts}u.extras::jsonb, $2, $6, u.event_id, pg_catalog.clock_timestamp() \
              FROM unnest($3::text[], $4::text[], $5::text[]{arrays}) \
                AS u (sfid, event_id, extras{values}) \
              ON CONFLICT (org, sfid) DO UPDATE SET {set}extras = excluded.extras, \
-               source_table = excluded.source_table, event_id = excluded.event_id, \
+               source_table = excluded.source_table, mapping_version = excluded.mapping_version, \
+               event_id = excluded.event_id, \
                normalized_at = excluded.normalized_at \
              WHERE ({old}t.extras, t.source_table) IS DISTINCT FROM ({new}excluded.extras, excluded.source_table)",
             casts = casts.iter().map(|cast| format!("{cast}, ")).collect::<String>(),

@@ -122,7 +122,12 @@ impl Digest {
                 };
                 let plan = compile::compile_lenient(&parsed, &entity, layout, &rules_org)
                     .map_err(blame)?;
-                let target = Target::new(known_org.name.clone(), source.table.clone(), entity)?;
+                let target = Target::new(
+                    known_org.name.clone(),
+                    source.table.clone(),
+                    entity,
+                    mapping.version,
+                )?;
                 runners.push(Runner { plan, target: Rc::new(target) });
             }
         }

@@ -23,7 +23,7 @@ use super::nearest::did_you_mean;
 /// What a canonical table has besides its fields: key, unmapped columns, bookkeeping. The
 /// bookkeeping column for the source is `source_id`, because `source` is a field of the lead.
 pub const RESERVED: &[&str] =
-    &["org", "sfid", "extras", "source_table", "event_id", "normalized_at"];
+    &["org", "sfid", "extras", "source_table", "mapping_version", "event_id", "normalized_at"];
 
 /// Columns that every table of the server has already.
 const SYSTEM: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];

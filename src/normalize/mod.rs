@@ -27,7 +27,7 @@ pub mod field_type;
 pub mod filter;
 mod json;
 pub mod mapping;
-mod nearest;
+pub mod nearest;
 pub mod outcome;
 pub mod plan;
 pub mod quarantine;

@@ -7,17 +7,21 @@
 //!   header `event_id` tells them apart.
 //! - `txId` is the full transaction id, which never wraps around.
 //! - `origin` says who wrote the row ([`Origin::name`](crate::log::change::Origin::name)).
-//! - `snapshot` is `"true"` for rows that were there when capture started, else `"false"`.
+//! - `snapshot` is `"incremental"` for rows that a backfill reads, since it reads them while changes
+//!   go on, as Debezium's incremental snapshots do; else `"false"`. `"true"` would promise that no
+//!   change comes before a row with `"last"`.
 //!
 //! `source.ts_…` is when the statement ran, the outer `ts_…` when the event was made.
 
 use std::fmt;
 
+use super::columns::{Columns, Treatments};
 use super::field::Field;
 use super::form::Types;
 use super::json;
 use super::key::{Key, KeyPlan};
 use super::modes::Modes;
+use super::options::Options;
 use super::schema;
 use crate::log::change::{ChunkHead, EventId, Op};
 use crate::row::image::Malformed;
@@ -42,22 +46,7 @@ pub struct Source {
     pub modes: Modes,
     /// The types of its columns that are not built in.
     pub types: Types,
-}
-
-/// What is published and what is not.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// A message without a value after each delete, which lets compaction forget the key
-    /// (Debezium's `tombstones.on.delete`).
-    pub tombstones_on_delete: bool,
-    /// Operations that are not published (Debezium's `skipped.operations`).
-    pub skipped_operations: Vec<Op>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { tombstones_on_delete: true, skipped_operations: vec![Op::Truncate] }
-    }
+    pub treatments: Treatments,
 }
 
 /// Why a table cannot be published.
@@ -110,8 +99,9 @@ pub struct Message<'a> {
     pub key: Option<&'a [u8]>,
     /// `None` is a tombstone.
     pub value: Option<&'a [u8]>,
-    /// `event_id` (`seq.ordinal`), `origin`, `org` where it is known, and where a key changed
-    /// Debezium's `__debezium.newkey` and `__debezium.oldkey` with the other key as JSON.
+    /// `event_id` (`seq.ordinal`), `origin`, `org` where it is known, `mapping_version` where a
+    /// mapping made the row, Debezium's `__debezium.context.…` where they are asked for, and where a
+    /// key changed `__debezium.newkey` or `__debezium.oldkey` with the other key as JSON.
     pub headers: &'a [(&'static str, &'a [u8])],
     /// When the event was made, as with Debezium, whose records leave it to the producer: what a
     /// backfill sends must not be older than the topic's retention.
@@ -124,6 +114,7 @@ pub struct Message<'a> {
 pub struct Scratch {
     event_id: String,
     org: String,
+    version: String,
     key: Vec<u8>,
     old_key: Vec<u8>,
     value: Vec<u8>,
@@ -136,9 +127,12 @@ pub struct Plan {
     org: Option<String>,
     /// The column of the row that says the org, where `org` is `None`.
     org_field: Option<Field>,
+    /// The column of a canonical row that says the version of the mapping that made it.
+    version_field: Option<Field>,
+    prefix: String,
     options: Options,
     key: KeyPlan,
-    fields: Vec<Field>,
+    columns: Columns,
     /// What comes before the old row, and what behind everything: the schema, where there is one.
     start: Vec<u8>,
     end: &'static str,
@@ -160,22 +154,15 @@ type Row<'a> = Option<&'a [Option<&'a [u8]>]>;
 impl Plan {
     /// Compiles the plan of a source and a layout.
     pub fn new(layout: &Layout, source: &Source) -> Result<Plan, Error> {
-        let fields: Vec<Field> = layout
-            .live()
-            .enumerate()
-            .map(|(at, (index, column))| {
-                Field::new(index, column, at == 0, &source.modes, &source.types)
-            })
-            .collect();
-        let org_field = match source.org {
-            Some(_) => None,
-            None => layout.column("org").map(|(index, column)| {
-                Field::new(index, column, true, &source.modes, &source.types)
-            }),
+        let key = KeyPlan::new(layout, source)?;
+        let columns = Columns::new(layout, source, |index| key.has(index));
+        let of_canonical = |name: &str| {
+            let (index, column) = layout.column(name).filter(|_| source.org.is_none())?;
+            Some(Field::new(index, column, true, &source.modes, &source.types))
         };
         let (mut start, mut end) = (Vec::new(), "}");
         if source.modes.schemas {
-            start.put(&schema::before_payload(&schema::envelope(&source.topic, &fields)));
+            start.put(&schema::before_payload(&schema::envelope(&source.topic, columns.fields())));
             end = "}}";
         }
         start.put("{\"before\":");
@@ -195,10 +182,12 @@ impl Plan {
         Ok(Plan {
             topic: source.topic.clone(),
             org: source.org.clone(),
-            org_field,
+            org_field: of_canonical("org"),
+            version_field: of_canonical("mapping_version"),
+            prefix: source.prefix.clone(),
             options: source.options.clone(),
-            key: KeyPlan::new(layout, source)?,
-            fields,
+            key,
+            columns,
             start,
             end,
             source_start,
@@ -225,7 +214,7 @@ impl Plan {
         scratch: &mut Scratch,
         sink: &mut dyn FnMut(Message<'_>) -> Result<(), E>,
     ) -> Result<(), EncodeError<E>> {
-        if self.options.skipped_operations.contains(&head.op) {
+        if self.options.skips(head.op) {
             return Ok(());
         }
         let row =
@@ -242,24 +231,30 @@ impl Plan {
             Op::Truncate => (None, None),
         };
 
-        let Scratch { event_id, org, key, old_key, value, old_value } = scratch;
+        let Scratch { event_id, org, version, key, old_key, value, old_value } = scratch;
         let event = EventId { seq: head.seq, ordinal };
         event_id.clear();
         event_id.push_str(itoa::Buffer::new().format(event.seq));
         event_id.push('.');
         event_id.push_str(itoa::Buffer::new().format(event.ordinal));
-        let org = match (&self.org, new.or(old)) {
-            (Some(org), _) => Some(org.as_str()),
-            (None, Some(slots)) => self.org_of(slots, server, org)?,
-            (None, None) => None,
-        };
-        let mut headers: [(&'static str, &[u8]); 4] = [
-            ("event_id", event_id.as_bytes()),
-            ("origin", head.origin.name().as_bytes()),
-            ("org", org.unwrap_or_default().as_bytes()),
-            ("", &[]),
-        ];
-        let common = if org.is_some() { 3 } else { 2 };
+        let mut headers = Headers::new(event_id, head.origin.name());
+        match (&self.org, new.or(old)) {
+            (Some(org), _) => headers.add("org", org.as_bytes()),
+            (None, Some(slots)) => {
+                if let Some(org) = text_of(&self.org_field, slots, server, org)? {
+                    headers.add("org", org.as_bytes());
+                }
+                if let Some(version) = text_of(&self.version_field, slots, server, version)? {
+                    headers.add("mapping_version", version.as_bytes());
+                }
+            }
+            (None, None) => {}
+        }
+        if self.options.extended_headers {
+            headers.add("__debezium.context.connectorLogicalName", self.prefix.as_bytes());
+            headers.add("__debezium.context.taskId", b"0");
+            headers.add("__debezium.context.connectorName", b"postgresql");
+        }
         let timestamp_ms = now_us.div_euclid(1000);
         let moment = Moment { head, now_us, server };
         let mut send =
@@ -282,35 +277,22 @@ impl Plan {
         if moved {
             self.event(old_value, &moment, Op::Delete, old, None)?;
             self.event(value, &moment, Op::Create, None, new)?;
-            headers[common] = ("__debezium.newkey", self.key.payload(key));
-            send(Some(old_key), Some(old_value), &headers[..=common])?;
+            let (mut of_old, mut of_new) = (headers, headers);
+            of_old.add("__debezium.newkey", self.key.payload(key));
+            of_new.add("__debezium.oldkey", self.key.payload(old_key));
+            send(Some(old_key), Some(old_value), of_old.all())?;
             if self.options.tombstones_on_delete {
-                send(Some(old_key), None, &headers[..=common])?;
+                send(Some(old_key), None, of_old.all())?;
             }
-            headers[common] = ("__debezium.oldkey", self.key.payload(old_key));
-            return send(Some(key), Some(value), &headers[..=common]);
+            return send(Some(key), Some(value), of_new.all());
         }
         self.event(value, &moment, head.op, old, new)?;
         let key = keyed.then_some(key.as_slice());
-        send(key, Some(value), &headers[..common])?;
+        send(key, Some(value), headers.all())?;
         if head.op == Op::Delete && keyed && self.options.tombstones_on_delete {
-            send(key, None, &headers[..common])?;
+            send(key, None, headers.all())?;
         }
         Ok(())
-    }
-
-    /// The org of a canonical row.
-    fn org_of<'b>(
-        &self,
-        slots: &[Option<&[u8]>],
-        server: &dyn Server,
-        buffer: &'b mut String,
-    ) -> Result<Option<&'b str>, Malformed> {
-        let Some(field) = &self.org_field else { return Ok(None) };
-        let Some(slot) = field.slot(slots) else { return Ok(None) };
-        buffer.clear();
-        field.value(slot, server)?.display(buffer);
-        Ok(Some(buffer))
     }
 
     /// Writes the value of one event to `out`, which is cleared.
@@ -324,9 +306,20 @@ impl Plan {
     ) -> Result<(), Malformed> {
         out.clear();
         out.extend_from_slice(&self.start);
-        self.row(out, before, moment.server)?;
+        match before {
+            Some(slots) if self.options.before_images => {
+                self.columns.write(out, slots, moment.server)?;
+            }
+            Some(slots) if op == Op::Delete => {
+                self.columns.write_identity(out, slots, moment.server)?;
+            }
+            _ => out.put("null"),
+        }
         out.put(",\"after\":");
-        self.row(out, after, moment.server)?;
+        match after {
+            Some(slots) => self.columns.write(out, slots, moment.server)?,
+            None => out.put("null"),
+        }
         self.source(out, moment.head);
         out.put(",\"transaction\":null,\"op\":\"");
         out.push(op as u8);
@@ -336,24 +329,12 @@ impl Plan {
         Ok(())
     }
 
-    fn row(&self, out: &mut Vec<u8>, row: Row<'_>, server: &dyn Server) -> Result<(), Malformed> {
-        let Some(slots) = row else {
-            out.put("null");
-            return Ok(());
-        };
-        for field in &self.fields {
-            field.write(out, slots, server)?;
-        }
-        out.put(if self.fields.is_empty() { "{}" } else { "}" });
-        Ok(())
-    }
-
     fn source(&self, out: &mut Vec<u8>, head: &ChunkHead) {
         out.extend_from_slice(&self.source_start);
         out.put(",\"ts_ms\":");
         json::integer(out, head.at.div_euclid(1000));
         out.put(",\"snapshot\":\"");
-        out.put(if head.op == Op::Read { "true" } else { "false" });
+        out.put(if head.op == Op::Read { "incremental" } else { "false" });
         out.put("\",\"db\":");
         out.extend_from_slice(&self.database);
         out.put(",\"sequence\":\"[null,\\\"");
@@ -371,6 +352,47 @@ impl Plan {
         out.put(head.origin.name());
         out.put("\",\"origin_lsn\":null}");
     }
+}
+
+/// The headers of a message.
+#[derive(Clone, Copy)]
+struct Headers<'a> {
+    list: [(&'static str, &'a [u8]); 8],
+    length: usize,
+}
+
+impl<'a> Headers<'a> {
+    fn new(event_id: &'a str, origin: &'a str) -> Headers<'a> {
+        let mut headers = Headers { list: [("", &[]); 8], length: 0 };
+        headers.add("event_id", event_id.as_bytes());
+        headers.add("origin", origin.as_bytes());
+        headers
+    }
+
+    fn add(&mut self, name: &'static str, value: &'a [u8]) {
+        if let Some(place) = self.list.get_mut(self.length) {
+            *place = (name, value);
+            self.length += 1;
+        }
+    }
+
+    fn all(&self) -> &[(&'static str, &'a [u8])] {
+        &self.list[..self.length]
+    }
+}
+
+/// A column's value as text, for a header.
+fn text_of<'b>(
+    field: &Option<Field>,
+    slots: &[Option<&[u8]>],
+    server: &dyn Server,
+    buffer: &'b mut String,
+) -> Result<Option<&'b str>, Malformed> {
+    let Some(field) = field else { return Ok(None) };
+    let Some(slot) = field.slot(slots) else { return Ok(None) };
+    buffer.clear();
+    field.value(slot, server)?.display(buffer);
+    Ok(Some(buffer))
 }
 
 /// The three times of the envelope.

@@ -1,6 +1,8 @@
 //! One column of a published row.
 
+use super::columns::Treated;
 use super::encode;
+use super::envelope::Source;
 use super::form::{Form, Types};
 use super::json;
 use super::modes::Modes;
@@ -19,15 +21,28 @@ pub(super) struct Field {
     column: Column,
     kind: Kind,
     form: Form,
+    /// What is written in place of its values, where the source's options say so.
+    treated: Option<Box<Treated>>,
 }
 
 impl Field {
+    /// A column as the source's options have it published.
+    pub fn of(index: usize, column: &Column, first: bool, source: &Source) -> Field {
+        let mut field = Field::new(index, column, first, &source.modes, &source.types);
+        field.treated = source.treatments.of(column).map(Box::new);
+        if field.treated.is_some() {
+            field.form = Form::Text;
+        }
+        field
+    }
+
+    /// A column as it is.
     pub fn new(index: usize, column: &Column, first: bool, modes: &Modes, types: &Types) -> Field {
         let mut prefix = vec![if first { b'{' } else { b',' }];
         json::string(&mut prefix, &column.name);
         prefix.push(b':');
         let (kind, form) = (Kind::of(column), Form::of(column, modes, types));
-        Field { index, prefix, column: column.clone(), kind, form }
+        Field { index, prefix, column: column.clone(), kind, form, treated: None }
     }
 
     pub fn name(&self) -> &str {
@@ -42,6 +57,11 @@ impl Field {
         !self.column.not_null
     }
 
+    /// Where the column is in a row.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
     pub fn slot<'a>(&self, slots: &[Option<&'a [u8]>]) -> Option<&'a [u8]> {
         slots.get(self.index).copied().flatten()
     }
@@ -53,6 +73,12 @@ impl Field {
         self.kind.decode_flat(&self.column, slot, server)
     }
 
+    /// Appends the column's name, and NULL for its value.
+    pub fn write_null(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.prefix);
+        out.put("null");
+    }
+
     /// Appends the column's name and value.
     pub fn write(
         &self,
@@ -61,6 +87,9 @@ impl Field {
         server: &dyn Server,
     ) -> Result<(), Malformed> {
         out.extend_from_slice(&self.prefix);
+        if let Some(treated) = &self.treated {
+            return treated.write(self, out, slots, server);
+        }
         let Some(slot) = self.slot(slots) else {
             out.put("null");
             return Ok(());

@@ -44,7 +44,7 @@ impl KeyPlan {
                     column: name.clone(),
                 })?;
                 let first = fields.is_empty();
-                fields.push(Field::new(index, column, first, &source.modes, &source.types));
+                fields.push(Field::of(index, column, first, source));
             }
             let mut start = Vec::new();
             if source.modes.schemas && !fields.is_empty() {
@@ -60,6 +60,12 @@ impl KeyPlan {
             },
         };
         Ok(KeyPlan { columns, substitute, end: if source.modes.schemas { "}}" } else { "}" } })
+    }
+
+    /// Whether the column at this place is one of the key's.
+    pub fn has(&self, index: usize) -> bool {
+        let parts = std::iter::once(&self.columns).chain(&self.substitute);
+        parts.flat_map(|part| &part.fields).any(|field| field.index() == index)
     }
 
     fn part(&self, slots: &[Option<&[u8]>]) -> &Part {

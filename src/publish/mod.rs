@@ -4,6 +4,7 @@
 
 pub mod apart;
 mod careful;
+pub mod columns;
 mod decimal;
 pub mod encode;
 pub mod envelope;
@@ -14,7 +15,12 @@ mod hstore;
 pub mod json;
 pub mod key;
 pub mod modes;
+pub mod naming;
+pub mod options;
+#[cfg(test)]
+mod options_tests;
 pub mod plans;
+pub mod publication;
 pub mod refusals;
 pub mod schema;
 mod send;
@@ -23,5 +29,7 @@ mod tests;
 pub mod topic;
 pub mod window;
 
-pub use envelope::{EncodeError, Error, Message, Options, Plan, Scratch, Source};
+pub use columns::Treatments;
+pub use envelope::{EncodeError, Error, Message, Plan, Scratch, Source};
 pub use key::Key;
+pub use options::Options;

@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::envelope::{Options, Plan, Source};
+use super::columns::Treatments;
+use super::envelope::{Plan, Source};
 use super::form::Types;
 use super::key::Key;
 use super::modes::Modes;
-use super::topic;
+use super::naming::{self, Naming};
+use super::options::Options;
+use super::publication::Publication;
 use crate::catalog::{self, Catalog, Layouts};
 use crate::error::{Error, Result};
+use crate::log::change::Op;
 use crate::row::layout::Layout;
 
 /// A source's plan for one layout.
@@ -19,11 +23,20 @@ pub struct Compiled {
     pub layout: Rc<Layout>,
 }
 
-#[derive(Default)]
+/// How everything in this database is published.
+#[derive(Debug, Clone)]
+pub struct Publishing {
+    pub naming: Naming,
+    pub options: Options,
+    pub modes: Modes,
+    /// For hashes. A secret.
+    pub salt: Rc<str>,
+}
+
 pub struct Plans {
-    prefix: String,
-    database: String,
-    modes: Modes,
+    publishing: Publishing,
+    /// Topics that more than one source would have, and what is said of them; by source.
+    collisions: Option<HashMap<i32, String>>,
     layouts: Layouts,
     plans: HashMap<(i32, i32), Compiled>,
     /// Which org a topic belongs to, for the topics that something was sent to.
@@ -31,14 +44,21 @@ pub struct Plans {
 }
 
 impl Plans {
-    pub fn new(prefix: String, database: String, modes: Modes) -> Plans {
-        Plans { prefix, database, modes, ..Plans::default() }
+    pub fn new(publishing: Publishing) -> Plans {
+        Plans {
+            publishing,
+            collisions: None,
+            layouts: Layouts::default(),
+            plans: HashMap::new(),
+            orgs: HashMap::new(),
+        }
     }
 
     /// Definitions have changed: plans are made anew. Topics stay known, since messages for them may
     /// be on their way.
     pub fn refresh(&mut self) {
         self.plans.clear();
+        self.collisions = None;
     }
 
     /// The plan for rows of a source written with a layout.
@@ -50,8 +70,10 @@ impl Plans {
             .sources
             .get(&source)
             .ok_or_else(|| Error::Corrupt(format!("source {source} is not in manifold.source")))?;
+        self.refuse_shared(catalog, found)?;
         let layout_found = self.layouts.get(source, layout)?;
-        let described = self.describe(found, catalog::types::of(&layout_found)?);
+        let types = catalog::types::of(&layout_found)?;
+        let described = self.describe(catalog, found, types)?;
         let plan = Plan::new(&layout_found, &described).map_err(|error| {
             Error::state(
                 error.to_string(),
@@ -65,6 +87,11 @@ impl Plans {
         Ok(compiled)
     }
 
+    /// Whether changes of this kind are not published.
+    pub fn skips(&self, op: Op) -> bool {
+        self.publishing.options.skips(op)
+    }
+
     /// The org that a topic belongs to.
     pub fn org_of(&self, topic: &str) -> Option<i32> {
         self.orgs.get(topic).copied()
@@ -75,25 +102,73 @@ impl Plans {
         self.orgs.iter().filter(move |(_, of)| **of == org).map(|(topic, _)| topic.as_str())
     }
 
-    fn describe(&self, source: &catalog::Source, types: Types) -> Source {
-        let (topic, key) = match (&source.org, &source.entity) {
-            (Some(org), _) => (topic::source(&self.prefix, org, &source.table), Key::Record),
-            (None, entity) => (
-                topic::canonical(&self.prefix, entity.as_deref().unwrap_or(&source.table)),
-                Key::Columns(vec!["org".into(), "sfid".into()]),
-            ),
+    /// A source whose topic is another's too is not published: `start` refuses it, but the template
+    /// may have been changed since.
+    fn refuse_shared(&mut self, catalog: &Catalog, source: &catalog::Source) -> Result<()> {
+        let naming = &self.publishing.naming;
+        let collisions = self.collisions.get_or_insert_with(|| {
+            // In the order of their numbers: whoever was there first keeps the topic.
+            let mut sources: Vec<_> = catalog.sources.values().collect();
+            sources.retain(|source| catalog.captured.contains(&source.id));
+            sources.sort_by_key(|source| source.id);
+            let found = naming.collisions(sources.iter().copied());
+            let of = |name: &str| sources.iter().find(|source| naming::name(source) == name);
+            found
+                .iter()
+                .filter_map(|collision| Some((of(&collision.second)?.id, collision.to_string())))
+                .collect()
+        });
+        match collisions.get(&source.id) {
+            Some(collision) => Err(naming::refusal(collision)),
+            None => Ok(()),
+        }
+    }
+
+    fn describe(
+        &self,
+        catalog: &Catalog,
+        source: &catalog::Source,
+        types: Types,
+    ) -> Result<Source> {
+        let Publishing { naming, options, modes, salt } = &self.publishing;
+        let publication = match catalog.publications.get(&source.id) {
+            Some(json) => Publication::from_json(json).map_err(|errors| {
+                let first = errors.first().map(ToString::to_string).unwrap_or_default();
+                Error::Corrupt(format!("publication options of source {}: {first}", source.id))
+            })?,
+            None => Publication::default(),
         };
-        Source {
-            prefix: self.prefix.clone(),
-            database: self.database.clone(),
+        if publication.hashes() && salt.is_empty() {
+            return Err(no_salt());
+        }
+        Ok(Source {
+            prefix: naming.prefix.clone(),
+            database: naming.database.clone(),
             org: source.org.clone(),
             schema: source.schema.clone(),
             table: source.table.clone(),
-            topic,
-            key,
-            options: Options::default(),
-            modes: self.modes,
+            topic: naming.topic(source),
+            key: publication.key(usual_key(source)),
+            options: options.clone(),
+            modes: *modes,
             types,
-        }
+            treatments: Treatments { columns: publication.treatments, salt: Rc::clone(salt) },
+        })
     }
+}
+
+/// The key of a source's messages where its options name none.
+pub fn usual_key(source: &catalog::Source) -> Key {
+    match &source.org {
+        Some(_) => Key::Record,
+        None => Key::Columns(vec!["org".into(), "sfid".into()]),
+    }
+}
+
+/// Values are to be hashed, and there is nothing to hide them behind.
+pub fn no_salt() -> Error {
+    Error::state(
+        "columns are to be hashed, but manifold.hash_salt is not set",
+        "Set it to a long random text in postgresql.conf, or by ALTER SYSTEM, and reload; without it, hashes of e-mail addresses and phone numbers are soon guessed.",
+    )
 }

@@ -9,7 +9,7 @@ use super::feed::Feed;
 use crate::catalog::{CANONICAL, Catalog};
 use crate::error::{Error, Result};
 use crate::kafka::{Producer, SendError};
-use crate::log::change::{ChunkHead, EventId, Op};
+use crate::log::change::{ChunkHead, EventId};
 use crate::log::chunk;
 use crate::log::position::MAIN;
 use crate::pg::server::Here;
@@ -56,7 +56,7 @@ pub(super) struct Sender<'a> {
 
 impl Sender<'_> {
     pub fn chunk(&mut self, head: &ChunkHead, images: &[u8]) -> Result<Sent> {
-        if head.op == Op::Truncate {
+        if self.feed.plans.skips(head.op) {
             return Ok(Sent::All);
         }
         let org = self.catalog.org_of(head.source).unwrap_or(CANONICAL);
@@ -72,7 +72,7 @@ impl Sender<'_> {
         let mut count = 0;
         let now_us = now_microseconds();
         let mut scratch = std::mem::take(&mut self.feed.scratch);
-        let outcome = chunk::for_each_row(head.op, images, &compiled.layout, |ordinal, row| {
+        let outcome = chunk::for_each_change(head.op, images, &compiled.layout, |ordinal, row| {
             let encoded = compiled.plan.encode(
                 head,
                 ordinal,

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::form::Types;
 use super::modes::Modes;
-use super::{EncodeError, Error, Key, Options, Plan, Scratch, Source, topic};
+use super::{EncodeError, Error, Key, Options, Plan, Scratch, Source, Treatments};
 use crate::log::change::{ChunkHead, Op, Origin};
 use crate::row::image::{Malformed, Slots, read_image};
 use crate::row::layout::{Column, Layout};
@@ -30,24 +30,24 @@ impl Server for NoServer {
 
 /// A message that owns its parts.
 #[derive(Debug, Clone, PartialEq)]
-struct Sent {
+pub(super) struct Sent {
     topic: String,
-    key: Option<String>,
+    pub(super) key: Option<String>,
     value: Option<String>,
-    headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, String)>,
 }
 
 impl Sent {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    fn json(&self) -> Json {
+    pub(super) fn json(&self) -> Json {
         serde_json::from_str(self.value.as_ref().unwrap()).unwrap()
     }
 }
 
-fn column(name: &str, base_oid: u32, length: i16, align: char) -> Column {
+pub(super) fn column(name: &str, base_oid: u32, length: i16, align: char) -> Column {
     Column {
         name: name.into(),
         dropped: false,
@@ -75,7 +75,7 @@ fn leads() -> Layout {
     }
 }
 
-fn lead(id: i32, sfid: Option<&str>, text: &str) -> Vec<u8> {
+pub(super) fn lead(id: i32, sfid: Option<&str>, text: &str) -> Vec<u8> {
     let attributes = [(4, 'i'), (4, 'i'), (-1, 'i'), (-1, 'i')];
     let values = [
         Datum::Fixed(id.to_ne_bytes().to_vec()),
@@ -86,18 +86,19 @@ fn lead(id: i32, sfid: Option<&str>, text: &str) -> Vec<u8> {
     image(&attributes, &values)
 }
 
-fn source() -> Source {
+pub(super) fn source() -> Source {
     Source {
         prefix: "manifold".into(),
         database: "db".into(),
         org: Some("acme".into()),
         schema: "acme".into(),
         table: "lead".into(),
-        topic: topic::source("manifold", "acme", "lead"),
+        topic: "manifold.acme.lead".into(),
         key: Key::Record,
         options: Options::default(),
         modes: Modes::default(),
         types: Types::new(),
+        treatments: Treatments::default(),
     }
 }
 
@@ -157,10 +158,19 @@ fn try_encode(
     (sent, result)
 }
 
-fn encode(op: Op, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec<Sent> {
-    let (sent, result) = try_encode(&leads(), &source(), op, old, new, usize::MAX);
+pub(super) fn encode_by(
+    source: &Source,
+    op: Op,
+    old: Option<&[u8]>,
+    new: Option<&[u8]>,
+) -> Vec<Sent> {
+    let (sent, result) = try_encode(&leads(), source, op, old, new, usize::MAX);
     result.unwrap();
     sent
+}
+
+fn encode(op: Op, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec<Sent> {
+    encode_by(&source(), op, old, new)
 }
 
 #[test]
@@ -201,7 +211,7 @@ fn an_update_has_both_rows() {
 #[test]
 fn a_backfilled_row_is_a_snapshot() {
     let json = encode(Op::Read, None, Some(&lead(1, None, "")))[0].json();
-    assert_eq!((&json["op"], &json["source"]["snapshot"]), (&json!("r"), &json!("true")));
+    assert_eq!((&json["op"], &json["source"]["snapshot"]), (&json!("r"), &json!("incremental")));
 }
 
 #[test]

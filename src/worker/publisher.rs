@@ -138,8 +138,7 @@ impl Publisher {
                         let lanes = Lanes::new(position::load(CONSUMER)?);
                         Ok((lanes, lifecycle::open_errors(CONSUMER)?, identity::database()))
                     })?;
-                    let prefix = settings::topic_prefix(&database);
-                    let plans = Plans::new(prefix, database, settings::encoding::modes());
+                    let plans = Plans::new(settings::publication::publishing(&database)?);
                     self.feed = Some(Feed::new(lanes, plans, &troubled));
                 }
             }
@@ -173,7 +172,8 @@ impl Publisher {
         let file = read_options_file()?;
         let config = Config::parse(&brokers, &settings::kafka_options(), &file)
             .map_err(failure)
-            .inspect_err(|_| self.end_producer())?;
+            .inspect_err(|_| self.end_producer())?
+            .creating(settings::publication::topic_spec()?);
         // A new prefix means other topics: begin anew, with new plans.
         if self.fingerprint != Some(config.fingerprint()) || self.reloads.is_some() || !running {
             self.start_over();

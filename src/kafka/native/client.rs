@@ -5,6 +5,8 @@ use super::conf::Conf;
 use super::describe;
 use super::event::{Event, Happening};
 use super::signals::SignalsBlocked;
+use super::topics;
+use crate::kafka::admin::TopicSpec;
 use crate::kafka::code::Code;
 use rd::rd_kafka_vtype_t as vtype;
 use rdkafka::bindings as rd;
@@ -35,6 +37,8 @@ pub(in crate::kafka) struct Client {
     rk: NonNull<rd::rd_kafka_t>,
     queue: NonNull<rd::rd_kafka_queue_t>,
     topics: HashMap<Box<str>, NonNull<rd::rd_kafka_topic_t>>,
+    /// Topics that were used for the first time since `new_topics` was last asked.
+    new_topics: Vec<Box<str>>,
 }
 
 impl Client {
@@ -68,7 +72,7 @@ impl Client {
             queue
         };
         match NonNull::new(queue) {
-            Some(queue) => Ok(Client { rk, queue, topics: HashMap::new() }),
+            Some(queue) => Ok(Client { rk, queue, topics: HashMap::new(), new_topics: Vec::new() }),
             None => {
                 // SAFETY: nothing else refers to the client.
                 unsafe { rd::rd_kafka_destroy(rk.as_ptr()) };
@@ -107,7 +111,28 @@ impl Client {
             unsafe { rd::rd_kafka_topic_new(self.rk.as_ptr(), c_name.as_ptr(), ptr::null_mut()) };
         let topic = NonNull::new(topic).ok_or(Code::TOPIC_EXCEPTION)?;
         self.topics.insert(name.into(), topic);
+        self.new_topics.push(name.into());
         Ok(topic)
+    }
+
+    /// Whether `new_topics` would return any.
+    pub(in crate::kafka) fn has_new_topics(&self) -> bool {
+        !self.new_topics.is_empty()
+    }
+
+    /// Takes out the topics that were used for the first time since the last call.
+    pub(in crate::kafka) fn new_topics(&mut self) -> Vec<Box<str>> {
+        mem::take(&mut self.new_topics)
+    }
+
+    /// Asks the brokers to create a topic; the answer is served as [`Happening::Created`].
+    pub(in crate::kafka) fn create(
+        &self,
+        topic: &str,
+        spec: &TopicSpec,
+        number: usize,
+    ) -> Result<(), String> {
+        topics::create(self.rk, self.queue, topic, spec, number)
     }
 
     /// Copies the message into the library's queue; never blocks.
@@ -164,6 +189,7 @@ impl Client {
         match event.kind() {
             rd::RD_KAFKA_EVENT_DR => event.reports(&mut take),
             rd::RD_KAFKA_EVENT_ERROR => event.error(&mut take),
+            rd::RD_KAFKA_EVENT_CREATETOPICS_RESULT => event.created(&mut take),
             rd::RD_KAFKA_EVENT_LOG => event.log(&mut take),
             rd::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT => event.topics(&mut take),
             _ => {}

@@ -1,7 +1,7 @@
 //! What the library's queue hands out.
 
 use super::describe::TopicState;
-use super::text;
+use super::{text, topics};
 use crate::kafka::code::Code;
 use rdkafka::bindings as rd;
 use std::ptr::{self, NonNull};
@@ -23,6 +23,12 @@ pub(in crate::kafka) enum Happening<'a> {
         reason: &'a str,
         /// Whether it is the end of this client.
         fatal: bool,
+    },
+    /// The brokers' answer to a request to create a topic.
+    Created {
+        number: usize,
+        code: Code,
+        reason: &'a str,
     },
     Log {
         level: i32,
@@ -84,6 +90,15 @@ impl Event {
             )
         };
         take(Happening::Error { code, reason: &reason, fatal });
+    }
+
+    pub(super) fn created(&self, take: &mut impl FnMut(Happening<'_>)) {
+        // SAFETY: the event lives, and is of that kind.
+        unsafe {
+            topics::answer(self.0.as_ptr(), |number, code, reason| {
+                take(Happening::Created { number, code, reason });
+            });
+        }
     }
 
     pub(super) fn log(&self, take: &mut impl FnMut(Happening<'_>)) {

@@ -10,6 +10,7 @@ mod conf;
 mod describe;
 mod event;
 mod signals;
+mod topics;
 
 pub(super) use client::{Client, Message};
 pub(super) use conf::{Conf, Refusal};

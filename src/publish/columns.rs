@@ -1,0 +1,157 @@
+//! The columns of a row as they are published: left out, masked, hashed or cut where the source's
+//! options say so.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
+
+use super::envelope::Source;
+use super::field::Field;
+use super::json;
+use super::publication::Treatment;
+use crate::row::image::Malformed;
+use crate::row::layout::{Column, Layout};
+use crate::row::oid;
+use crate::row::text::Out;
+use crate::row::value::Server;
+
+/// Hexadecimal digits of a SHA-256.
+const DIGITS: usize = 64;
+
+/// How the columns of a source are treated.
+#[derive(Debug, Clone, Default)]
+pub struct Treatments {
+    pub columns: BTreeMap<String, Treatment>,
+    /// Goes before every value that is hashed. A secret.
+    pub salt: Rc<str>,
+}
+
+impl Treatments {
+    pub fn excludes(&self, column: &str) -> bool {
+        self.columns.get(column) == Some(&Treatment::Excluded)
+    }
+
+    pub(super) fn of(&self, column: &Column) -> Option<Treated> {
+        match *self.columns.get(&column.name)? {
+            Treatment::Excluded => None,
+            Treatment::Masked(length) => Some(Treated::Masked("*".repeat(length))),
+            Treatment::Hashed => {
+                Some(Treated::Hashed { salt: Rc::clone(&self.salt), digits: digits(column) })
+            }
+            Treatment::Truncated(most) => Some(Treated::Truncated(most)),
+        }
+    }
+}
+
+/// As Debezium has it, a hash is cut to the length that the column declares, so that it fits a copy
+/// of the table.
+fn digits(column: &Column) -> usize {
+    let declared = matches!(column.base_oid, oid::VARCHAR | oid::BPCHAR) && column.typmod > 4;
+    // The modifier counts four bytes that a length word once took.
+    if declared { DIGITS.min(column.typmod as usize - 4) } else { DIGITS }
+}
+
+/// What is written in place of a value.
+pub(super) enum Treated {
+    Masked(String),
+    Hashed { salt: Rc<str>, digits: usize },
+    Truncated(usize),
+}
+
+impl Treated {
+    /// Appends what stands for the column's value.
+    pub fn write(
+        &self,
+        field: &Field,
+        out: &mut Vec<u8>,
+        slots: &[Option<&[u8]>],
+        server: &dyn Server,
+    ) -> Result<(), Malformed> {
+        if let Treated::Masked(mask) = self {
+            json::string(out, mask);
+            return Ok(());
+        }
+        let Some(slot) = field.slot(slots) else {
+            out.put("null");
+            return Ok(());
+        };
+        let mut text = String::new();
+        field.value(slot, server)?.display(&mut text);
+        match self {
+            Treated::Masked(_) => {}
+            Treated::Hashed { salt, digits } => {
+                let hash = Sha256::new().chain_update(salt.as_bytes()).chain_update(&text);
+                out.push(b'"');
+                for digit in
+                    hash.finalize().iter().flat_map(|byte| [byte >> 4, byte & 15]).take(*digits)
+                {
+                    out.push(b"0123456789abcdef"[usize::from(digit)]);
+                }
+                out.push(b'"');
+            }
+            Treated::Truncated(most) => {
+                let end = text.char_indices().nth(*most).map_or(text.len(), |(at, _)| at);
+                json::string(out, &text[..end]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The columns of a row.
+pub(super) struct Columns {
+    fields: Vec<Field>,
+    /// Which of the fields a row has that only says which record is gone.
+    identity: Vec<bool>,
+}
+
+impl Columns {
+    /// `of_key` says which columns the key is made of.
+    pub fn new(layout: &Layout, source: &Source, of_key: impl Fn(usize) -> bool) -> Columns {
+        let mut columns = Columns { fields: Vec::new(), identity: Vec::new() };
+        let leaves = |column: &Column| !source.treatments.excludes(&column.name);
+        for (index, column) in layout.live().filter(|(_, column)| leaves(column)) {
+            let first = columns.fields.is_empty();
+            columns.fields.push(Field::of(index, column, first, source));
+            columns.identity.push(column.not_null || of_key(index));
+        }
+        columns
+    }
+
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Appends the row as an object.
+    pub fn write(
+        &self,
+        out: &mut Vec<u8>,
+        slots: &[Option<&[u8]>],
+        server: &dyn Server,
+    ) -> Result<(), Malformed> {
+        for field in &self.fields {
+            field.write(out, slots, server)?;
+        }
+        out.put(if self.fields.is_empty() { "{}" } else { "}" });
+        Ok(())
+    }
+
+    /// Appends the row as an object that holds no more than the key and what cannot be null.
+    pub fn write_identity(
+        &self,
+        out: &mut Vec<u8>,
+        slots: &[Option<&[u8]>],
+        server: &dyn Server,
+    ) -> Result<(), Malformed> {
+        for (field, identity) in self.fields.iter().zip(&self.identity) {
+            if *identity {
+                field.write(out, slots, server)?;
+            } else {
+                field.write_null(out);
+            }
+        }
+        out.put(if self.fields.is_empty() { "{}" } else { "}" });
+        Ok(())
+    }
+}
