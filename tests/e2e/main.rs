@@ -21,6 +21,7 @@ mod ledger;
 mod lifecycle;
 mod log;
 mod onboarding;
+mod publication;
 mod publishing;
 mod quarantine;
 mod retention;

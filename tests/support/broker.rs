@@ -21,6 +21,7 @@ pub struct Broker {
     properties: PathBuf,
     port: u16,
     jvm: &'static [&'static str],
+    guarded_port: u16,
     server: Option<Server>,
 }
 
@@ -67,7 +68,15 @@ impl Broker {
                 .args(["kafka.tools.StorageTool", "format", "-t", "cGdfbWFuaWZvbGQxMjM0NQ", "-c"])
                 .arg(&properties),
         );
-        Self { run: run.to_owned(), name, properties, port, jvm: QUICK, server: None }
+        Self {
+            run: run.to_owned(),
+            name,
+            properties,
+            port,
+            guarded_port: 0,
+            jvm: QUICK,
+            server: None,
+        }
     }
 
     /// Starts the broker on its data, and waits until it answers.
@@ -89,6 +98,60 @@ impl Broker {
             client.fetch_metadata(None, seconds(5)).map(drop).map_err(|e| e.to_string())
         });
         self.server = Some(server);
+    }
+
+    /// A broker with a second listener, for user `manifold` with password `manifold-secret`, who may do
+    /// nothing but what [`allow`](Self::allow) says. On the first, everything is allowed.
+    pub fn guarded(run: &Path) -> Self {
+        let mut broker = Self::prepared(run);
+        let filled = fs::read_to_string(&broker.properties).expect("written by `prepared`");
+        let port = free_port();
+        let plain = format!("PLAINTEXT://127.0.0.1:{}", broker.port);
+        let both = format!("{plain},SASL_PLAINTEXT://127.0.0.1:{port}");
+        let filled = filled.replace(&plain, &both)
+            + "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+               super.users=User:ANONYMOUS\n\
+               inter.broker.listener.name=PLAINTEXT\n\
+               listener.security.protocol.map=\
+               CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT\n\
+               listener.name.sasl_plaintext.sasl.enabled.mechanisms=PLAIN\n\
+               listener.name.sasl_plaintext.plain.sasl.jaas.config=\
+               org.apache.kafka.common.security.plain.PlainLoginModule required \
+               user_manifold=\"manifold-secret\";\n";
+        fs::write(&broker.properties, filled).expect("run folder is writable");
+        broker.guarded_port = port;
+        broker.launch();
+        broker
+    }
+
+    /// Host and port of the listener of a [`guarded`](Self::guarded) broker.
+    pub fn guarded_bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.guarded_port)
+    }
+
+    /// Allows a user something on a topic.
+    pub fn allow(&self, user: &str, operations: &[&str], topic: &str) {
+        let principal = format!("User:{user}");
+        let mut arguments = vec!["--add", "--allow-principal", &principal, "--topic", topic];
+        arguments.extend(operations.iter().flat_map(|operation| ["--operation", *operation]));
+        self.tool("org.apache.kafka.tools.AclCommand", &arguments);
+    }
+
+    /// Runs one of Kafka's own tools against the broker; returns what it prints.
+    pub fn tool(&self, class: &str, arguments: &[&str]) -> String {
+        let output = java(QUICK)
+            .arg(class)
+            .args(["--bootstrap-server", &self.bootstrap()])
+            .args(arguments)
+            .output()
+            .expect("java can be run");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "{class} {arguments:?}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        text
     }
 
     /// Says whether topics come into being when something is sent to them, from the next launch on.

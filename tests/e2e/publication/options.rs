@@ -1,0 +1,251 @@
+//! Options by source and by settings.
+
+use serde_json::json;
+
+use super::{add, contacts, count, eager, refused};
+use crate::support::consumer::Event;
+use crate::world::{World, broker, cluster_with};
+
+/// `printf 'pepperanne1@example.com' | sha256sum | cut -c 1-40`
+const ANNE: &str = "71c7641bac69a36a2d0b23786d9f98a764ce4734";
+
+const PRIVATE: &str = "'{\"exclude_columns\": [\"birthdate\"], \"mask_columns\": {\"phone\": 5}, \
+    \"hash_columns\": [\"email\"], \"truncate_columns\": {\"notes\": 9}}'";
+
+/// All that a topic holds, as one text.
+fn everything(events: &[Event]) -> String {
+    format!("{events:?}")
+}
+
+#[test]
+fn personal_data_does_not_travel() {
+    let mut world = World::in_cluster(eager());
+    contacts(&mut world, "tiny");
+    world.run(&format!("SELECT manifold.set_publication('tiny', 'contact', {PRIVATE})"));
+    world.run(
+        "SELECT manifold.set_publication('canonical', 'contact', \
+           '{\"exclude_columns\": [\"extras\"], \"hash_columns\": [\"email\"]}')",
+    );
+    add(&mut world, "tiny", 1);
+    world.run("SELECT manifold.start('tiny')");
+    world.await_count("canonical.contact", 1);
+    world.run("UPDATE tiny.contact SET phone = '+49 89 2', birthdate = '1981-02-03'");
+    world.run("UPDATE tiny.contact SET sfid = '003X'");
+    world.await_count("canonical.contact WHERE sfid = '003X'", 1);
+    world.run("DELETE FROM tiny.contact");
+    world.await_count("canonical.contact", 0);
+    world.published();
+
+    let mut topic = world.topic("tiny.contact");
+    let events = topic.all();
+    let ops: Vec<_> = events.iter().map(|event| event.op().unwrap_or("tombstone")).collect();
+    assert_eq!(ops, ["r", "u", "d", "tombstone", "c", "d", "tombstone"], "{events:#?}");
+    let row =
+        json!({"id": 1, "sfid": "0031", "email": ANNE, "phone": "*****", "notes": "likes tea"});
+    assert_eq!(events[0].after(), &row);
+    assert_eq!((events[1].before(), events[1].after()), (&row, &row));
+    let text = everything(events);
+    let canonical = everything(world.topic("canonical.contact").all());
+    assert!(canonical.contains(ANNE), "{canonical}");
+    for secret in ["anne1", "+49", "1980", "1981", "3653", "3687", "birthdate", "cups", "pepper"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+        assert!(!canonical.contains(secret), "{secret} in {canonical}");
+    }
+}
+
+#[test]
+fn peek_shows_what_will_leave_and_no_more() {
+    let mut world = World::in_cluster(eager());
+    contacts(&mut world, "tiny");
+    world.run("SELECT manifold.start('tiny'); SELECT manifold.pause('tiny', 'publisher')");
+    add(&mut world, "tiny", 1);
+    world.run(&format!("SELECT manifold.set_publication('tiny', 'contact', {PRIVATE})"));
+    let peeked: String = world
+        .value("SELECT string_agg(key || value || headers::text, ' ') FROM manifold.peek('tiny')");
+    assert!(peeked.contains(ANNE) && peeked.contains("*****"), "{peeked}");
+    for secret in ["anne1", "+49", "birthdate", "cups", "pepper"] {
+        assert!(!peeked.contains(secret), "{secret} in {peeked}");
+    }
+    // None of it any more: all columns, as they are.
+    world.run("SELECT manifold.set_publication('tiny', 'contact', '{}')");
+    assert_eq!(world.count("manifold.publication"), 0);
+    let peeked: String = world.value("SELECT string_agg(value, ' ') FROM manifold.peek('tiny')");
+    assert!(peeked.contains("anne1@example.com") && peeked.contains("birthdate"), "{peeked}");
+}
+
+#[test]
+fn key_columns_are_the_messages_key() {
+    let mut world = World::in_cluster(eager());
+    contacts(&mut world, "tiny");
+    world.run(
+        "SELECT manifold.set_publication('tiny', 'contact', \
+           '{\"key_columns\": [\"email\", \"id\"], \"hash_columns\": [\"email\"]}')",
+    );
+    add(&mut world, "tiny", 1);
+    world.run("SELECT manifold.start('tiny')");
+    world.published();
+    world.run("UPDATE tiny.contact SET email = 'bob@example.com'");
+    world.published();
+    let mut topic = world.topic("tiny.contact");
+    let events = topic.all();
+    let ops: Vec<_> = events.iter().map(|event| event.op().unwrap_or("tombstone")).collect();
+    assert_eq!(events.len(), 4, "{ops:?}");
+    let old = format!("{{\"email\":\"{ANNE}\",\"id\":1}}");
+    let of_old: Vec<_> = events.iter().filter(|event| event.key_text == old).collect();
+    assert_eq!(of_old.len(), 3, "create, delete and tombstone: {events:#?}");
+    assert_eq!(of_old[0].after()["email"], ANNE, "key and row agree");
+    let new = events.iter().find(|event| event.key_text != old).expect("another key");
+    assert_eq!((new.op(), new.header("__debezium.oldkey")), (Some("c"), old.as_str()));
+}
+
+#[test]
+fn options_are_checked_against_the_table() {
+    let mut world = World::in_cluster(eager());
+    contacts(&mut world, "tiny");
+    let (code, text) = refused(
+        &mut world,
+        "SELECT manifold.set_publication('tiny', 'contact', \
+           '{\"exclude_columns\": [\"birthday\", \"sfid\"], \"mask_columns\": {\"birthdate\": 1}, \"hide\": []}')",
+    );
+    assert_eq!(code, "22023", "{text}");
+    for part in
+        ["exclude_columns.birthday", "exclude_columns.sfid", "mask_columns.birthdate", "hide"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    for (call, expected) in [
+        ("'nobody', 'contact', '{}'", "42704"),
+        ("'tiny', 'lead', '{}'", "42704"),
+        ("'canonical', 'account', '{}'", "42704"),
+        ("'tiny', 'contact', NULL", "22023"),
+        ("'canonical', 'contact', '{\"exclude_columns\": [\"org\"]}'", "22023"),
+    ] {
+        let (code, text) = refused(&mut world, &format!("SELECT manifold.set_publication({call})"));
+        assert_eq!(code, expected, "{call}: {text}");
+    }
+    assert_eq!(world.count("manifold.publication"), 0, "nothing was changed");
+    let role = format!("nobody_{}", world.database.name);
+    world.run(&format!("CREATE ROLE {role}; SET ROLE {role}"));
+    let (code, _) = refused(&mut world, "SELECT manifold.set_publication('tiny', 'contact', '{}')");
+    world.run(&format!("RESET ROLE; DROP ROLE {role}"));
+    assert_eq!(code, "42501");
+}
+
+#[test]
+fn nothing_is_hashed_without_a_salt() {
+    let cluster = cluster_with(&format!(
+        "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = 'saltless'\nmanifold.hash_salt = 'pepper'",
+        broker().bootstrap()
+    ));
+    let mut world = World::in_cluster(&cluster);
+    world.prefix = "saltless".into();
+    contacts(&mut world, "tiny");
+    world.run(
+        "SELECT manifold.set_publication('tiny', 'contact', '{\"hash_columns\": [\"email\"]}')",
+    );
+    world.run("CREATE ROLE looker; SET ROLE looker");
+    let (code, _) = refused(&mut world, "SHOW manifold.hash_salt");
+    assert_eq!(code, "42501");
+    assert_eq!(world.count("pg_settings WHERE setting = 'pepper'"), 0);
+    world.run("RESET ROLE");
+
+    cluster.set("manifold.hash_salt", "");
+    world.run("SELECT manifold.start('tiny')");
+    add(&mut world, "tiny", 1);
+    world.await_status("tiny", "publisher", "in want of a salt", |status| {
+        status.state == "error"
+            && status.last_error.as_ref().is_some_and(|error| error.contains("hash_salt"))
+    });
+    let (code, _) = refused(
+        &mut world,
+        "SELECT manifold.set_publication('tiny', 'contact', '{\"hash_columns\": [\"phone\"]}')",
+    );
+    assert_eq!(code, "55000");
+    assert_eq!(count(&mut world.topic("tiny.contact")), 0, "nothing has left");
+    cluster.set("manifold.hash_salt", "pepper");
+    world.published();
+    assert_eq!(world.topic("tiny.contact").all()[0].after()["email"], ANNE);
+}
+
+#[test]
+fn truncates_and_headers_are_published_on_demand() {
+    let mut world = World::in_cluster(eager());
+    contacts(&mut world, "tiny");
+    world.run("SELECT manifold.start('tiny')");
+    world.published();
+    add(&mut world, "tiny", 1);
+    world.await_count("canonical.contact", 1);
+    world.run("TRUNCATE tiny.contact");
+    world.await_count("canonical.contact", 0);
+    world.published();
+    let prefix = world.prefix.clone();
+    let mut topic = world.topic("tiny.contact");
+    let events = topic.all();
+    assert_eq!(events.len(), 2, "{events:#?}");
+    let truncate = events.iter().find(|event| event.op() == Some("t")).expect("a truncate event");
+    assert_eq!((truncate.key_text.as_str(), &truncate.key), ("", &json!(null)));
+    assert_eq!((truncate.before(), truncate.after()), (&json!(null), &json!(null)));
+    let source = &truncate.value.as_ref().unwrap()["source"];
+    assert_eq!((&source["schema"], &source["table"]), (&json!("tiny"), &json!("contact")));
+    let create = events.iter().find(|event| event.op() == Some("c")).expect("a create");
+    for event in [truncate, create] {
+        assert_eq!(event.header("__debezium.context.connectorLogicalName"), prefix);
+        assert_eq!(event.header("__debezium.context.taskId"), "0");
+        assert_eq!(event.header("__debezium.context.connectorName"), "postgresql");
+        assert_eq!(event.header("org"), "tiny");
+    }
+    // Made by the first version of the mapping, and then by the second.
+    add(&mut world, "tiny", 2);
+    world.await_count("canonical.contact", 1);
+    world.run("SELECT manifold.set_mapping('tiny', 'contact', 'contact', '{\"fields\": {\"email\": \"notes\"}}')");
+    world.await_count("canonical.contact WHERE mapping_version = 2", 1);
+    world.published();
+    let mut topic = world.topic("canonical.contact");
+    let versions: Vec<(&str, Option<&str>)> = topic
+        .all()
+        .iter()
+        .filter(|event| event.key["sfid"] == "0032")
+        .map(|event| (event.header("mapping_version"), event.op()))
+        .collect();
+    assert_eq!(versions, [("1", Some("c")), ("2", Some("u"))]);
+}
+
+#[test]
+fn tombstones_and_old_rows_can_be_left_out() {
+    let cluster = cluster_with(&format!(
+        "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = 'sparse'\n\
+         manifold.topic_partitions = 1\n\
+         manifold.tombstones_on_delete = off\nmanifold.before_images = off",
+        broker().bootstrap()
+    ));
+    let mut world = World::in_cluster(&cluster);
+    world.prefix = "sparse".into();
+    contacts(&mut world, "tiny");
+    world.run("SELECT manifold.start('tiny')");
+    world.published();
+    add(&mut world, "tiny", 1);
+    world.run(
+        "UPDATE tiny.contact SET notes = 'x'; DELETE FROM tiny.contact; TRUNCATE tiny.contact",
+    );
+    world.published();
+    let mut topic = world.topic("tiny.contact");
+    let events = topic.all();
+    let ops: Vec<_> = events.iter().map(Event::op).collect();
+    assert_eq!(ops, [Some("c"), Some("u"), Some("d")], "no tombstone, no truncate");
+    assert_eq!(events[1].before(), &json!(null));
+    assert_eq!(events[1].after()["notes"], "x");
+    assert_eq!(
+        events[2].before(),
+        &json!({"id": 1, "sfid": "0031", "email": null, "phone": null, "birthdate": null, "notes": null})
+    );
+    // Updates are skipped once that is asked for.
+    let (code, text) = refused(&mut world, "ALTER SYSTEM SET manifold.skipped_operations = 'u,x'");
+    assert!(code == "22023" && text.contains("\"x\""), "{code} {text}");
+    cluster.set("manifold.skipped_operations", "u,t");
+    add(&mut world, "tiny", 2);
+    world.run("UPDATE tiny.contact SET notes = 'y'; DELETE FROM tiny.contact");
+    world.published();
+    let mut topic = world.topic("tiny.contact");
+    let ops: Vec<_> = topic.all()[3..].iter().map(Event::op).collect();
+    assert_eq!(ops, [Some("c"), Some("d")]);
+}
