@@ -208,7 +208,10 @@ fn the_server_stops_in_time_whatever_its_workers_wait_for() {
 #[test]
 fn a_topic_that_is_missing_holds_up_its_org_alone_and_loses_nothing() {
     let mut broker = Broker::start(run::dir());
-    let cluster = cluster_with(&format!("manifold.kafka_brokers = '{}'", broker.bootstrap()));
+    let cluster = cluster_with(&format!(
+        "manifold.kafka_brokers = '{}'\nmanifold.create_topics = off",
+        broker.bootstrap()
+    ));
     let mut world = World::in_cluster(&cluster);
     let mut globex = world.running("globex", 10);
     world.published();
