@@ -71,6 +71,7 @@ fn samples() -> Vec<Sample> {
         topic: "limit".into(),
         key: Key::Record,
         options: Options::default(),
+        treatments: Default::default(),
         modes: Modes::default(),
         types: Types::new(),
     };
