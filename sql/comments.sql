@@ -133,6 +133,19 @@ COMMENT ON COLUMN manifold.problem.since IS 'When this was first met, with this 
 COMMENT ON COLUMN manifold.problem.last_at IS 'When it was last met';
 COMMENT ON COLUMN manifold.problem.times IS 'How often it was met';
 
+COMMENT ON COLUMN manifold.problem_summary.org IS 'As in manifold.problem, like the next four';
+COMMENT ON COLUMN manifold.problem_summary.source IS 'The table of the rows';
+COMMENT ON COLUMN manifold.problem_summary.entity IS 'The entity that the value was for, kafka, or a consumer';
+COMMENT ON COLUMN manifold.problem_summary.field IS 'The canonical field, or * for whole rows';
+COMMENT ON COLUMN manifold.problem_summary.reason IS 'Reason code';
+COMMENT ON COLUMN manifold.problem_summary.value IS 'The value that could not be used; null where rows are held whole';
+COMMENT ON COLUMN manifold.problem_summary.message IS 'The reason in words';
+COMMENT ON COLUMN manifold.problem_summary.records IS 'How many records have it';
+COMMENT ON COLUMN manifold.problem_summary.times IS 'How often it was met in them';
+COMMENT ON COLUMN manifold.problem_summary.first_seen IS 'When it was first met';
+COMMENT ON COLUMN manifold.problem_summary.last_seen IS 'When it was last met';
+COMMENT ON COLUMN manifold.problem_summary.examples IS 'Up to three of the records';
+COMMENT ON COLUMN manifold.problem_summary.suggestion IS 'What to do about it: a statement that can be run as it is, or a word; null where there is nothing to say';
 COMMENT ON COLUMN manifold.problem_count.org IS 'The org; canonical for canonical rows that could not be published';
 COMMENT ON COLUMN manifold.problem_count.source IS 'The table of the rows, within its schema';
 COMMENT ON COLUMN manifold.problem_count.entity IS 'As in manifold.problem';

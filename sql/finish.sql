@@ -32,6 +32,10 @@ COMMENT ON FUNCTION manifold.retry(text, text, text, text, text) IS
   'Tries problems again, those of an org, table, field, reason or record, one of these at least: their records are read into the log once more, a few hundred at a time, and manifold.status shows how many are left. Where some were only counted or cannot be named, the whole table is read. A record that its table has no more is deleted through the log. Returns the number of problems. Fails for an org that does not exist (42704) and where nothing is chosen (22023)';
 COMMENT ON FUNCTION manifold.dismiss(text, text, text, text, text) IS
   'Puts problems out of sight, those of an org, table, field, reason or record, one of these at least, until their value or their reason changes; manifold.problem_count counts them. Returns the number of problems. Fails as manifold.retry does';
+COMMENT ON FUNCTION manifold.map_value(text, text, text, text, text, text) IS
+  'Gives a value of a field a meaning, and returns the version of the mapping that has it: an entry in the field''s table of values (map), a word for true or false (boolean), another name for a country or currency, which is given by its code. Null: the value means that there is none. Fails for an org, mapping or field that does not exist (42704), and where no rule of the field has such meanings (22023)';
+COMMENT ON FUNCTION manifold.remedy(text, text, text, text, text, text, text) IS
+  'What to do about a kind of problem, for manifold.problem_summary: a statement, or a word; null where there is nothing to say';
 COMMENT ON FUNCTION manifold.log_table() IS
   'Number of the table of the log that is written to now';
 COMMENT ON FUNCTION manifold.installed() IS
@@ -54,7 +58,8 @@ END $$;
 -- say which one is missing. The workers' own are for nobody else.
 -- Whoever could put the capture trigger on a table of his own could write any org's changes.
 REVOKE ALL ON FUNCTION manifold.capture, manifold.capture_trouble, manifold.log_oldest, manifold.log_needed, manifold.log_size,
-  manifold.log_holders, manifold.log_table, manifold.empty_position_log, manifold.lag, manifold.installed FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION manifold.lag, manifold.capture_trouble, manifold.log_size, manifold.log_holders, manifold.log_table TO manifold_reader;
+  manifold.log_holders, manifold.log_table, manifold.empty_position_log, manifold.lag, manifold.installed,
+  manifold.remedy FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION manifold.lag, manifold.remedy, manifold.capture_trouble, manifold.log_size, manifold.log_holders, manifold.log_table TO manifold_reader;
 
 SELECT manifold.installed();

@@ -27,4 +27,20 @@ CREATE VIEW manifold.problem_count AS
 COMMENT ON VIEW manifold.problem_count IS
   'How many problems of each kind there are: shown, dismissed, and only counted';
 
-GRANT SELECT ON manifold.problem, manifold.problem_count TO manifold_reader;
+CREATE VIEW manifold.problem_summary AS
+  SELECT l.org, l.source, l.entity, l.field, l.reason, l.value, l.message, l.records, l.times,
+         l.first_seen, l.last_seen, l.examples,
+         manifold.remedy(l.org, l.source, l.entity, l.field, l.reason, l.value, l.message) AS suggestion
+  FROM (
+    SELECT p.org, p.source, p.entity, p.field, p.reason, p.value, min(p.message) AS message,
+           count(*) AS records, sum(p.times) AS times, min(p.since) AS first_seen, max(p.last_at) AS last_seen,
+           (array_agg(p.record ORDER BY p.since, p.record))[1:3] AS examples
+    FROM manifold.problem p
+    -- Of rows that are held whole there is no value, but what the database or Kafka says of them.
+    GROUP BY p.org, p.source, p.entity, p.field, p.reason, p.value, CASE WHEN p.field = '*' THEN p.message END
+    ORDER BY count(*) DESC, 1, 2, 3, 4, 5, 6
+  ) l;
+COMMENT ON VIEW manifold.problem_summary IS
+  'manifold.problem, a line for each value that could not be used however many records have it, with what to do about it; the most frequent first';
+
+GRANT SELECT ON manifold.problem_summary, manifold.problem, manifold.problem_count TO manifold_reader;

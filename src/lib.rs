@@ -27,7 +27,11 @@ extension_sql_file!(
     name = "views",
     requires = ["capture", api::log::log_table]
 );
-extension_sql_file!("../sql/problems.sql", name = "problems", requires = ["views"]);
+extension_sql_file!(
+    "../sql/problems.sql",
+    name = "problems",
+    requires = ["views", api::remedy::remedy]
+);
 extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["views", "problems"]);
 extension_sql_file!("../sql/finish.sql", name = "finish", finalize);
 

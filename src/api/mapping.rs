@@ -19,7 +19,7 @@ use crate::pg::{sql, xact};
 /// source that is captured already, its rows are read through the log again.
 #[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-fn set_mapping(
+pub(super) fn set_mapping(
     org: Option<&str>,
     source: Option<&str>,
     entity: Option<&str>,

@@ -9,6 +9,7 @@ pub mod org;
 pub mod peek;
 pub mod problem;
 pub mod publication;
+pub mod remedy;
 pub mod source;
 
 use crate::error::{Error, Result};

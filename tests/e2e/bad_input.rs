@@ -99,6 +99,16 @@ fn unknown_names_are_refused() {
             ("SELECT manifold.pause('acme', 'normaliser')", UNKNOWN, "normaliser"),
             ("SELECT manifold.resume('acme', 'all')", UNKNOWN, "all"),
             ("SELECT manifold.retry('nobody')", UNKNOWN, "nobody"),
+            (
+                "SELECT manifold.map_value('acme', 'laed', 'lead', 'status', 'x', 'new')",
+                UNKNOWN,
+                "laed",
+            ),
+            (
+                "SELECT manifold.map_value('acme', 'lead', 'lead', 'sttaus', 'x', 'new')",
+                UNKNOWN,
+                "sttaus",
+            ),
             ("SELECT manifold.dismiss('nobody', reason => 'unmapped_value')", UNKNOWN, "nobody"),
             ("SELECT manifold.add_org('umbrella')", UNKNOWN, "umbrella"),
             ("SELECT manifold.add_org('umbrella', schema => 'no_such')", UNKNOWN, "no_such"),
@@ -137,6 +147,11 @@ fn arguments_that_make_no_sense_are_refused() {
             ("SELECT manifold.add_org(NULL)", INVALID, "org"),
             ("SELECT manifold.start(NULL)", INVALID, "org"),
             ("SELECT manifold.retry()", INVALID, "retry"),
+            (
+                "SELECT manifold.map_value('acme', 'lead', 'lead', 'city', 'Rome', 'Roma')",
+                INVALID,
+                "Rome",
+            ),
             ("SELECT manifold.dismiss(org => NULL)", INVALID, "dismiss"),
             ("SELECT manifold.create_entity('lead')", EXISTS, "lead"),
             (
@@ -264,6 +279,7 @@ fn a_role_without_rights_is_told_which_role_it_needs() {
         "SELECT manifold.remove_org('acme')",
         "SELECT manifold.retry('acme')",
         "SELECT manifold.dismiss('acme')",
+        "SELECT manifold.map_value('acme', 'lead', 'lead', 'status', 'x', 'new')",
         "SELECT * FROM manifold.peek('acme')",
     ] {
         world.run(&format!("SET ROLE {role}"));

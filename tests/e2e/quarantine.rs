@@ -313,3 +313,66 @@ fn what_kafka_refused_is_published_when_it_is_retried() {
     let last = canonical.all().iter().rfind(|event| event.key["sfid"] == *gone);
     assert_eq!(last.map(|event| event.value.is_none()), Some(true));
 }
+
+/// What `problem_summary` says of a value: records, examples, and the suggestion.
+fn line(world: &mut World<'_>, field: &str, value: &str) -> (i64, i64, String) {
+    let sql = "SELECT records, cardinality(examples)::bigint, suggestion FROM manifold.problem_summary \
+        WHERE field = $1 AND value = $2";
+    let row = world.client.query_one(sql, &[&field, &value]).unwrap();
+    (row.get(0), row.get(1), row.get(2))
+}
+
+#[test]
+fn a_value_in_many_records_is_one_line_with_the_statement_that_mends_it() {
+    let mut world = World::new();
+    let mut acme = world.sync("acme", 0);
+    world.run(
+        r#"SELECT manifold.add_org('acme');
+           SELECT manifold.set_mapping('acme', 'lead', entity => 'lead', mapping => '{"fields": {
+               "city": "city", "title": {"column": "title", "rules": ["squeeze"]},
+               "consent": {"column": "rating", "rules": [{"boolean": {"true": ["hot"], "false": ["cold"]}}]},
+               "status": {"column": "status", "rules": ["squeeze", {"map": {
+                   "Open - Not Contacted": "new", "Working - Contacted": "working"}}]}}}');
+           SELECT manifold.start('acme')"#,
+    );
+    acme.load(0, 20);
+    world.run(
+        "UPDATE acme.lead SET status = 'Working - Contacted', rating = 'Hot'; \
+         UPDATE acme.lead SET status = 'Workign -  Contacted' WHERE id <= 5; \
+         UPDATE acme.lead SET status = 'It''s \\ odd' WHERE id IN (6, 7); \
+         UPDATE acme.lead SET rating = 'Tepid' WHERE id = 1",
+    );
+    world.normalized();
+    assert_eq!(world.count("manifold.problem_summary"), 3);
+    let most: String = world.value("SELECT value FROM manifold.problem_summary LIMIT 1");
+    assert_eq!(most, "Workign -  Contacted");
+
+    // One is like a value that is known, and means the same.
+    let (records, examples, statement) = line(&mut world, "status", "Workign -  Contacted");
+    assert_eq!((records, examples), (5, 3));
+    world.run(&statement);
+    world.await_count("canonical.lead WHERE status = 'working'", 18);
+    world.await_count("manifold.problem WHERE field = 'status'", 2);
+    // The other is like none, and means nothing until the admin says what.
+    let (_, _, statement) = line(&mut world, "status", "It's \\ odd");
+    assert!(statement.contains("or one of new, working"), "{statement}");
+    world.run(&statement);
+    world.await_count("manifold.problem WHERE field = 'status'", 0);
+    let (_, _, statement) = line(&mut world, "consent", "Tepid");
+    world.run(&statement);
+    world.await_count("canonical.lead WHERE consent", 20);
+    assert_eq!(world.count("manifold.problem"), 0);
+
+    let version = "SELECT version FROM manifold.mapping WHERE active";
+    assert_eq!(world.value::<i32>(version), 4);
+    // Whoever may read the problems may read what to do about them.
+    spoil(&mut acme, 0, "Nonsense");
+    world.await_count("manifold.problem_summary WHERE suggestion LIKE 'SELECT%'", 1);
+    let role = format!("reader_{}", world.database.name);
+    world.run(&format!(
+        "CREATE ROLE {role} LOGIN; GRANT manifold_reader TO {role}; SET ROLE {role}"
+    ));
+    assert_eq!(world.count("manifold.problem_summary WHERE suggestion LIKE 'SELECT%'"), 1);
+    assert_eq!(world.count("manifold.problem_count WHERE kept = 1"), 1);
+    world.run(&format!("RESET ROLE; DROP ROLE {role}"));
+}
