@@ -355,7 +355,7 @@ fn a_value_in_many_records_is_one_line_with_the_statement_that_mends_it() {
     world.await_count("manifold.problem WHERE field = 'status'", 2);
     // The other is like none, and means nothing until the admin says what.
     let (_, _, statement) = line(&mut world, "status", "It's \\ odd");
-    assert!(statement.contains("or one of new, working"), "{statement}");
+    assert!(statement.contains("or one of working, new"), "{statement}");
     world.run(&statement);
     world.await_count("manifold.problem WHERE field = 'status'", 0);
     let (_, _, statement) = line(&mut world, "consent", "Tepid");
