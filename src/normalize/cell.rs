@@ -28,6 +28,17 @@ impl Kind {
     pub const SCALARS: &'static [Kind] =
         &[Kind::Text, Kind::Boolean, Kind::Number, Kind::Date, Kind::Time, Kind::Timestamp];
 
+    pub const ALL: &'static [Kind] = &[
+        Kind::Text,
+        Kind::Boolean,
+        Kind::Number,
+        Kind::Date,
+        Kind::Time,
+        Kind::Timestamp,
+        Kind::Json,
+        Kind::List,
+    ];
+
     /// The kind of a column's values, by its base type.
     pub fn of_column(column: &Column) -> Kind {
         if column.element.is_some() {

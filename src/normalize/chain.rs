@@ -1,39 +1,53 @@
-//! Chains: the rules of one field in their order, and the conversion to the field's type.
+//! Chains: rules in their order, and at the end of a field's chain the conversion to its type.
+
+use serde_json::Value;
 
 use super::MappingError;
 use super::cell::{Cell, Kind};
 use super::convert;
 use super::field_type::FieldType;
 use super::mapping::RuleSpec;
-use super::rules::{self, Arguments, Failure, Rule};
+use super::rules::{self, Arguments, Failure, Rule, Scope};
+use super::source::Row;
 
 /// How a problem names the conversion to the field's type.
 const CONVERSION: &str = "type";
 
-/// A compiled chain.
-#[derive(Debug)]
-pub struct Chain {
-    steps: Vec<Step>,
-    target: FieldType,
+/// The option of every rule that says which reason its failures have.
+const PROBLEM: &str = "problem";
+
+/// A rule that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    pub rule: &'static str,
+    pub failure: Failure,
+    /// What stood in the source, where that is known.
+    pub value: Option<String>,
 }
+
+/// Compiled rules in their order.
+#[derive(Debug, Default)]
+pub struct Steps(Vec<Step>);
 
 #[derive(Debug)]
 struct Step {
     name: &'static str,
     rule: Box<dyn Rule>,
+    /// The reason of failures, where the mapping says so.
+    reason: Option<&'static str>,
 }
 
-impl Chain {
-    /// Builds the rules and checks that each takes what the one before it yields, and the field
-    /// what the last one yields. `path` is that of the list of rules. Without an input only the
-    /// rules themselves are checked.
+impl Steps {
+    /// Builds the rules and checks that each takes what the one before it yields; also returns what
+    /// the last one yields. `path` is that of the list of rules. Without an input only the rules
+    /// themselves are checked.
     pub fn compile(
         specs: &[RuleSpec],
         input: Option<Kind>,
-        target: FieldType,
         path: &str,
-    ) -> Result<Chain, Vec<MappingError>> {
-        let mut errors = Vec::new();
+        scope: &Scope<'_>,
+        errors: &mut Vec<MappingError>,
+    ) -> (Steps, Option<Kind>) {
         let mut steps = Vec::with_capacity(specs.len());
         // Unknown after a rule that could not be built: what follows is then not checked.
         let mut kind = input;
@@ -47,42 +61,81 @@ impl Chain {
             if let Some(kind) = kind.filter(|kind| !definition.accepts.contains(kind)) {
                 errors.push(misfit(definition, kind, &path));
             }
-            let arguments = Arguments { spec, path: &path };
-            let rule = (definition.build)(&arguments, &mut errors);
+            let mut spec = spec.clone();
+            let reason = spec.options.shift_remove(PROBLEM).and_then(|reason| {
+                let known = reason_named(&reason);
+                if known.is_none() {
+                    errors.push(unknown_reason(&path));
+                }
+                known
+            });
+            let arguments = Arguments { spec: &spec, path: &path, input: kind, scope };
+            let rule = (definition.build)(&arguments, errors);
             kind = rule.as_ref().map(|rule| rule.output());
-            steps.extend(rule.map(|rule| Step { name: definition.name, rule }));
+            steps.extend(rule.map(|rule| Step { name: definition.name, rule, reason }));
         }
-        if let Some(kind) = kind
-            && let Err(hint) = target.accepts(kind)
-        {
-            let message = format!("{} does not fit a field of type {}", kind.name(), target.sql());
-            errors.push(MappingError::new(path, message).hint(hint));
-        }
-        if errors.is_empty() { Ok(Chain { steps, target }) } else { Err(errors) }
+        (Steps(steps), kind)
     }
 
-    /// Runs the chain and appends what it yields to `out`, as text that the server casts to the
-    /// field's type without an error. `false` is NULL. Blank text is NULL at every step.
+    /// Runs the rules. Blank text is NULL at every step, and no rule sees it.
     ///
     /// # Errors
-    /// The name of the rule that failed, and why.
-    pub fn run<'a>(
-        &'a self,
-        mut cell: Cell<'a>,
-        out: &mut String,
-    ) -> Result<bool, (&'static str, Failure)> {
-        for step in &self.steps {
+    /// The rule that failed, and why.
+    pub fn run<'a>(&'a self, mut cell: Cell<'a>, row: &Row<'a>) -> Result<Cell<'a>, Failed> {
+        for step in &self.0 {
             if cell.is_blank() {
-                return Ok(false);
+                return Ok(Cell::Null);
             }
-            cell = step.rule.apply(cell).map_err(|failure| (step.name, failure))?;
+            cell = step.rule.apply(cell, row).map_err(|mut failure| {
+                failure.reason = step.reason.unwrap_or(failure.reason);
+                Failed { rule: step.name, failure, value: None }
+            })?;
         }
-        if cell.is_blank() {
-            return Ok(false);
-        }
-        convert::push(cell, self.target, out).map_err(|failure| (CONVERSION, failure))?;
-        Ok(true)
+        Ok(if cell.is_blank() { Cell::Null } else { cell })
     }
+}
+
+/// Whether a value of this kind can end in a field of this type; `path` is that of the rules.
+pub fn check_target(
+    kind: Option<Kind>,
+    target: FieldType,
+    path: &str,
+    errors: &mut Vec<MappingError>,
+) {
+    if let Some(kind) = kind
+        && let Err(hint) = target.accepts(kind)
+    {
+        let message = format!("{} does not fit a field of type {}", kind.name(), target.sql());
+        errors.push(MappingError::new(path, message).hint(hint));
+    }
+}
+
+/// Appends a value to `out`, as text that the server casts to the type without an error. `false` is
+/// NULL.
+///
+/// # Errors
+/// As the conversion of the field's type.
+pub fn finish(cell: Cell<'_>, target: FieldType, out: &mut String) -> Result<bool, Failed> {
+    if cell.is_blank() {
+        return Ok(false);
+    }
+    convert::push(cell, target, out).map_err(|failure| Failed {
+        rule: CONVERSION,
+        failure,
+        value: None,
+    })?;
+    Ok(true)
+}
+
+fn reason_named(name: &Value) -> Option<&'static str> {
+    let name = name.as_str()?;
+    rules::reasons().find(|reason| *reason == name)
+}
+
+fn unknown_reason(path: &str) -> MappingError {
+    let known: Vec<_> = rules::reasons().collect();
+    MappingError::new(format!("{path}.{PROBLEM}"), "a reason of problems is needed")
+        .hint(format!("The reasons are {}.", known.join(", ")))
 }
 
 fn misfit(definition: &rules::Definition, kind: Kind, path: &str) -> MappingError {
@@ -91,7 +144,9 @@ fn misfit(definition: &rules::Definition, kind: Kind, path: &str) -> MappingErro
         format!("\"{}\" takes {}, but gets {}", definition.name, takes.join(", "), kind.name());
     let hint = match (definition.accepts, kind) {
         ([Kind::Number], Kind::Text) => "Put \"number\" before it.",
-        (_, Kind::Json | Kind::List) => "No rule takes this kind yet; leave the chain empty.",
+        ([Kind::List], Kind::Text) => "Put \"split\" or \"tags\" before it.",
+        (_, Kind::Json) => "The rule \"member\" takes a value out of JSON.",
+        (_, Kind::List) => "The rules \"first\", \"each\", \"join\" and \"tags\" take lists.",
         (accepts, _) if accepts.contains(&Kind::Text) => "Put \"squeeze\" before it to get text.",
         _ => "Change the rules or the column.",
     };

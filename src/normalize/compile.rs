@@ -1,20 +1,18 @@
 //! From a mapping, an entity and a layout to a plan.
 
-use std::borrow::Cow;
-
 use serde_json::Value as Json;
 
-use super::cell::{Cell, Kind};
-use super::chain::Chain;
+use super::cell::Kind;
+use super::chain;
 use super::condition::Names;
+use super::derivation::Derivation;
 use super::entity::{Entity, Field};
-use super::field_type::FieldType;
-use super::mapping::{self, FieldMapping, Mapping, Source};
+use super::mapping::{self, Mapping};
 use super::nearest::did_you_mean;
 use super::plan::{At, Extra, FieldPlan, How, Plan};
-use super::source::{Input, Piece};
-use super::template::Part;
-use super::{MappingError, Org, decimal};
+use super::rules::Scope;
+use super::source::{Input, Row};
+use super::{MappingError, Org};
 use crate::row::layout::{Column, Layout};
 use crate::row::{json, oid};
 
@@ -61,16 +59,16 @@ pub fn compile_json(
     Err(errors)
 }
 
-struct Compiler<'a> {
+pub(super) struct Compiler<'a> {
     entity: &'a Entity,
     layout: &'a Layout,
-    /// For the rules on phone numbers and local times.
-    _org: &'a Org,
     strict: bool,
     used: Vec<At>,
-    /// The fields that the one being compiled depends on.
-    needs: Vec<usize>,
-    errors: Vec<MappingError>,
+    /// What rules may know; notes the fields that the one being compiled depends on.
+    pub(super) scope: Scope<'a>,
+    /// SQL expressions.
+    pub(super) expressions: Vec<String>,
+    pub(super) errors: Vec<MappingError>,
 }
 
 impl<'a> Compiler<'a> {
@@ -78,23 +76,23 @@ impl<'a> Compiler<'a> {
         Compiler {
             entity,
             layout,
-            _org: org,
             strict,
             used: Vec::new(),
-            needs: Vec::new(),
+            scope: Scope::new(org, &entity.fields),
+            expressions: Vec::new(),
             errors: Vec::new(),
         }
     }
 
     fn run(mut self, mapping: &Mapping) -> Result<Plan, Vec<MappingError>> {
-        let key = self.column(&mapping.key, "key");
+        let key = self.used(&mapping.key, "key");
         if let Some((_, kind @ (Kind::Json | Kind::List))) = key {
             let message = format!("\"{}\" is {}, which is no key", mapping.key, kind.name());
             self.errors.push(MappingError::new("key", message));
         }
         let entity = self.entity;
         let when = mapping.when.as_ref().map(|when| when.compile(&mut self));
-        if !self.needs.is_empty() {
+        if !self.scope.take_needs().is_empty() {
             let hint =
                 "Give the single fields a \"when\", or test the columns that they come from.";
             let message = "rows are chosen by columns, before there are canonical fields";
@@ -105,11 +103,9 @@ impl<'a> Compiler<'a> {
         for mapped in &mapping.fields {
             match entity.field(&mapped.field) {
                 Some((index, field)) => {
-                    self.needs.clear();
-                    let how = self.how(field, mapped).unwrap_or(How::Constant(None));
-                    let when = mapped.when.as_ref().map(|when| when.compile(&mut self));
-                    plans[index] = Some(FieldPlan::new(field, when, how));
-                    needs[index] = std::mem::take(&mut self.needs);
+                    let how = self.how(field, &mapped.made);
+                    plans[index] = Some(FieldPlan::new(field, how));
+                    needs[index] = self.scope.take_needs();
                 }
                 None => self.unknown_field(&mapped.field),
             }
@@ -125,6 +121,9 @@ impl<'a> Compiler<'a> {
             return Err(self.errors);
         }
         let extras = self.extras();
+        let all = self.layout.live().filter(|_| !self.expressions.is_empty());
+        let columns = all.map(|(position, column)| At::new(position, column)).collect();
+        let expressions = self.expressions.iter().map(|sql| expression(sql, self.layout)).collect();
         let fields = entity.fields.iter().zip(plans);
         Ok(Plan {
             key: key.map(|(at, _)| at),
@@ -133,11 +132,13 @@ impl<'a> Compiler<'a> {
             order,
             fields: fields
                 .map(|(field, plan)| {
-                    plan.unwrap_or_else(|| FieldPlan::new(field, None, How::Constant(None)))
+                    plan.unwrap_or_else(|| FieldPlan::new(field, How::Constant(None)))
                 })
                 .collect(),
             used: self.used,
             extras,
+            expressions,
+            columns,
         })
     }
 
@@ -169,7 +170,7 @@ impl<'a> Compiler<'a> {
 
     /// Notes that a column is used, and returns its place among the used ones with its kind.
     /// `None` where the source has none: an error if strict.
-    fn column(&mut self, name: &str, path: &str) -> Option<(usize, Kind)> {
+    fn used(&mut self, name: &str, path: &str) -> Option<(usize, Kind)> {
         let Some((position, column)) = self.layout.column(name) else {
             if self.strict {
                 let names = self.layout.live().map(|(_, column)| column.name.as_str());
@@ -190,81 +191,26 @@ impl<'a> Compiler<'a> {
         Some((at, kind))
     }
 
-    /// `None`: the field stays NULL; if strict, there is an error.
-    fn how(&mut self, field: &Field, mapped: &FieldMapping) -> Option<How> {
-        let path = &mapped.source_path;
-        let source = match &mapped.source {
-            Source::Constant(json) => return self.constant(field, mapped, json),
-            Source::Column(name) => {
-                self.column(name, path).map(|(at, kind)| (Input::Column(at), kind))
-            }
-            Source::FirstOf(names) => self.first_of(names, path),
-            Source::Template(parts) => self.template(parts, path),
-        };
-        // The rules are checked even where the source is wrong, so that one attempt shows all.
-        let chain = self.chain(field, mapped, source.as_ref().map(|(_, kind)| *kind));
-        let (input, _) = source?;
-        Some(How::Chain(input, chain?))
-    }
-
-    fn first_of(&mut self, names: &[String], path: &str) -> Option<(Input, Kind)> {
-        let mut columns = Vec::new();
-        let mut kinds = Vec::new();
-        for (index, name) in names.iter().enumerate() {
-            if let Some((at, kind)) = self.column(name, &format!("{path}[{index}]")) {
-                columns.push(at);
-                kinds.push(kind);
-            }
+    /// Runs a constant once and for all, where its chain depends on nothing else.
+    fn how(&mut self, field: &Field, made: &Derivation) -> How {
+        let before = self.errors.len();
+        let derived = self.derive_field(field, made);
+        let constant = matches!(derived.input, Input::Constant(_));
+        if !constant || self.errors.len() > before || !self.scope.needs_nothing() {
+            return How::Derived(derived);
         }
-        let first = *kinds.first()?;
-        let as_text = kinds.iter().any(|kind| *kind != first);
-        Some((Input::FirstOf { columns, as_text }, if as_text { Kind::Text } else { first }))
-    }
-
-    fn template(&mut self, parts: &[Part], path: &str) -> Option<(Input, Kind)> {
-        let mut pieces = Vec::new();
-        for part in parts {
-            match part {
-                Part::Text(text) => pieces.push(Piece::Text(text.clone())),
-                Part::Column(name) => {
-                    pieces.extend(self.column(name, path).map(|(at, _)| Piece::Column(at)));
-                }
-            }
-        }
-        Some((Input::Template(pieces), Kind::Text))
-    }
-
-    /// The mapping's chain for the field, else the field's own. `None` comes with an error.
-    fn chain(&mut self, field: &Field, mapped: &FieldMapping, kind: Option<Kind>) -> Option<Chain> {
-        let compiled = match &mapped.rules {
-            Some(rules) => {
-                Chain::compile(rules, kind, field.kind, &format!("fields.{}.rules", field.name))
-            }
-            None => Chain::compile(&field.rules, kind, field.kind, "").map_err(|errors| {
-                let hint = "Give the field \"rules\" of its own, or map another column.";
-                errors
-                    .into_iter()
-                    .map(|error| {
-                        let message = format!("by the field's default rules: {}", error.message);
-                        MappingError::new(&mapped.source_path, message).hint(hint)
-                    })
-                    .collect()
-            }),
-        };
-        compiled.map_err(|errors| self.errors.extend(errors)).ok()
-    }
-
-    /// Runs the chain once and for all. `None` comes with an error.
-    fn constant(&mut self, field: &Field, mapped: &FieldMapping, json: &Json) -> Option<How> {
-        let (cell, kind) = constant_cell(json, field.kind);
-        let chain = self.chain(field, mapped, Some(kind))?;
         let mut text = String::new();
-        match chain.run(cell, &mut text) {
-            Ok(given) => Some(How::Constant(given.then_some(text))),
-            Err((rule, failure)) => {
-                let message = format!("\"{rule}\" refuses the constant: {}", failure.message);
-                self.errors.push(MappingError::new(&mapped.source_path, message));
-                None
+        let made_once =
+            derived.made(&Row::of(&[])).and_then(|cell| chain::finish(cell, field.kind, &mut text));
+        match made_once {
+            Ok(given) if derived.when.is_none() => How::Constant(given.then_some(text)),
+            Ok(_) => How::Derived(derived),
+            Err(failed) => {
+                let rule = failed.rule;
+                let message =
+                    format!("\"{rule}\" refuses the constant: {}", failed.failure.message);
+                self.errors.push(MappingError::new(&made.source_path, message));
+                How::Constant(None)
             }
         }
     }
@@ -293,7 +239,7 @@ impl<'a> Compiler<'a> {
 
 impl Names for Compiler<'_> {
     fn column(&mut self, name: &str, path: &str) -> Option<(usize, Kind)> {
-        Compiler::column(self, name, path)
+        self.used(name, path)
     }
 
     fn field(&mut self, name: &str, path: &str) -> Option<(usize, Kind)> {
@@ -304,8 +250,9 @@ impl Names for Compiler<'_> {
             self.errors.push(MappingError::new(path, message).hint(hint));
             return None;
         };
-        self.needs.push(at);
-        Some((at, field.kind.kind()))
+        let kind = field.kind.kind();
+        self.scope.need(at);
+        Some((at, kind))
     }
 
     fn errors(&mut self) -> &mut Vec<MappingError> {
@@ -340,29 +287,22 @@ fn place(
     Ok(())
 }
 
+/// The statement that evaluates an expression over a row, which it takes as a JSON object: so it
+/// does not matter how the table has been altered since the row was written.
+fn expression(sql: &str, layout: &Layout) -> String {
+    let columns: Vec<_> = layout
+        .live()
+        .map(|(_, column)| format!("\"{}\" {}", column.name.replace('"', "\"\""), column.type_name))
+        .collect();
+    // The line end ends a comment that the expression may end with.
+    format!(
+        "SELECT (({sql}\n))::text FROM pg_catalog.jsonb_to_record($1::jsonb) AS source({})",
+        columns.join(", ")
+    )
+}
+
 /// A `json` column may hold what `jsonb` refuses, e.g. `\u0000`.
 fn may_not_be_jsonb(column: &Column) -> bool {
     let base = column.element.as_ref().map_or(column.base_oid, |element| element.base_oid);
     base == oid::JSON
-}
-
-fn constant_cell(json: &Json, target: FieldType) -> (Cell<'static>, Kind) {
-    let text = |text: String| Cow::Owned(text);
-    match json {
-        Json::String(value) => (Cell::Text(text(value.clone())), Kind::Text),
-        Json::Bool(value) => (Cell::Boolean(*value), Kind::Boolean),
-        Json::Number(number) => {
-            let number = decimal::from_json(number).unwrap_or_else(|| number.to_string());
-            (Cell::Number(text(number)), Kind::Number)
-        }
-        Json::Array(items) if target == FieldType::TextArray => {
-            let item = |item: &Json| match item {
-                Json::String(item) => text(item.clone()),
-                other => text(other.to_string()),
-            };
-            (Cell::List(items.iter().map(item).collect()), Kind::List)
-        }
-        Json::Null => (Cell::Null, Kind::Text),
-        Json::Array(_) | Json::Object(_) => (Cell::Json(text(json.to_string())), Kind::Json),
-    }
 }

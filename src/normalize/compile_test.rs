@@ -95,23 +95,23 @@ fn names_that_do_not_exist() {
     expect("first_name", json, "fields.first_name.template", "lastnam", "\"lastname\"?");
     let json = json!({"column": "status", "rules": ["squeeze", "lowr"]});
     expect("status", json, "fields.status.rules[1]", "no rule \"lowr\"", "\"lower\"?");
-    let json = json!({"column": "status", "rules": [{"frobnicate": 1}]});
-    expect("status", json, "fields.status.rules[0]", "frobnicate", "The rules are squeeze, lower");
+    let json = json!({"column": "status", "rules": [{"xyzzy_plugh": 1}]});
+    expect("status", json, "fields.status.rules[0]", "xyzzy_plugh", "The rules are squeeze, lower");
 }
 
 #[test]
 fn shapes() {
     expect("status", json!(7), "fields.status", "name of a column or an object", "exactly one");
-    expect("status", json!({}), "fields.status", "no source", "exactly one of column, first_of");
+    expect("status", json!({}), "fields.status", "no source", "exactly one of column, field");
     let json = json!({"column": "status", "constant": "x"});
     expect("status", json, "fields.status", "both \"column\" and \"constant\"", "exactly one");
     let json = json!({"column": "status", "rule": []});
     expect("status", json, "fields.status.rule", "no meaning", "\"rules\"?");
-    let json = json!({"column": "status", "zzz": []});
-    expect("status", json, "fields.status.zzz", "no meaning", "Known here: column");
+    let json = json!({"column": "status", "zzzzzzzz": []});
+    expect("status", json, "fields.status.zzzzzzzz", "no meaning", "Known here: column");
     expect("status", json!({"column": 1}), "fields.status.column", "name of a column", "");
     expect("status", json!({"first_of": []}), "fields.status.first_of", "list of column", "");
-    expect("status", json!({"first_of": [1]}), "fields.status.first_of", "list of column", "");
+    expect("status", json!({"first_of": [1]}), "fields.status.first_of[0]", "name of a column", "");
     expect("status", json!({"template": 1}), "fields.status.template", "braces", "");
     expect("status", json!({"template": "{a"}), "fields.status.template", "at 1 is never", "");
     expect("status", json!({"template": "a"}), "fields.status.template", "no column", "");
@@ -147,7 +147,25 @@ fn arguments() {
         (json!({"number": ","}), at("number"), "needs an object"),
         (json!({"date": 1}), at("date"), "format is text"),
         (json!({"date": "dd/mm/yyyy"}), at("date"), "tell day, month and year"),
-        (json!({"timestamp": "UTC"}), at("timestamp"), "takes no argument"),
+        (json!({"timestamp": "UTC"}), at("timestamp"), "needs an object"),
+        (json!({"timestamp": {"zone": "Mars"}}), at("timestamp.zone"), "no time zone"),
+        (json!({"timestamp": {"format": "%d/%m"}}), at("timestamp.format"), "does not tell"),
+        (json!({"time": "%I:%M"}), at("time"), "does not tell"),
+        (json!({"extract": "("}), at("extract"), "regular expression"),
+        (json!({"replace": {"a": 1}}), at("replace.a"), "replacement is text"),
+        (json!({"pad": 0}), at("pad"), "number of characters"),
+        (json!({"pad": 5, "with": "ab"}), at("with"), "single character"),
+        (json!({"name_part": "middle"}), at("name_part"), "first"),
+        (json!({"phone": {"region": "XX"}}), at("phone.region"), "a code like"),
+        (json!({"phone": {"region_of": "land"}}), at("phone.region_of"), "no field"),
+        (json!({"country": {"aliases": {"A": "XX"}}}), at("country.aliases.A"), "the code of a"),
+        (json!({"currency": {"aliases": {"A": "X"}}}), at("currency.aliases.A"), "the code of a"),
+        (json!({"span": "middle"}), at("span"), "\"min\" or"),
+        (json!({"span": "min", "units": 1}), at("units"), "list of units"),
+        (json!({"map": {"A": "x"}, "problem": "nonsense"}), at("problem"), "a reason of"),
+        (json!({"null_if": 1}), at("null_if"), "needs text"),
+        (json!({"split": ""}), at("split"), "not empty"),
+        (json!({"tags": {"keep_case": 1}}), at("tags.keep_case"), "true or false"),
         (json!({"boolean": ["yes"]}), at("boolean"), "needs an object"),
         (json!({"boolean": {}}), at("boolean"), "no words"),
         (json!({"boolean": {"true": "yes"}}), at("boolean.true"), "list of words"),
@@ -175,12 +193,12 @@ fn kinds_that_do_not_fit() {
     let path = "fields.score.rules[0].range";
     expect("score", json, path, "takes a number, but gets text", "\"number\" before it");
     let json = json!({"column": "answers__c", "rules": ["squeeze"]});
-    expect("answers", json, "fields.answers.rules[0].squeeze", "gets JSON", "chain empty");
+    expect("answers", json, "fields.answers.rules[0].squeeze", "gets JSON", "\"member\"");
     let json = json!({"column": "score__c", "rules": []});
     expect("consent", json, "fields.consent.rules", "a number does not fit", "\"map\"");
     expect("score", json!("callback__c"), "fields.score", "default rules", "of its own");
-    expect("tags", json!("status"), "fields.tags", "text does not fit", "of its own");
-    expect("birth_date", json!("callback__c"), "fields.birth_date", "gets a timestamp", "");
+    expect("tags", json!("isconverted"), "fields.tags", "gets a boolean", "of its own");
+    expect("birth_date", json!("isconverted"), "fields.birth_date", "gets a boolean", "");
     expect(
         "birth_date",
         json!({"constant": "31/12/1980"}),

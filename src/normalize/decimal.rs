@@ -96,6 +96,61 @@ pub fn compare(a: &str, b: &str) -> Ordering {
     }
 }
 
+/// The product of two canonical decimals.
+pub fn multiply(a: &str, b: &str) -> String {
+    let (negative_a, digits_a, places_a) = digits(a);
+    let (negative_b, digits_b, places_b) = digits(b);
+    // Schoolbook, the lowest digit first.
+    let mut product = vec![0u32; digits_a.len() + digits_b.len()];
+    for (i, x) in digits_a.iter().rev().enumerate() {
+        let mut carry = 0;
+        for (j, y) in digits_b.iter().rev().enumerate() {
+            let sum = product[i + j] + x * y + carry;
+            product[i + j] = sum % 10;
+            carry = sum / 10;
+        }
+        product[i + digits_b.len()] += carry;
+    }
+    let text: String =
+        product.iter().rev().filter_map(|digit| char::from_digit(*digit, 10)).collect();
+    let places = places_a + places_b;
+    let padded = format!("{text:0>width$}", width = places + 1);
+    let (whole, fraction) = padded.split_at(padded.len() - places);
+    canonical(negative_a != negative_b, whole, fraction)
+}
+
+/// Sign, digits, and how many of them stand after the point.
+fn digits(number: &str) -> (bool, Vec<u32>, usize) {
+    let (negative, rest) = match number.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, number),
+    };
+    let places = rest.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    (negative, rest.chars().filter_map(|c| c.to_digit(10)).collect(), places)
+}
+
+/// A canonical decimal with at most so many digits after the point, halves away from zero. `None`
+/// where it has no more than these.
+pub fn round(number: &str, places: usize) -> Option<String> {
+    let (whole, fraction) = number.split_once('.')?;
+    let next = *fraction.as_bytes().get(places)?;
+    let kept = &fraction[..places];
+    if next < b'5' {
+        return Some(canonical(number.starts_with('-'), whole.trim_start_matches('-'), kept));
+    }
+    let mut digits = format!("0{}{kept}", whole.trim_start_matches('-')).into_bytes();
+    for digit in digits.iter_mut().rev() {
+        if *digit < b'9' {
+            *digit += 1;
+            break;
+        }
+        *digit = b'0';
+    }
+    let text = String::from_utf8_lossy(&digits).into_owned();
+    let (whole, fraction) = text.split_at(text.len() - places);
+    Some(canonical(number.starts_with('-'), whole, fraction))
+}
+
 fn compare_magnitude(a: &str, b: &str) -> Ordering {
     let (whole_a, fraction_a) = a.split_once('.').unwrap_or((a, ""));
     let (whole_b, fraction_b) = b.split_once('.').unwrap_or((b, ""));
@@ -141,7 +196,38 @@ mod tests {
         assert_eq!(from_f32(0.1).as_deref(), Some("0.1"));
     }
 
+    #[test]
+    fn rounding() {
+        for (number, places, rounded) in [
+            ("2.345", 2, Some("2.35")),
+            ("2.344", 2, Some("2.34")),
+            ("-2.5", 0, Some("-3")),
+            ("-0.4", 0, Some("0")),
+            ("99.99", 1, Some("100")),
+            ("1.5", 1, None),
+            ("7", 0, None),
+        ] {
+            assert_eq!(round(number, places).as_deref(), rounded, "{number}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn products(a in -10_000_000i64..10_000_000, b in -10_000_000i64..10_000_000,
+                    left in 0u32..5, right in 0u32..5) {
+            let text = |n: i64, places: u32| {
+                let unit = 10i64.pow(places);
+                let width = places as usize;
+                let sign = if n < 0 { "-" } else { "" };
+                let plain = match places {
+                    0 => format!("{n}"),
+                    _ => format!("{sign}{}.{:0width$}", n.abs() / unit, n.abs() % unit),
+                };
+                parse(&plain).unwrap().into_owned()
+            };
+            prop_assert_eq!(multiply(&text(a, left), &text(b, right)), text(a * b, left + right));
+        }
+
         #[test]
         fn parsing_is_canonical_and_stable(text in "[+-]?[0-9]{0,6}(\\.[0-9]{1,6})?") {
             if let Some(number) = parse(&text) {

@@ -13,12 +13,13 @@
 
 use serde_json::{Map, Value};
 
-use super::MappingError;
 use super::cell::Kind;
-use super::chain::Chain;
+use super::chain::{self, Steps};
 use super::field_type::FieldType;
 use super::mapping::{self, RuleSpec};
 use super::nearest::did_you_mean;
+use super::rules::Scope;
+use super::{MappingError, Org};
 
 /// What a canonical table has besides its fields: key, unmapped columns, bookkeeping. The
 /// bookkeeping column for the source is `source_id`, because `source` is a field of the lead.
@@ -83,6 +84,7 @@ impl Entity {
             errors.push(MappingError::new("", format!("the entity name \"{name}\" {message}")));
         }
         let mut fields: Vec<Field> = Vec::new();
+        let mut paths = Vec::new();
         match json.as_object() {
             None => errors.push(
                 MappingError::new("", "an entity definition is a JSON object")
@@ -103,12 +105,14 @@ impl Entity {
                                 errors.push(MappingError::new(format!("{path}.name"), message));
                             }
                             fields.push(field);
+                            paths.push(path);
                         }
                     }
                     _ => errors.push(MappingError::new("fields", "a list of fields is needed")),
                 }
             }
         }
+        check_rules(&fields, &paths, &mut errors);
         match errors.is_empty() {
             true => Ok(Entity { name: name.into(), fields }),
             false => Err(errors),
@@ -149,19 +153,24 @@ fn read_field(json: &Value, path: &str, errors: &mut Vec<MappingError>) -> Optio
     let (name, kind) = (name?, kind?);
     let rules = match members.get("rules") {
         None => usual_rules(kind),
-        Some(rules) => {
-            let path = format!("{path}.rules");
-            let rules = mapping::read_rules(rules, &path, errors)?;
-            // A default has to work for the most common source, a text column.
-            if let Err(wrong) = Chain::compile(&rules, Some(Kind::Text), kind, &path)
-                && kind != FieldType::TextArray
-            {
-                errors.extend(wrong);
-            }
-            rules
-        }
+        Some(rules) => mapping::read_rules(rules, &format!("{path}.rules"), errors)?,
     };
     Some(Field { name, kind, rules, required, comment })
+}
+
+/// A chain has to work for the most common source, a text column. Only a list has no chain for it
+/// unless the definition gives one.
+fn check_rules(fields: &[Field], paths: &[String], errors: &mut Vec<MappingError>) {
+    let org = Org::default();
+    let scope = Scope::new(&org, fields);
+    for (field, path) in fields.iter().zip(paths) {
+        if field.rules.is_empty() {
+            continue;
+        }
+        let path = format!("{path}.rules");
+        let (_, kind) = Steps::compile(&field.rules, Some(Kind::Text), &path, &scope, errors);
+        chain::check_target(kind, field.kind, &path, errors);
+    }
 }
 
 fn read_name(
@@ -229,7 +238,8 @@ fn usual_rules(kind: FieldType) -> Vec<RuleSpec> {
         FieldType::Integer | FieldType::Bigint | FieldType::Numeric => &["number"],
         FieldType::Date => &["date"],
         FieldType::Timestamptz => &["timestamp"],
-        FieldType::TextArray | FieldType::Jsonb => &[],
+        FieldType::TextArray => &["tags"],
+        FieldType::Jsonb => &[],
     };
     names.iter().map(|name| RuleSpec::named(name)).collect()
 }
@@ -295,10 +305,10 @@ mod tests {
                 "fields[6].name",
                 "fields[7].rule",
                 "fields[8].rules[0]",
-                "fields[9].rules",
                 "fields[10].required",
                 "fields[11].name",
-                "fields[12]"
+                "fields[12]",
+                "fields[9].rules"
             ]
         );
         assert_eq!(errors(json!([])).len(), 1);

@@ -18,61 +18,9 @@ use super::mapping::Mapping;
 use super::outcome::Outcome;
 use crate::row::value::Value;
 
-/// Fields that need rules of their own, which are still to come (e-mail syntax, phone numbers, URLs,
-/// countries, names, lists, conditions, local times, objects of columns), by org.
-const NOT_YET: &[(&str, &[&str])] = &[
-    (
-        "acme",
-        &["email", "phone", "mobile_phone", "website", "country", "interests", "budget_currency"],
-    ),
-    (
-        "globex",
-        &[
-            "email",
-            "phone",
-            "mobile_phone",
-            "website",
-            "country",
-            "interests",
-            "callback_at",
-            "answers",
-        ],
-    ),
-    (
-        "initech",
-        &[
-            "email",
-            "phone",
-            "mobile_phone",
-            "website",
-            "country",
-            "interests",
-            "first_name",
-            "last_name",
-        ],
-    ),
-];
-
-/// Columns that those fields will use: until then they are in extras.
-fn used_later(column: &str) -> bool {
-    let columns = [
-        "phone",
-        "mobilephone",
-        "website",
-        "country",
-        "interests__c",
-        "currencyisocode",
-        "callback_date__c",
-        "callback_time__c",
-        "interested_in_solar__c",
-        "interested_in_pump__c",
-    ];
-    columns.contains(&column)
-        || column.starts_with("interest_")
-        || column
-            .strip_prefix('q')
-            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-}
+/// The orgs with what an admin tells of them beside the mapping.
+const ORGS: [(&str, &str, &str); 3] =
+    [("acme", "US", "UTC"), ("globex", "GB", "Europe/London"), ("initech", "FR", "Europe/Paris")];
 
 fn fixtures() -> PathBuf {
     match std::env::var_os("MANIFOLD_FIXTURES") {
@@ -120,6 +68,16 @@ fn value(text: &str, oid: u32) -> Value<'_> {
     }
 }
 
+/// A list as the array literal that the server would be given.
+fn as_array(expected: &str, kind: FieldType) -> String {
+    if kind != FieldType::TextArray || expected.is_empty() {
+        return expected.into();
+    }
+    let items: Vec<String> = serde_json::from_str(expected).unwrap();
+    let quoted: Vec<_> = items.iter().map(|item| format!("\"{item}\"")).collect();
+    format!("{{{}}}", quoted.join(","))
+}
+
 /// A normalized field in the notation of `expected.csv`.
 fn shown(text: &str, kind: FieldType) -> String {
     match (kind, text) {
@@ -152,7 +110,15 @@ struct Tally {
     different: Vec<String>,
 }
 
-fn check(org: &str, folder: &Path, not_yet: &[&str]) -> Vec<String> {
+/// What was compared of an org, and the first difference of each kind.
+struct Report {
+    json: Json,
+    fields: (usize, usize),
+    problems: (usize, usize),
+    different: Vec<String>,
+}
+
+fn check(org: &str, region: &str, zone: &str, folder: &Path) -> Report {
     let columns: Json =
         serde_json::from_str(&std::fs::read_to_string(folder.join("columns.json")).unwrap())
             .unwrap();
@@ -166,7 +132,13 @@ fn check(org: &str, folder: &Path, not_yet: &[&str]) -> Vec<String> {
     let mapping: Json = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let mapping = Mapping::from_json(&mapping).unwrap();
     let lead = Entity::built_in("lead").unwrap().unwrap();
-    let plan = compile(&mapping, &lead, &layout(&columns), &Org::default()).unwrap();
+    let plan = compile(
+        &mapping,
+        &lead,
+        &layout(&columns),
+        &Org { name: org.into(), phone_region: Some(region.into()), time_zone: zone.into() },
+    )
+    .unwrap();
 
     let (_, leads) = rows(&folder.join("lead.csv"));
     let (_, expected) = rows(&folder.join("expected.csv"));
@@ -175,7 +147,6 @@ fn check(org: &str, folder: &Path, not_yet: &[&str]) -> Vec<String> {
     let mut problems: BTreeSet<(String, String, String)> = problems
         .iter()
         .map(|row| (row["sfid"].clone(), row["field"].clone(), row["reason"].clone()))
-        .filter(|(_, field, _)| !not_yet.contains(&field.as_str()))
         .collect();
     let expected_problems = problems.len();
 
@@ -197,46 +168,56 @@ fn check(org: &str, folder: &Path, not_yet: &[&str]) -> Vec<String> {
         let sfid = out.key.clone().unwrap();
         let expected = expected[sfid.as_str()];
         for (field, found) in lead.fields.iter().zip(&out.fields) {
-            if !not_yet.contains(&field.name.as_str()) {
-                let found = shown(found.as_deref().unwrap_or_default(), field.kind);
-                tally(&field.name, &sfid, &found, &expected[&field.name], field.kind);
-            }
+            let found = shown(found.as_deref().unwrap_or_default(), field.kind);
+            let expected = as_array(&expected[&field.name], field.kind);
+            tally(&field.name, &sfid, &found, &expected, field.kind);
         }
-        let mut extras: serde_json::Map<String, Json> =
-            serde_json::from_str(out.extras.as_deref().unwrap_or("{}")).unwrap();
-        extras.retain(|name, _| !used_later(name));
-        let extras =
-            if extras.is_empty() { String::new() } else { Json::Object(extras).to_string() };
+        let extras = out.extras.clone().unwrap_or_default();
         tally("extras", &sfid, &extras, &expected["extras"], FieldType::Jsonb);
         for problem in &out.problems {
             let found = (sfid.clone(), problem.field.to_string(), problem.reason.to_string());
-            if !not_yet.contains(&&*problem.field) && !problems.remove(&found) {
+            if !problems.remove(&found) {
                 unexpected.push(format!("{found:?}"));
             }
         }
     }
+    let found_problems = expected_problems - problems.len();
+    // A problem that nobody expects counts like one that is missing.
+    let all_problems = expected_problems + unexpected.len();
     println!(
-        "{org}: {} leads, {} fields compared, problems {} of {}, {} unexpected, {:?}",
+        "{org}: {} leads in {:?}; problems {found_problems} of {all_problems}",
         leads.len(),
-        tallies.len(),
-        expected_problems - problems.len(),
-        expected_problems,
-        unexpected.len(),
         started.elapsed()
     );
+    let mut shares = serde_json::Map::new();
+    let mut fields = (0, 0);
     for (name, tally) in &tallies {
         let total = tally.equal + tally.different.len();
-        println!("  {name}: {} of {total}", tally.equal);
+        fields = (fields.0 + tally.equal, fields.1 + total);
+        println!("  {name:16} {:7.3} % of {total}", percent(tally.equal, total));
+        shares.insert(name.to_string(), percent(tally.equal, total).into());
         if let Some(first) = tally.different.first() {
             let count = tally.different.len();
             different.push(format!("{org}.{name}: {count} of {total} differ, first {first}"));
         }
     }
+    println!("  {:16} {:7.3} % of {}", "all fields", percent(fields.0, fields.1), fields.1);
     different.extend(problems.first().map(|first| format!("{org}: not found: {first:?}")));
     different.extend(unexpected.first().map(|first| format!("{org}: not expected: {first}")));
-    different
+    let json = serde_json::json!({
+        "rows": leads.len(),
+        "fields_percent": percent(fields.0, fields.1),
+        "problems_percent": percent(found_problems, all_problems),
+        "by_field": shares,
+    });
+    Report { json, fields, problems: (found_problems, all_problems), different }
 }
 
+fn percent(part: usize, whole: usize) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
+}
+
+/// `make accuracy` runs this and shows what it prints.
 #[test]
 fn fields_and_problems_equal_what_is_expected() {
     let orgs = fixtures().join("orgs");
@@ -244,9 +225,24 @@ fn fields_and_problems_equal_what_is_expected() {
         println!("no fixtures at {}: nothing compared", orgs.display());
         return;
     }
-    let mut different = Vec::new();
-    for (org, not_yet) in NOT_YET {
-        different.extend(check(org, &orgs.join(org), not_yet));
-    }
+    let reports = ORGS.map(|(org, region, zone)| (org, check(org, region, zone, &orgs.join(org))));
+    let sum = |of: fn(&Report) -> (usize, usize)| {
+        reports.iter().fold((0, 0), |sum, (_, report)| (sum.0 + of(report).0, sum.1 + of(report).1))
+    };
+    let (fields, problems) = (sum(|report| report.fields), sum(|report| report.problems));
+    let json = serde_json::json!({
+        "fields_percent": percent(fields.0, fields.1),
+        "problems_percent": percent(problems.0, problems.1),
+        "orgs": reports.iter().map(|(org, r)| (org.to_string(), r.json.clone())).collect::<serde_json::Map<_, _>>(),
+    });
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("accuracy.json"), format!("{json:#}\n")).unwrap();
+    println!(
+        "fields {:.3} %, problems {:.3} %",
+        percent(fields.0, fields.1),
+        percent(problems.0, problems.1)
+    );
+    let different: Vec<_> = reports.into_iter().flat_map(|(_, report)| report.different).collect();
     assert!(different.is_empty(), "{}", different.join("\n"));
 }

@@ -12,9 +12,8 @@
 //! ```
 //!
 //! - `key` is the column with the record's id, `sfid` where absent.
-//! - A field takes its value from exactly one of `column`, `first_of` (the first that is not
-//!   blank), `constant` and `template` (blank where all its columns are); a mere string is short
-//!   for `{"column": …}`.
+//! - A field takes its value from exactly one source (see [`derivation`](super::derivation)); a
+//!   mere string is short for `{"column": …}`.
 //! - `when` is a [`condition`](super::condition): where it does not hold, the field is NULL. At the
 //!   top of a mapping it says which rows are canonical at all.
 //! - `rules` replaces the field's default chain. A rule is a name, or an object whose one member
@@ -24,14 +23,12 @@ use serde_json::{Map, Value};
 
 use super::MappingError;
 use super::condition::{self, Condition};
+use super::derivation::{self, Derivation};
 use super::nearest::did_you_mean;
 use super::rules;
-use super::template::{self, Part};
 
 /// The column that identifies a record where a mapping names none.
-const DEFAULT_KEY: &str = "sfid";
-
-const SOURCES: [&str; 4] = ["column", "first_of", "constant", "template"];
+pub const DEFAULT_KEY: &str = "sfid";
 
 /// A mapping that is well formed. Whether it fits an entity and a source, compiling it tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,24 +44,7 @@ pub struct Mapping {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FieldMapping {
     pub field: String,
-    pub source: Source,
-    /// Where in the JSON the source is, for messages.
-    pub source_path: String,
-    /// Where it does not hold, the field is NULL.
-    pub when: Option<Condition>,
-    /// `None`: the field's default chain.
-    pub rules: Option<Vec<RuleSpec>>,
-}
-
-/// The source of a value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Source {
-    Column(String),
-    /// The first of these columns that is not blank.
-    FirstOf(Vec<String>),
-    /// Any JSON but null.
-    Constant(Value),
-    Template(Vec<Part>),
+    pub made: Derivation,
 }
 
 /// A rule as a mapping writes it.
@@ -85,6 +65,11 @@ impl RuleSpec {
 }
 
 impl Mapping {
+    /// Whether a field is made by an SQL expression, which only a superuser may give.
+    pub fn has_sql(&self) -> bool {
+        self.fields.iter().any(|field| field.made.has_sql())
+    }
+
     /// Reads a mapping. All that is wrong is reported, not only the first.
     pub fn from_json(json: &Value) -> Result<Mapping, Vec<MappingError>> {
         let (mapping, errors) = read(json);
@@ -114,7 +99,8 @@ pub fn read(json: &Value) -> (Mapping, Vec<MappingError>) {
     match members.get("fields") {
         Some(Value::Object(fields)) if !fields.is_empty() => {
             for (name, json) in fields {
-                mapping.fields.extend(read_field(name, json, &mut errors));
+                let made = derivation::read(json, &format!("fields.{name}"), &mut errors);
+                mapping.fields.extend(made.map(|made| FieldMapping { field: name.clone(), made }));
             }
         }
         _ => errors.push(
@@ -123,95 +109,6 @@ pub fn read(json: &Value) -> (Mapping, Vec<MappingError>) {
         ),
     }
     (mapping, errors)
-}
-
-fn read_field(field: &str, json: &Value, errors: &mut Vec<MappingError>) -> Option<FieldMapping> {
-    let path = format!("fields.{field}");
-    let members = match json {
-        Value::String(column) => {
-            let source = Source::Column(column.clone());
-            return Some(FieldMapping {
-                field: field.into(),
-                source,
-                source_path: path,
-                when: None,
-                rules: None,
-            });
-        }
-        Value::Object(members) => members,
-        _ => {
-            errors.push(
-                MappingError::new(path, "the name of a column or an object is needed")
-                    .hint(one_source()),
-            );
-            return None;
-        }
-    };
-    refuse_unknown(members, &[&SOURCES[..], &["when", "rules"]].concat(), &path, errors);
-    let when = match members.get("when") {
-        None => Ok(None),
-        Some(json) => condition::read(json, &format!("{path}.when"), errors).map(Some).ok_or(()),
-    };
-    let rules = match members.get("rules") {
-        None => Ok(None),
-        Some(json) => read_rules(json, &format!("{path}.rules"), errors).map(Some).ok_or(()),
-    };
-    let mut given = SOURCES.iter().filter_map(|&name| Some((name, members.get(name)?)));
-    let (name, json) = match (given.next(), given.next()) {
-        (Some(one), None) => one,
-        (None, _) => {
-            errors.push(MappingError::new(path, "no source is given").hint(one_source()));
-            return None;
-        }
-        (Some((one, _)), Some((other, _))) => {
-            let message = format!("both \"{one}\" and \"{other}\" are given");
-            errors.push(MappingError::new(path, message).hint(one_source()));
-            return None;
-        }
-    };
-    let source_path = format!("{path}.{name}");
-    let source = read_source(name, json, &source_path, errors);
-    Some(FieldMapping {
-        field: field.into(),
-        source: source?,
-        source_path,
-        when: when.ok()?,
-        rules: rules.ok()?,
-    })
-}
-
-fn one_source() -> String {
-    format!("A field has exactly one of {}.", SOURCES.join(", "))
-}
-
-fn read_source(
-    name: &str,
-    json: &Value,
-    path: &str,
-    errors: &mut Vec<MappingError>,
-) -> Option<Source> {
-    let wrong = match (name, json) {
-        ("column", Value::String(column)) => return Some(Source::Column(column.clone())),
-        ("column", _) => "the name of a column is needed".into(),
-        ("first_of", Value::Array(names)) if !names.is_empty() => {
-            let names: Option<Vec<_>> =
-                names.iter().map(|name| Some(name.as_str()?.into())).collect();
-            match names {
-                Some(names) => return Some(Source::FirstOf(names)),
-                None => "a list of column names is needed".into(),
-            }
-        }
-        ("first_of", _) => "a list of column names is needed".into(),
-        ("template", Value::String(text)) => match template::parse(text) {
-            Ok(parts) => return Some(Source::Template(parts)),
-            Err(message) => message,
-        },
-        ("template", _) => "text with columns in braces is needed".into(),
-        (_, Value::Null) => "a constant is not null; leave the field out instead".into(),
-        (_, json) => return Some(Source::Constant(json.clone())),
-    };
-    errors.push(MappingError::new(path, wrong));
-    None
 }
 
 /// Reads a chain of rules.

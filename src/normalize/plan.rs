@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use super::cell::Cell;
-use super::chain::Chain;
+use super::chain;
 use super::condition::Test;
 use super::entity::Field;
+use super::field_type::FieldType;
 use super::json;
 use super::outcome::Outcome;
-use super::source::{Input, Row};
+use super::source::{Derived, Row};
 use crate::row::image::Malformed;
 use crate::row::layout::Column;
 use crate::row::value::{Server, Value};
@@ -31,6 +32,10 @@ pub struct Plan {
     pub(super) order: Vec<usize>,
     /// The columns that go to extras, by name.
     pub(super) extras: Vec<Extra>,
+    /// Statements that evaluate an SQL expression over a row, given as JSON.
+    pub(super) expressions: Vec<String>,
+    /// All columns, for the expressions; empty where there are none.
+    pub(super) columns: Vec<At>,
 }
 
 /// A column and its position in the layout.
@@ -67,8 +72,7 @@ impl At {
 pub(super) struct FieldPlan {
     name: Arc<str>,
     required: bool,
-    /// Where it does not hold, the field is NULL.
-    when: Option<Test>,
+    kind: FieldType,
     how: How,
 }
 
@@ -76,7 +80,7 @@ pub(super) struct FieldPlan {
 pub(super) enum How {
     /// The same for every row; NULL where the mapping says nothing of the field.
     Constant(Option<String>),
-    Chain(Input, Chain),
+    Derived(Derived),
 }
 
 #[derive(Debug)]
@@ -89,8 +93,13 @@ pub(super) struct Extra {
 }
 
 impl FieldPlan {
-    pub(super) fn new(field: &Field, when: Option<Test>, how: How) -> FieldPlan {
-        FieldPlan { name: field.name.as_str().into(), required: field.required, when, how }
+    pub(super) fn new(field: &Field, how: How) -> FieldPlan {
+        FieldPlan {
+            name: field.name.as_str().into(),
+            required: field.required,
+            kind: field.kind,
+            how,
+        }
     }
 }
 
@@ -107,7 +116,8 @@ impl Plan {
     ) -> Result<(), Malformed> {
         let used =
             self.used.iter().map(|at| at.value(slots, server)).collect::<Result<Vec<_>, _>>()?;
-        self.normalize(&used, out);
+        let expressions = self.evaluate(slots, server)?;
+        self.normalize(&used, &expressions, out);
         if out.excluded {
             return Ok(());
         }
@@ -120,6 +130,30 @@ impl Plan {
         }
         extras.end(out);
         Ok(())
+    }
+
+    /// What the SQL expressions yield for a row.
+    fn evaluate(
+        &self,
+        slots: &[Option<&[u8]>],
+        server: &dyn Server,
+    ) -> Result<Vec<Result<Option<String>, String>>, Malformed> {
+        if self.expressions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut row = String::from("{");
+        for at in &self.columns {
+            let value = at.value(slots, server)?;
+            if value == Value::Null {
+                continue;
+            }
+            row.push_str(if row.len() > 1 { "," } else { "" });
+            row_json::string(&mut row, at.name());
+            row.push(':');
+            value.to_json(&mut row);
+        }
+        row.push('}');
+        Ok(self.expressions.iter().map(|sql| server.evaluate(sql, &row)).collect())
     }
 
     /// The key of a row, without normalizing it: what a deleted row needs.
@@ -142,7 +176,7 @@ impl Plan {
     pub fn run_values(&self, values: &[Value<'_>], out: &mut Outcome) {
         let value = |at: &At| values.get(at.position).unwrap_or(&Value::Null);
         let used: Vec<_> = self.used.iter().map(|at| value(at).clone()).collect();
-        self.normalize(&used, out);
+        self.normalize(&used, &[], out);
         if out.excluded {
             return;
         }
@@ -154,10 +188,15 @@ impl Plan {
     }
 
     /// Everything but extras.
-    fn normalize(&self, used: &[Value<'_>], out: &mut Outcome) {
+    fn normalize(
+        &self,
+        used: &[Value<'_>],
+        expressions: &[Result<Option<String>, String>],
+        out: &mut Outcome,
+    ) {
         out.reset(self.fields.len());
         if let Some(when) = &self.when
-            && !when.holds(&Row { values: used, fields: &[] })
+            && !when.holds(&Row::of(used))
         {
             out.excluded = true;
             out.key = self.key_text(used);
@@ -167,25 +206,32 @@ impl Plan {
         for &index in &self.order {
             let field = &self.fields[index];
             let mut text = out.buffer();
-            let row = Row { values: used, fields: &out.fields };
             let given = match &field.how {
-                How::Constant(None) => false,
-                _ if field.when.as_ref().is_some_and(|when| !when.holds(&row)) => false,
+                How::Constant(None) => Ok(false),
                 How::Constant(Some(constant)) => {
                     text.push_str(constant);
-                    true
+                    Ok(true)
                 }
-                How::Chain(input, chain) => match chain.run(input.cell(&row), &mut text) {
-                    Ok(given) => given,
-                    Err((rule, failure)) => {
-                        let source = input.cell(&row).into_text().into_owned();
-                        let what = (rule, failure.reason);
-                        out.problem(&field.name, Some(&source), what, failure.message);
-                        out.held |= field.required;
-                        out.give_back(text);
-                        continue;
-                    }
-                },
+                How::Derived(derived) => {
+                    let row = Row { values: used, fields: &out.fields, expressions };
+                    derived.made(&row).and_then(|cell| {
+                        chain::finish(cell, field.kind, &mut text).map_err(|failed| {
+                            let value = failed.value.or_else(|| derived.shown(&row));
+                            chain::Failed { value, ..failed }
+                        })
+                    })
+                }
+            };
+            let given = match given {
+                Ok(given) => given,
+                Err(failed) => {
+                    let what = (failed.rule, failed.failure.reason);
+                    let message = failed.failure.message;
+                    out.problem(&field.name, failed.value.as_deref(), what, message);
+                    out.held |= field.required;
+                    out.give_back(text);
+                    continue;
+                }
             };
             if given {
                 out.fields[index] = Some(text);

@@ -1,12 +1,17 @@
-//! Templates: text with columns in braces, `{firstname} {lastname}`. A brace itself is written
-//! twice.
+//! Templates: text with columns in braces, `{firstname} {lastname}`, and canonical fields,
+//! `{field.country}`. A brace itself is written twice.
 
 /// One part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
     Text(String),
     Column(String),
+    /// A canonical field: `{field.country}`.
+    Field(String),
 }
+
+/// What stands before the name of a canonical field.
+const FIELD: &str = "field.";
 
 /// Splits a template into its parts.
 ///
@@ -36,7 +41,10 @@ pub fn parse(template: &str) -> Result<Vec<Part>, String> {
                 }
                 match name.trim() {
                     "" => return Err(format!("the braces at {} name no column", at + 1)),
-                    name => parts.push(Part::Column(name.into())),
+                    name => parts.push(match name.strip_prefix(FIELD) {
+                        Some(field) => Part::Field(field.into()),
+                        None => Part::Column(name.into()),
+                    }),
                 }
             }
             '}' if !doubled => return Err(format!("the brace at {} was never opened", at + 1)),
@@ -46,7 +54,7 @@ pub fn parse(template: &str) -> Result<Vec<Part>, String> {
     if !text.is_empty() {
         parts.push(Part::Text(text));
     }
-    match parts.iter().any(|part| matches!(part, Part::Column(_))) {
+    match parts.iter().any(|part| !matches!(part, Part::Text(_))) {
         true => Ok(parts),
         false => Err("no column in braces; text alone is a \"constant\"".into()),
     }
@@ -70,6 +78,7 @@ mod tests {
             parse("{firstname} { lastname }").unwrap(),
             [column("firstname"), text(" "), column("lastname")]
         );
+        assert_eq!(parse("{field.city}").unwrap(), [Part::Field("city".into())]);
         assert_eq!(parse("{{{a}}}!").unwrap(), [text("{"), column("a"), text("}!")]);
     }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, normal_key, quoted};
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
+use crate::normalize::source::Row;
 
 pub const DEFINITION: Definition = Definition {
     name: "boolean",
@@ -28,6 +29,7 @@ pub const DEFINITION: Definition = Definition {
     ],
     reasons: &["invalid_boolean", "unmapped_value"],
     accepts: &[Kind::Text, Kind::Number, Kind::Boolean],
+    yields: "a boolean",
     examples: &[
         Example { rules: r#"["boolean"]"#, input: "Yes", output: Yield::Text("true") },
         Example {
@@ -99,7 +101,7 @@ impl Rule for Boolean {
         Kind::Boolean
     }
 
-    fn apply<'a>(&'a self, cell: Cell<'a>) -> Result<Cell<'a>, Failure> {
+    fn apply<'a>(&'a self, cell: Cell<'a>, _: &Row<'a>) -> Result<Cell<'a>, Failure> {
         if let Cell::Boolean(_) = cell {
             return Ok(cell);
         }

@@ -2,25 +2,32 @@
 
 use jiff::civil::Date;
 use jiff::fmt::strtime::BrokenDownTime;
-use serde_json::Value;
 
-use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, quoted};
+use super::{
+    Argument, Arguments, Definition, Example, Failure, Rule, Yield, months, quoted, text_or_list,
+};
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
+use crate::normalize::source::Row;
+use crate::row::time::DAY;
 
 pub const DEFINITION: Definition = Definition {
     name: "date",
-    meaning: "A date in text, by its format; a date that the calendar does not have is a problem. \
-              Dates stay what they are.",
+    meaning: "A date in text, by its format, or the first of several that fits; a date that the \
+              calendar does not have is a problem. Dates stay what they are; a timestamp becomes \
+              its date in UTC.",
     arguments: &[Argument {
         name: "date",
-        kind: "text",
+        kind: "text or list of texts",
         required: false,
         meaning: "The format: %d day, %m month, %Y year of four digits, %y of two (69 to 99 are \
-                  19..), %b or %B an English month; %Y-%m-%d where absent.",
+                  19..), %B or %b a month's name or abbreviation in English, German, French, \
+                  Spanish, Italian, Portuguese or Dutch; excel for the number of a day in a \
+                  spreadsheet; %Y-%m-%d where absent.",
     }],
     reasons: &["invalid_date"],
-    accepts: &[Kind::Text, Kind::Date],
+    accepts: &[Kind::Text, Kind::Number, Kind::Date, Kind::Timestamp],
+    yields: "a date",
     examples: &[
         Example {
             rules: r#"[{"date": "%d/%m/%Y"}]"#,
@@ -32,6 +39,16 @@ pub const DEFINITION: Definition = Definition {
             input: "31/02/1980",
             output: Yield::Problem("invalid_date"),
         },
+        Example {
+            rules: r#"[{"date": ["%d.%m.%Y", "%d. %B %Y"]}]"#,
+            input: "31. März 1980",
+            output: Yield::Text("1980-03-31"),
+        },
+        Example {
+            rules: r#"[{"date": "excel"}]"#,
+            input: "45292",
+            output: Yield::Text("2024-01-01"),
+        },
         Example { rules: r#"["date"]"#, input: "1980-12-31", output: Yield::Text("1980-12-31") },
     ],
     build,
@@ -40,34 +57,64 @@ pub const DEFINITION: Definition = Definition {
 const ISO: &str = "%Y-%m-%d";
 
 #[derive(Debug)]
-struct Format(String);
+struct Formats(Vec<Format>);
+
+/// How a date is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Format {
+    /// The second has month names in full, where the first has any.
+    Text(String, Option<String>),
+    /// Days since 1899-12-30.
+    Excel,
+}
+
+impl Format {
+    fn of(text: &str) -> Format {
+        match text.trim() {
+            "excel" => Format::Excel,
+            format => Format::Text(format.into(), months::in_full(format)),
+        }
+    }
+
+    /// A format is usable if a date that it writes reads back as the same date.
+    fn is_whole(&self) -> bool {
+        let Format::Text(format, _) = self else { return true };
+        let sample = jiff::civil::date(1987, 11, 23);
+        jiff::fmt::strtime::format(format, sample.at(1, 2, 3, 0))
+            .ok()
+            .and_then(|text| parse(format, &text))
+            .is_some_and(|date| date == sample)
+    }
+
+    fn read(&self, text: &str) -> Option<Date> {
+        match self {
+            Format::Excel => excel(text),
+            Format::Text(format, in_full) => {
+                parse(format, text).or_else(|| parse(in_full.as_ref()?, &months::in_english(text)?))
+            }
+        }
+    }
+}
 
 fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Box<dyn Rule>> {
     let before = errors.len();
     arguments.options(&[], errors);
-    let format = match &arguments.spec.argument {
-        None => ISO,
-        Some(Value::String(format)) => format.trim(),
-        Some(_) => {
+    let formats: Vec<_> = match arguments.spec.argument.as_ref().map(text_or_list) {
+        None => vec![Format::of(ISO)],
+        Some(Some(formats)) => formats.iter().map(|format| Format::of(format)).collect(),
+        Some(None) => {
             arguments.wrong("", "a format is text, e.g. \"%d/%m/%Y\"", errors);
             return None;
         }
     };
-    if !is_whole(format) {
-        let message = format!("\"{format}\" does not tell day, month and year apart");
-        let hint = "Use %d, %m and %Y (or %y), e.g. \"%d/%m/%Y\".";
-        errors.push(MappingError::new(arguments.argument_path(), message).hint(hint));
+    for format in &formats {
+        if let (false, Format::Text(format, _)) = (format.is_whole(), format) {
+            let message = format!("\"{format}\" does not tell day, month and year apart");
+            let hint = "Use %d, %m and %Y (or %y), e.g. \"%d/%m/%Y\".";
+            errors.push(MappingError::new(arguments.argument_path(), message).hint(hint));
+        }
     }
-    (errors.len() == before).then(|| Box::new(Format(format.into())) as Box<dyn Rule>)
-}
-
-/// A format is usable if a date that it writes reads back as the same date.
-fn is_whole(format: &str) -> bool {
-    let sample = jiff::civil::date(1987, 11, 23);
-    jiff::fmt::strtime::format(format, sample)
-        .ok()
-        .and_then(|text| parse(format, &text))
-        .is_some_and(|date| date == sample)
+    (errors.len() == before).then(|| Box::new(Formats(formats)) as Box<dyn Rule>)
 }
 
 fn parse(format: &str, text: &str) -> Option<Date> {
@@ -76,35 +123,63 @@ fn parse(format: &str, text: &str) -> Option<Date> {
     (date.year() >= 1000).then_some(date)
 }
 
-impl Rule for Format {
+/// The day of a spreadsheet's number, whose fraction is the time of day. Numbers below that of
+/// 1900-03-01 count a day that never was.
+fn excel(text: &str) -> Option<Date> {
+    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+    let days: i64 = whole.parse().ok().filter(|days| (61..2_958_466).contains(days))?;
+    jiff::civil::date(1899, 12, 30).checked_add(jiff::Span::new().try_days(days).ok()?).ok()
+}
+
+impl Rule for Formats {
     fn output(&self) -> Kind {
         Kind::Date
     }
 
-    fn apply<'a>(&'a self, cell: Cell<'a>) -> Result<Cell<'a>, Failure> {
+    fn apply<'a>(&'a self, cell: Cell<'a>, _: &Row<'a>) -> Result<Cell<'a>, Failure> {
         match cell {
-            Cell::Text(text) => read(&self.0, &text).map(Cell::Date),
-            cell => Ok(cell),
+            Cell::Timestamp(i64::MAX) => Ok(Cell::Date(i32::MAX)),
+            Cell::Timestamp(i64::MIN) => Ok(Cell::Date(i32::MIN)),
+            Cell::Timestamp(micros) => {
+                let days = i32::try_from(micros.div_euclid(DAY));
+                days.map(Cell::Date).map_err(|_| invalid("the timestamp", "date"))
+            }
+            Cell::Date(_) => Ok(cell),
+            cell => {
+                let text = cell.text();
+                let found = self.0.iter().find_map(|format| format.read(text.trim()));
+                match found {
+                    Some(date) => Ok(Cell::Date(days(date))),
+                    None => Err(invalid(&text, &self.wanted())),
+                }
+            }
         }
     }
 }
 
-fn read(format: &str, text: &str) -> Result<i32, Failure> {
-    parse(format, text.trim()).map(days).ok_or_else(|| {
-        let message = format!("{} is not a date of the form {format}", quoted(text));
-        Failure::new("invalid_date", message)
-    })
+impl Formats {
+    fn wanted(&self) -> String {
+        let names = self.0.iter().map(|format| match format {
+            Format::Text(format, _) => format.as_str(),
+            Format::Excel => "excel",
+        });
+        names.collect::<Vec<_>>().join(" or ")
+    }
+}
+
+fn invalid(text: &str, wanted: &str) -> Failure {
+    Failure::new("invalid_date", format!("{} is not a date of the form {wanted}", quoted(text)))
 }
 
 /// Days since 1970-01-01.
-fn days(date: Date) -> i32 {
+pub fn days(date: Date) -> i32 {
     // The difference of two of jiff's dates is at most some seven million days.
     (date - jiff::civil::date(1970, 1, 1)).get_days()
 }
 
 /// Reads `1980-12-31` as days since 1970-01-01.
 pub fn iso(text: &str) -> Result<i32, Failure> {
-    read(ISO, text)
+    parse(ISO, text.trim()).map(days).ok_or_else(|| invalid(text, ISO))
 }
 
 #[cfg(test)]
@@ -113,18 +188,25 @@ mod tests {
 
     #[test]
     fn formats() {
+        let is_whole = |format| Format::of(format).is_whole();
         assert!(is_whole("%d/%m/%Y") && is_whole("%b %e, %Y") && is_whole("%y%m%d"));
+        assert!(is_whole("%Y-%m-%d %H:%M:%S") && is_whole("excel"));
         assert!(!is_whole("%d/%m") && !is_whole("d/m/Y") && !is_whole("%Q") && !is_whole(""));
     }
 
     #[test]
     fn strict() {
-        let read = |format, text| parse(format, text).map(|date| date.to_string());
+        let read = |format, text| Format::of(format).read(text).map(|date| date.to_string());
         assert_eq!(read("%d/%m/%Y", "1/2/1980").as_deref(), Some("1980-02-01"));
         assert_eq!(read("%d.%m.%y", "01.02.80").as_deref(), Some("1980-02-01"));
         assert_eq!(read("%d %B %Y", "3 March 2001").as_deref(), Some("2001-03-03"));
+        assert_eq!(read("%d %b %Y", "3 déc. 2001").as_deref(), Some("2001-12-03"));
         for text in ["1/2/80", "31/02/1980", "1980-12-31", "1/2/1980x", "00/01/1980", "1/2/19800"] {
             assert_eq!(read("%d/%m/%Y", text), None, "{text}");
+        }
+        assert_eq!(read("excel", "45292.75").as_deref(), Some("2024-01-01"));
+        for text in ["60", "0", "-1", "x", "99999999", "1e5"] {
+            assert_eq!(read("excel", text), None, "{text}");
         }
         assert_eq!(iso("1969-12-31"), Ok(-1));
     }

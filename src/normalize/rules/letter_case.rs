@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{Arguments, Definition, Example, Failure, Rule, Yield};
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
+use crate::normalize::source::Row;
 
 pub const LOWER: Definition = Definition {
     name: "lower",
@@ -12,6 +13,7 @@ pub const LOWER: Definition = Definition {
     arguments: &[],
     reasons: &[],
     accepts: &[Kind::Text],
+    yields: "text",
     examples: &[Example {
         rules: r#"["lower"]"#,
         input: "ANNA@Example.COM",
@@ -26,6 +28,7 @@ pub const UPPER: Definition = Definition {
     arguments: &[],
     reasons: &[],
     accepts: &[Kind::Text],
+    yields: "text",
     examples: &[Example { rules: r#"["upper"]"#, input: "eur", output: Yield::Text("EUR") }],
     build: |arguments, errors| build(LetterCase::Upper, arguments, errors),
 };
@@ -50,7 +53,7 @@ impl Rule for LetterCase {
         Kind::Text
     }
 
-    fn apply<'a>(&'a self, cell: Cell<'a>) -> Result<Cell<'a>, Failure> {
+    fn apply<'a>(&'a self, cell: Cell<'a>, _: &Row<'a>) -> Result<Cell<'a>, Failure> {
         let text = cell.into_text();
         let done = match self {
             LetterCase::Lower => !text.bytes().any(|b| b.is_ascii_uppercase() || !b.is_ascii()),

@@ -9,6 +9,7 @@ use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, norm
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
 use crate::normalize::decimal;
+use crate::normalize::source::Row;
 
 pub const DEFINITION: Definition = Definition {
     name: "map",
@@ -31,6 +32,7 @@ pub const DEFINITION: Definition = Definition {
     ],
     reasons: &["unmapped_value"],
     accepts: Kind::SCALARS,
+    yields: "text, a number or a boolean, as the table says",
     examples: &[
         Example {
             rules: r#"[{"map": {"Open - Not Contacted": "new", "Closed": "converted"}}]"#,
@@ -132,7 +134,7 @@ impl Rule for Map {
         self.output
     }
 
-    fn apply<'a>(&'a self, cell: Cell<'a>) -> Result<Cell<'a>, Failure> {
+    fn apply<'a>(&'a self, cell: Cell<'a>, _: &Row<'a>) -> Result<Cell<'a>, Failure> {
         let text = cell.into_text();
         let found = self
             .exact

@@ -2,12 +2,16 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, quoted};
+use super::{
+    Argument, Arguments, Definition, Example, Failure, Rule, Yield, arithmetic, quoted,
+    text_or_list,
+};
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
 use crate::normalize::decimal::{self, Sign};
+use crate::normalize::source::Row;
 
 pub const DEFINITION: Definition = Definition {
     name: "number",
@@ -28,9 +32,23 @@ pub const DEFINITION: Definition = Definition {
                       stands for no-break, narrow no-break and thin spaces, an apostrophe also for \
                       the typographic one.",
         },
+        Argument {
+            name: "units",
+            kind: "list of texts or object",
+            required: false,
+            meaning: "What may stand before or behind the number, in any letter case: texts that \
+                      are passed over, or text → factor, e.g. {\"€\": 1, \"k\": 1000, \"%\": 0.01}.",
+        },
+        Argument {
+            name: "parentheses",
+            kind: "true or false",
+            required: false,
+            meaning: "Whether a number in parentheses is negative.",
+        },
     ],
     reasons: &["invalid_number"],
     accepts: &[Kind::Text, Kind::Number],
+    yields: "a number",
     examples: &[
         Example {
             rules: r#"[{"number": {"decimal": ",", "group": " "}}]"#,
@@ -42,6 +60,11 @@ pub const DEFINITION: Definition = Definition {
             input: "12,34",
             output: Yield::Problem("invalid_number"),
         },
+        Example {
+            rules: r#"[{"number": {"group": ",", "units": {"$": 1, "k": 1000}, "parentheses": true}}]"#,
+            input: "($1,234.5 K)",
+            output: Yield::Text("-1234500"),
+        },
         Example { rules: r#"["number"]"#, input: " -007.50 ", output: Yield::Text("-7.5") },
         Example {
             rules: r#"["number"]"#,
@@ -52,37 +75,63 @@ pub const DEFINITION: Definition = Definition {
     build,
 };
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Number {
-    decimal: char,
-    group: Option<char>,
+    notation: Notation,
+    /// In lower case, the longest first, each with its factor.
+    units: Vec<(String, String)>,
+    parentheses: bool,
+}
+
+/// How numbers are written.
+#[derive(Debug, Clone, Copy)]
+pub struct Notation {
+    pub decimal: char,
+    pub group: Option<char>,
+}
+
+impl Default for Notation {
+    fn default() -> Notation {
+        Notation { decimal: '.', group: None }
+    }
 }
 
 fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Box<dyn Rule>> {
     let before = errors.len();
     arguments.options(&[], errors);
-    let mut rule = Number { decimal: '.', group: None };
+    let mut rule = Number::default();
     if arguments.spec.argument.is_some() {
-        let members = arguments.object(&["decimal", "group"], errors)?;
-        let mut separator = |name: &str| {
-            let character = match members.get(name)? {
-                Value::String(text) => single(text),
-                _ => None,
-            };
-            let usable = character.filter(|c| !c.is_alphanumeric() && !matches!(c, '+' | '-'));
-            if usable.is_none() {
-                arguments.wrong(name, "a single character that is no digit is needed", errors);
-            }
-            usable
-        };
-        rule.decimal = separator("decimal").unwrap_or('.');
-        rule.group = separator("group");
-        if rule.group == Some(rule.decimal) {
-            let message = format!("\"{}\" separates both fraction and groups", rule.decimal);
-            arguments.wrong("group", message, errors);
+        let members = arguments.object(&["decimal", "group", "units", "parentheses"], errors)?;
+        let path = arguments.argument_path();
+        rule.notation = Notation::read(members, &path, errors);
+        if let Some(given) = members.get("units") {
+            rule.units = units(given, &path, errors);
         }
+        rule.parentheses = arguments.flag(members, "parentheses", errors);
     }
     (errors.len() == before).then(|| Box::new(rule) as Box<dyn Rule>)
+}
+
+/// Units as a mapping gives them, in lower case, the longest first, each with its factor.
+pub fn units(json: &Value, path: &str, errors: &mut Vec<MappingError>) -> Vec<(String, String)> {
+    let found: Option<Vec<_>> = match json {
+        Value::Object(members) => members
+            .iter()
+            .map(|(unit, factor)| Some((unit.clone(), arithmetic::given(factor)?)))
+            .collect(),
+        json => text_or_list(json)
+            .map(|units| units.into_iter().map(|unit| (unit, "1".into())).collect()),
+    };
+    let Some(units) = found else {
+        let message = "a list of units, or an object unit → factor, is needed";
+        errors.push(MappingError::new(format!("{path}.units"), message));
+        return Vec::new();
+    };
+    let lower = |(unit, factor): (String, String)| (unit.trim().to_lowercase(), factor);
+    let mut units: Vec<_> =
+        units.into_iter().map(lower).filter(|(unit, _)| !unit.is_empty()).collect();
+    units.sort_by_key(|(unit, _)| std::cmp::Reverse(unit.len()));
+    units
 }
 
 fn single(text: &str) -> Option<char> {
@@ -90,7 +139,35 @@ fn single(text: &str) -> Option<char> {
     characters.next().filter(|_| characters.next().is_none())
 }
 
-impl Number {
+impl Notation {
+    /// The members `decimal` and `group`.
+    pub fn read(
+        members: &Map<String, Value>,
+        path: &str,
+        errors: &mut Vec<MappingError>,
+    ) -> Notation {
+        let mut wrong = |name: &str, message: String| {
+            errors.push(MappingError::new(format!("{path}.{name}"), message));
+        };
+        let mut separator = |name: &str| {
+            let character = match members.get(name)? {
+                Value::String(text) => single(text),
+                _ => None,
+            };
+            let usable = character.filter(|c| !c.is_alphanumeric() && !matches!(c, '+' | '-'));
+            if usable.is_none() {
+                wrong(name, "a single character that is no digit is needed".into());
+            }
+            usable
+        };
+        let decimal = separator("decimal").unwrap_or('.');
+        let group = separator("group");
+        if group == Some(decimal) {
+            wrong("group", format!("\"{decimal}\" separates both fraction and groups"));
+        }
+        Notation { decimal, group }
+    }
+
     fn is_group(&self, character: char) -> bool {
         match self.group {
             Some(' ') => matches!(character, ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}'),
@@ -99,7 +176,26 @@ impl Number {
         }
     }
 
-    fn read(&self, text: &str) -> Option<String> {
+    /// How many bytes at the front of a text, which begins with a digit, are a number.
+    pub fn length(&self, text: &str) -> usize {
+        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+        let mut length = digits(text);
+        if length <= 3 {
+            while let Some(separator) = text[length..].chars().next().filter(|&c| self.is_group(c))
+            {
+                let at = length + separator.len_utf8();
+                if digits(&text[at..]) != 3 {
+                    break;
+                }
+                length = at + 3;
+            }
+        }
+        let fraction = text[length..].strip_prefix(self.decimal).map_or(0, digits);
+        if fraction > 0 { length + self.decimal.len_utf8() + fraction } else { length }
+    }
+
+    /// The canonical decimal of a number.
+    pub fn read_number(&self, text: &str) -> Option<String> {
         let (sign, rest) = decimal::split_sign(text.trim());
         let (whole, fraction) = match rest.split_once(self.decimal) {
             Some((_, "")) => return None,
@@ -126,12 +222,42 @@ impl Number {
     }
 }
 
+impl Number {
+    fn read(&self, text: &str) -> Option<String> {
+        if self.units.is_empty() && !self.parentheses {
+            return self.notation.read_number(text);
+        }
+        let text = text.trim();
+        let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+        let negative = self.parentheses && inner.is_some();
+        let lower = inner.filter(|_| negative).unwrap_or(text).to_lowercase();
+        let (sign, mut rest) = decimal::split_sign(lower.trim());
+        let mut factors = Vec::new();
+        let mut left: Vec<&(String, String)> = self.units.iter().collect();
+        // Each unit is taken off once, the longest first: "$$5" is no number.
+        while let Some((at, stripped)) = left.iter().enumerate().find_map(|(at, (unit, _))| {
+            let stripped =
+                rest.strip_suffix(unit.as_str()).or_else(|| rest.strip_prefix(unit.as_str()));
+            Some((at, stripped?))
+        }) {
+            rest = stripped.trim();
+            factors.push(&left.remove(at).1);
+        }
+        let number = self.notation.read_number(rest)?;
+        let number = match (sign == Sign::Minus) != negative {
+            true => decimal::multiply(&number, "-1"),
+            false => number,
+        };
+        Some(factors.iter().fold(number, |number, factor| decimal::multiply(&number, factor)))
+    }
+}
+
 impl Rule for Number {
     fn output(&self) -> Kind {
         Kind::Number
     }
 
-    fn apply<'a>(&'a self, cell: Cell<'a>) -> Result<Cell<'a>, Failure> {
+    fn apply<'a>(&'a self, cell: Cell<'a>, _: &Row<'a>) -> Result<Cell<'a>, Failure> {
         match cell {
             Cell::Text(text) => match self.read(&text) {
                 Some(number) => Ok(Cell::Number(Cow::Owned(number))),
@@ -167,7 +293,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn french(text: &str) -> Option<String> {
-        Number { decimal: ',', group: Some(' ') }.read(text)
+        Notation { decimal: ',', group: Some(' ') }.read_number(text)
     }
 
     #[test]
@@ -180,8 +306,33 @@ mod tests {
         {
             assert_eq!(french(text).is_some(), text == "1 234 ", "{text}");
         }
-        let swiss = Number { decimal: '.', group: Some('\'') };
-        assert_eq!(swiss.read("1’234.50").as_deref(), Some("1234.5"));
+        let swiss = Notation { decimal: '.', group: Some('\'') };
+        assert_eq!(swiss.read_number("1’234.50").as_deref(), Some("1234.5"));
+    }
+
+    #[test]
+    fn units_and_signs() {
+        let units =
+            [("mio", "1000000"), ("k€", "1000"), ("m", "1000000"), ("€", "1"), ("%", "0.01")];
+        let units = units.map(|(unit, factor)| (unit.to_string(), factor.to_string())).to_vec();
+        let notation = Notation { decimal: ',', group: Some('.') };
+        let rule = Number { notation, units, parentheses: true };
+        for (text, number) in [
+            ("1.234,5 €", Some("1234.5")),
+            ("€ 12", Some("12")),
+            ("-€ 12", Some("-12")),
+            ("(12 €)", Some("-12")),
+            ("1,5 Mio €", Some("1500000")),
+            ("1,5m", Some("1500000")),
+            ("3k€", Some("3000")),
+            ("7 %", Some("0.07")),
+            ("7 kg", None),
+            ("€", None),
+            ("(12", None),
+            ("€€ 5", None),
+        ] {
+            assert_eq!(rule.read(text).as_deref(), number, "{text}");
+        }
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, numb
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
 use crate::normalize::decimal;
+use crate::normalize::source::Row;
 
 pub const DEFINITION: Definition = Definition {
     name: "range",
@@ -26,6 +27,7 @@ pub const DEFINITION: Definition = Definition {
     ],
     reasons: &["out_of_range"],
     accepts: &[Kind::Number],
+    yields: "a number",
     examples: &[
         Example {
             rules: r#"["number", {"range": {"min": 0, "max": 100}}]"#,
@@ -81,7 +83,7 @@ impl Rule for Range {
         Kind::Number
     }
 
-    fn apply<'a>(&'a self, cell: Cell<'a>) -> Result<Cell<'a>, Failure> {
+    fn apply<'a>(&'a self, cell: Cell<'a>, _: &Row<'a>) -> Result<Cell<'a>, Failure> {
         let number = number::of_cell(cell)?;
         let out_of_range = |what: &str, bound: &str| {
             Err(Failure::new("out_of_range", format!("{number} is {what} {bound}")))

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{Arguments, Definition, Example, Failure, Rule, Yield};
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
+use crate::normalize::source::Row;
 
 pub const DEFINITION: Definition = Definition {
     name: "squeeze",
@@ -13,6 +14,7 @@ pub const DEFINITION: Definition = Definition {
     arguments: &[],
     reasons: &[],
     accepts: Kind::SCALARS,
+    yields: "text",
     examples: &[
         Example {
             rules: r#"["squeeze"]"#,
@@ -37,7 +39,7 @@ impl Rule for Squeeze {
         Kind::Text
     }
 
-    fn apply<'a>(&'a self, cell: Cell<'a>) -> Result<Cell<'a>, Failure> {
+    fn apply<'a>(&'a self, cell: Cell<'a>, _: &Row<'a>) -> Result<Cell<'a>, Failure> {
         Ok(Cell::Text(squeeze(cell.into_text())))
     }
 }

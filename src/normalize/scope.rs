@@ -1,0 +1,59 @@
+//! What rules may know while they are built: the org, and the fields of the entity.
+
+use std::cell::RefCell;
+
+use jiff::tz::TimeZone;
+
+use super::entity::Field;
+use super::{MappingError, Org};
+
+pub struct Scope<'a> {
+    pub org: &'a Org,
+    fields: &'a [Field],
+    /// The fields that were asked for.
+    needs: RefCell<Vec<usize>>,
+}
+
+impl<'a> Scope<'a> {
+    pub fn new(org: &'a Org, fields: &'a [Field]) -> Scope<'a> {
+        Scope { org, fields, needs: RefCell::default() }
+    }
+
+    /// The place of a canonical field, which is then made before the one whose rules ask for it.
+    pub fn field(&self, name: &str) -> Option<usize> {
+        let at = self.fields.iter().position(|field| field.name == name)?;
+        self.need(at);
+        Some(at)
+    }
+
+    /// Notes that a field is needed.
+    pub fn need(&self, field: usize) {
+        self.needs.borrow_mut().push(field);
+    }
+
+    pub fn needs_nothing(&self) -> bool {
+        self.needs.borrow().is_empty()
+    }
+
+    /// The fields that were asked for since the last time.
+    pub fn take_needs(&self) -> Vec<usize> {
+        self.needs.take()
+    }
+
+    /// The time zone of this name; without one, the org's.
+    pub fn zone(
+        &self,
+        name: Option<&str>,
+        path: &str,
+        errors: &mut Vec<MappingError>,
+    ) -> Option<TimeZone> {
+        let name = name.unwrap_or(&self.org.time_zone);
+        let zone = TimeZone::get(name).ok();
+        if zone.is_none() {
+            let hint = "Write an IANA name, e.g. \"Europe/Paris\".";
+            let message = format!("there is no time zone \"{name}\"");
+            errors.push(MappingError::new(path, message).hint(hint));
+        }
+        zone
+    }
+}
