@@ -87,13 +87,31 @@ fn fit(form: &Form, out: &mut Vec<u8>, value: &Value<'_>) -> Option<()> {
         (Form::ZonedTimestamp(digits), Value::TimestampTz(at)) => match *at {
             i64::MAX => out.put("\"infinity\""),
             i64::MIN => out.put("\"-infinity\""),
-            at => quoted(out, |out| day_and_time(out, at, Some(*digits))),
+            at => quoted(out, |out| {
+                day_and_time(
+                    out,
+                    at.div_euclid(time::DAY),
+                    at.rem_euclid(time::DAY),
+                    Some(*digits),
+                );
+            }),
         },
         // The last years of the server's calendar, beyond the numbers of ours.
-        (Form::ZonedTimestamp(_), Value::Other(text)) => quoted(out, |out| {
-            out.put("+");
-            out.put(&text.replace(' ', "T").replace("+00", "Z"));
-        }),
+        (Form::ZonedTimestamp(digits), Value::Other(text)) => {
+            let (days, of_day) = time::parse(text)?;
+            quoted(out, |out| day_and_time(out, days, of_day, Some(*digits)));
+        }
+        (Form::Timestamp(unit), Value::Other(text)) => {
+            let (days, of_day) = time::parse(text)?;
+            match unit {
+                Unit::Milliseconds | Unit::Connect => {
+                    json::integer(out, days * (time::DAY / 1000) + of_day / 1000);
+                }
+                Unit::Microseconds => json::integer(out, i64::MAX),
+                Unit::Nanoseconds => return None,
+                Unit::Iso => quoted(out, |out| day_and_time(out, days, of_day, None)),
+            }
+        }
         (Form::ZonedTime, Value::TimeTz(microseconds, east)) => {
             zoned_time(out, *microseconds, *east);
         }
@@ -211,7 +229,9 @@ fn timestamp(unit: Unit, out: &mut Vec<u8>, at: i64) -> Option<()> {
         at => at,
     };
     match unit {
-        Unit::Iso => quoted(out, |out| day_and_time(out, at, None)),
+        Unit::Iso => quoted(out, |out| {
+            day_and_time(out, at.div_euclid(time::DAY), at.rem_euclid(time::DAY), None);
+        }),
         unit => ticks(unit, out, at)?,
     }
     Some(())
@@ -229,10 +249,10 @@ fn ticks(unit: Unit, out: &mut Vec<u8>, microseconds: i64) -> Option<()> {
 }
 
 /// ISO 8601 in UTC, with so many digits of a fraction, or those that it has.
-fn day_and_time(out: &mut Vec<u8>, at: i64, digits: Option<usize>) {
-    day(out, at.div_euclid(time::DAY));
+fn day_and_time(out: &mut Vec<u8>, days: i64, of_day: i64, digits: Option<usize>) {
+    day(out, days);
     out.push(b'T');
-    time::clock(out, at.rem_euclid(time::DAY) as u64, digits);
+    time::clock(out, of_day.unsigned_abs(), digits);
     out.push(b'Z');
 }
 

@@ -247,6 +247,17 @@ fn timestamps() {
     check(times(Times::Connect), cases);
     let cases = [(oid::TIMESTAMP, -1, Value::Timestamp(32_503_680_000_000_000), "null")];
     check(times(Times::Nanoseconds), cases);
+    // The last years of the server's calendar.
+    for (mode, digits, expected) in [
+        (Times::Adaptive, 0, "9224318015999000"),
+        (Times::Connect, 0, "9224318015999000"),
+        (Times::Microseconds, 0, "9223372036854775807"),
+        (Times::Nanoseconds, 0, "null"),
+        (Times::IsoString, 0, "\"+294276-12-31T23:59:59Z\""),
+    ] {
+        let value = Value::Other("294276-12-31 23:59:59".into());
+        check(times(mode), [(oid::TIMESTAMP, digits, value, expected)]);
+    }
 }
 
 #[test]
@@ -289,6 +300,12 @@ fn timestamps_with_zone() {
                     -1,
                     Value::Other("294276-12-31 23:59:59.999999+00".into()),
                     "\"+294276-12-31T23:59:59.999999Z\"",
+                ),
+                (
+                    oid::TIMESTAMPTZ,
+                    3,
+                    Value::Other("294276-12-31 23:59:59.9+00".into()),
+                    "\"+294276-12-31T23:59:59.900Z\"",
                 ),
             ],
         );

@@ -24,6 +24,32 @@ pub fn civil(days: i64) -> (i64, u32, u32) {
     (year_of_era + era * 400 + i64::from(month <= 2), month as u32, day)
 }
 
+/// The day number of a date, the other way round.
+pub fn days(year: i64, month: i64, day: i64) -> i64 {
+    let from_march = if month > 2 { month - 3 } else { month + 9 };
+    let year = year - i64::from(month <= 2);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    year.div_euclid(400) * 146_097 + day_of_era - 719_468
+}
+
+/// Days and microseconds of a timestamp in the dress of [`day_and_time`], in UTC and after Christ.
+pub fn parse(text: &str) -> Option<(i64, i64)> {
+    let number = |text: &str| text.parse::<i64>().ok();
+    let (date, clock) = text.split_once(' ')?;
+    let mut date = date.splitn(3, '-').map(number);
+    let days = days(date.next()??, date.next()??, date.next()??);
+    let clock = clock.split('+').next()?;
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+    let mut seconds = 0;
+    for part in clock.split(':') {
+        seconds = seconds * 60 + number(part)?;
+    }
+    let microseconds = number(&format!("{fraction:0<6}"))?;
+    Some((days, seconds * SECOND as i64 + microseconds))
+}
+
 /// `2024-12-17`, `infinity`, `0044-03-15 BC`.
 pub fn date(out: &mut impl Out, days: i32) {
     match days {
@@ -181,8 +207,16 @@ mod tests {
 
     proptest! {
         #[test]
+        fn timestamps_read_back(days in -719_162i64..200_000_000, of_day in 0..DAY) {
+            let mut text = String::new();
+            day_and_time(&mut text, days, of_day, " ", "+00");
+            prop_assert_eq!(parse(&text), Some((days, of_day)));
+        }
+
+        #[test]
         fn days_follow_each_other(days in -2_000_000_000i64..2_000_000_000) {
             let (year, month, day) = civil(days);
+            prop_assert_eq!(super::days(year, month.into(), day.into()), days);
             let next = civil(days + 1);
             prop_assert!(
                 next == (year, month, day + 1)

@@ -1,0 +1,155 @@
+//! Debezium beside us: the same changes of the same table, as it publishes them and as we do, field by
+//! field. What differs is in docs/debezium.md, and nowhere else.
+
+mod compare;
+mod differences;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use compare::{Difference, differences};
+
+use crate::support::cluster::Cluster;
+use crate::support::connect::{self, Connect, Connector};
+use crate::support::consumer::{Event, Topic};
+use crate::support::run;
+use crate::world::{LIMIT, World, broker, cluster_with};
+
+const TABLE: &str = include_str!("table.sql");
+const CHANGES: &str = include_str!("changes.sql");
+/// Messages that the changes make: 13 inserts, 3 updates, a key that changes and a row that goes.
+const EVENTS: usize = 13 + 3 + 3 + 2;
+
+/// Debezium's properties and our settings of the same name.
+type Modes = &'static [(&'static str, &'static str)];
+
+const COMBINATIONS: [Modes; 5] = [
+    &[("decimal.handling.mode", "precise")],
+    &[
+        ("decimal.handling.mode", "string"),
+        ("binary.handling.mode", "base64"),
+        ("time.precision.mode", "connect"),
+        ("interval.handling.mode", "string"),
+        ("hstore.handling.mode", "map"),
+    ],
+    &[
+        ("decimal.handling.mode", "double"),
+        ("binary.handling.mode", "hex"),
+        ("time.precision.mode", "nanoseconds"),
+    ],
+    &[
+        ("decimal.handling.mode", "string"),
+        ("binary.handling.mode", "base64-url-safe"),
+        ("time.precision.mode", "isostring"),
+    ],
+    &[("decimal.handling.mode", "string"), ("time.precision.mode", "microseconds")],
+];
+
+fn ours(modes: Modes, prefix: &str) -> Cluster {
+    let settings: Vec<_> = modes
+        .iter()
+        .map(|(name, value)| format!("manifold.{} = '{value}'", name.replace('.', "_")))
+        .collect();
+    cluster_with(&format!(
+        "wal_level = logical\nmanifold.kafka_brokers = '{}'\nmanifold.topic_prefix = '{prefix}'\n\
+         manifold.schemas_enable = on\n{}",
+        broker().bootstrap(),
+        settings.join("\n")
+    ))
+}
+
+#[test]
+fn debezium_and_we_publish_the_same_but_for_what_is_written_down() {
+    let clusters: Vec<Cluster> = COMBINATIONS
+        .iter()
+        .enumerate()
+        .map(|(n, modes)| ours(modes, &format!("ours{n}")))
+        .collect();
+    let mut worlds: Vec<World> = clusters.iter().map(World::in_cluster).collect();
+    let mut debezium = Connect::prepared(run::dir(), &broker().bootstrap()).schemas(true);
+    for (n, (modes, world)) in COMBINATIONS.iter().zip(&mut worlds).enumerate() {
+        world.run(TABLE);
+        world.run(
+            "SELECT manifold.add_org('acme'); \
+             SELECT manifold.set_mapping('acme', 'kinds', entity => 'lead', mapping => '{\"fields\": {\"city\": \"text\"}}'); \
+             SELECT manifold.start('acme')",
+        );
+        let (port, database) = (clusters[n].port(), &world.database.name);
+        let source = Connector::postgres(&slot(n), port, database, &format!("theirs{n}"))
+            .set("message.key.columns", "acme.kinds:sfid");
+        debezium = debezium
+            .connector(modes.iter().fold(source, |source, (name, value)| source.set(name, value)));
+    }
+    let mut debezium = debezium.start();
+    for (n, world) in worlds.iter_mut().enumerate() {
+        connect::await_slot(&mut world.client, &slot(n));
+        world.run(CHANGES);
+    }
+
+    let mut unexplained = Vec::new();
+    let mut used = BTreeSet::new();
+    for (n, modes) in COMBINATIONS.iter().enumerate() {
+        let [ours, theirs] = ["ours", "theirs"].map(|who| {
+            let mut topic = Topic::new(&broker().bootstrap(), &format!("{who}{n}.acme.kinds"));
+            let events = topic.at_least(EVENTS, LIMIT);
+            by_key(events, &format!("\"{who}{n}"))
+        });
+        assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
+        for (key, ours) in &ours {
+            let theirs = &theirs[key];
+            assert_eq!(ours.len(), theirs.len(), "events of {key}: {ours:#?} {theirs:#?}");
+            for found in ours.iter().zip(theirs).flat_map(|(o, t)| differences(o, t)) {
+                match differences::explains(&found) {
+                    Some(name) => drop(used.insert(name)),
+                    None => unexplained.push((modes, key.clone(), found)),
+                }
+            }
+        }
+    }
+    report(&unexplained);
+    assert_eq!(used, differences::names(), "a difference that is written down is none");
+    debezium.assert_running();
+    debezium.stop();
+}
+
+fn slot(n: usize) -> String {
+    format!("debezium{n}")
+}
+
+/// Events by the payload of their key, in order, with the prefix of their topics made the same.
+fn by_key(events: &[Event], prefix: &str) -> BTreeMap<String, Vec<Event>> {
+    let mut by_key: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    for event in events {
+        let same = |text: &str| {
+            serde_json::from_str(&text.replace(prefix, "\"prefix")).expect("it was JSON before")
+        };
+        let mut event = event.clone();
+        event.key = same(&event.key_text);
+        event.value = event.value_text.as_deref().map(same);
+        by_key.entry(event.key["payload"].to_string()).or_default().push(event);
+    }
+    by_key.values_mut().for_each(|events| events.sort_by_key(|event| event.offset));
+    by_key
+}
+
+/// One example of each place.
+fn report(unexplained: &[(&Modes, String, Difference)]) {
+    let mut places = BTreeMap::new();
+    for (modes, key, difference) in unexplained {
+        let place = (difference.place, difference.name.clone());
+        places.entry(place).or_insert_with(|| format!("{key} {difference:?} by {modes:?}"));
+    }
+    assert!(places.is_empty(), "differences without a reason: {:#?}", places.values());
+}
+
+/// docs/debezium.md and the test tell of the same differences.
+#[test]
+fn the_differences_from_debezium_are_documented() {
+    const DOCS: &str = include_str!("../../../docs/debezium.md");
+    let (_, table) = DOCS.split_once("## Differences").expect("a section on differences");
+    let documented: BTreeSet<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(documented, differences::names());
+}
