@@ -144,8 +144,9 @@ fn fit(form: &Form, out: &mut Vec<u8>, value: &Value<'_>) -> Option<()> {
     Some(())
 }
 
-/// What stands for a value that a form cannot show, in a column that is never null.
-fn zero(form: &Form) -> &'static str {
+/// What stands for a value that is not known or that a form cannot show, in a column that is never
+/// null.
+pub fn zero(form: &Form) -> &'static str {
     match form {
         Form::Boolean => "false",
         Form::Int16

@@ -73,10 +73,11 @@ impl Field {
         self.kind.decode_flat(&self.column, slot, server)
     }
 
-    /// Appends the column's name, and NULL for its value.
+    /// Appends the column's name without its value: null, and where the column is never null what
+    /// Debezium has for it then.
     pub fn write_null(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.prefix);
-        out.put("null");
+        out.put(if self.nullable() { "null" } else { encode::zero(&self.form) });
     }
 
     /// Appends the column's name and value.
