@@ -87,7 +87,7 @@ COMMENT ON COLUMN manifold.consumer.created_at IS 'When it was created; it takes
 
 COMMENT ON COLUMN manifold.consumer.dropped IS 'Where it goes on if it is not there yet: it held the log beyond manifold.drop_log_size, and what came before was dropped. Null where that was never so';
 
-COMMENT ON COLUMN manifold.position.consumer IS 'normalizer, publisher, backfill, or one of manifold.consumer';
+COMMENT ON COLUMN manifold.position.consumer IS 'normalizer, publisher, exactly_once (its claim), backfill, or one of manifold.consumer';
 COMMENT ON COLUMN manifold.position.lane IS '0: all orgs without a lane of their own; otherwise an org_id, or -1 for the canonical tables. For backfill: the source_id';
 COMMENT ON COLUMN manifold.position.seen IS 'All changes of transactions that this snapshot sees are consumed. Null: the lane is no more, or this is a backfill';
 COMMENT ON COLUMN manifold.position.upto IS 'In the middle of a batch, where the batch ends; else null';
@@ -95,6 +95,7 @@ COMMENT ON COLUMN manifold.position.last_seq IS 'In the middle of a batch, its c
 COMMENT ON COLUMN manifold.position.request IS 'Backfill: which one, by backfill.requested_at';
 COMMENT ON COLUMN manifold.position.file IS 'Backfill: the file (relfilenode) of the table that the blocks belong to';
 COMMENT ON COLUMN manifold.position.progress IS 'Backfill: all blocks before this one have been read';
+COMMENT ON COLUMN manifold.position.claim IS 'exactly_once: the Kafka transaction that may be committed now; null while manifold.exactly_once is off';
 COMMENT ON COLUMN manifold.position.total IS 'Backfill: the number of blocks when it began; rows beyond come by the triggers';
 
 COMMENT ON COLUMN manifold.consumer_error.consumer IS 'keeper, normalizer, publisher, backfill or retry';

@@ -213,7 +213,8 @@ BEGIN
         request  timestamptz,
         file     oid,
         progress bigint,
-        total    bigint
+        total    bigint,
+        claim    text
       ) WITH (autovacuum_enabled = off);
       COMMENT ON TABLE manifold.position_log_%1$s IS 'Positions of consumers, table %1$s of two used in turn; the newest row of a consumer and lane counts';
     $sql$, i);
@@ -234,7 +235,7 @@ CREATE VIEW manifold.position AS
          CASE WHEN d.is_newer THEN k.dropped ELSE p.seen END AS seen,
          CASE WHEN NOT d.is_newer THEN p.upto END AS upto,
          CASE WHEN NOT d.is_newer THEN p.last_seq END AS last_seq,
-         p.request, p.file, p.progress, p.total
+         p.request, p.file, p.progress, p.total, p.claim
   FROM (
     SELECT DISTINCT ON (consumer, lane) *
     FROM (SELECT * FROM manifold.position_log_0 UNION ALL SELECT * FROM manifold.position_log_1) p

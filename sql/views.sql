@@ -78,8 +78,8 @@ BEGIN
     RETURN false;
   END;
   EXECUTE format(
-    'INSERT INTO %1$s (id, consumer, lane, seen, upto, last_seq, request, file, progress, total)
-     SELECT DISTINCT ON (o.consumer, o.lane) o.id, o.consumer, o.lane, o.seen, o.upto, o.last_seq, o.request, o.file, o.progress, o.total
+    'INSERT INTO %1$s (id, consumer, lane, seen, upto, last_seq, request, file, progress, total, claim)
+     SELECT DISTINCT ON (o.consumer, o.lane) o.id, o.consumer, o.lane, o.seen, o.upto, o.last_seq, o.request, o.file, o.progress, o.total, o.claim
      FROM %2$s o
      WHERE NOT EXISTS (SELECT FROM %1$s n WHERE n.consumer = o.consumer AND n.lane = o.lane AND n.id > o.id)
      ORDER BY o.consumer, o.lane, o.id DESC', new, old);

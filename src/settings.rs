@@ -18,6 +18,7 @@ static KAFKA_OPTIONS: GucSetting<Option<CString>> = GucSetting::<Option<CString>
 static KAFKA_OPTIONS_FILE: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c""));
 static TOPIC_PREFIX: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static EXACTLY_ONCE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static NORMALIZE_MAX_ROWS_PER_SECOND: GucSetting<i32> = GucSetting::<i32>::new(0);
 static LOG_TABLE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
 static LOG_TABLE_AGE: GucSetting<i32> = GucSetting::<i32>::new(600);
@@ -69,6 +70,14 @@ pub fn define() {
         c"First part of every topic's name.",
         c"Empty (the default): the name of the database, so that two databases never share a topic.",
         &TOPIC_PREFIX,
+        GucContext::Sighup,
+        open,
+    );
+    GucRegistry::define_bool_guc(
+        c"manifold.exactly_once",
+        c"Whether changes are published in Kafka transactions, so that consumers see each of them once.",
+        c"Off by default: it needs brokers that allow transactions and consumers with isolation.level=read_committed.",
+        &EXACTLY_ONCE,
         GucContext::Sighup,
         open,
     );
@@ -254,6 +263,11 @@ pub fn kafka_options_file() -> String {
 pub fn topic_prefix(database: &str) -> String {
     let prefix = text(&TOPIC_PREFIX);
     if prefix.is_empty() { database.to_string() } else { prefix }
+}
+
+/// Whether changes are published in Kafka transactions.
+pub fn exactly_once() -> bool {
+    EXACTLY_ONCE.get()
 }
 
 /// Rows per second, `None` where there is no limit.

@@ -11,8 +11,16 @@ use crate::log::pull;
 use crate::pg::{sql, xact};
 
 /// Names that mean something else, or may.
-const BUILT_IN: [&str; 7] =
-    ["normalizer", "publisher", "backfill", "retry", "keeper", "writeback", "kafka"];
+const BUILT_IN: [&str; 8] = [
+    "normalizer",
+    "publisher",
+    "backfill",
+    "retry",
+    "keeper",
+    "writeback",
+    "kafka",
+    "exactly_once",
+];
 
 /// Creates a consumer for `manifold.next`: it begins with what is committed from now on, of one org,
 /// of the canonical tables (`canonical`), or of all.

@@ -11,6 +11,9 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::SystemTime;
 
+/// How long a transaction may take, in milliseconds, unless the admin says otherwise.
+const TRANSACTION_TIME: &str = "30000";
+
 /// A checked configuration of a producer. `Debug` shows no secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
@@ -105,6 +108,34 @@ impl Config {
             let value = if is_secret(name) { "(hidden)" } else { value.as_str() };
             (name.as_str(), value)
         })
+    }
+
+    /// The same for a producer that sends in transactions, which brokers know by `id`.
+    ///
+    /// A message that does not arrive within a transaction's time is given up with it; the transaction
+    /// is made again. The time is what others may have to wait for one whose producer has died.
+    pub fn transactional(&self, id: &str) -> Config {
+        let mut config = self.clone();
+        let of = |name: &str| {
+            let found = self.options.iter().rev().find(|(option, _)| option == name);
+            found.map_or(TRANSACTION_TIME, |(_, time)| time.as_str()).to_owned()
+        };
+        let time = of("transaction.timeout.ms");
+        let given_up = ["message.timeout.ms", "delivery.timeout.ms", "transaction.timeout.ms"];
+        config.options.retain(|(name, _)| !given_up.contains(&name.as_str()));
+        for (name, value) in [
+            ("transactional.id", id),
+            ("transaction.timeout.ms", &time),
+            ("message.timeout.ms", &time),
+        ] {
+            config.options.push((name.to_owned(), value.to_owned()));
+        }
+        config
+    }
+
+    pub(super) fn transactional_id(&self) -> Option<&str> {
+        let found = self.options.iter().find(|(name, _)| name == "transactional.id");
+        found.map(|(_, id)| id.as_str())
     }
 
     /// A number that differs when the configuration does, or when a certificate or key file that

@@ -43,7 +43,8 @@ pub(super) const OURS: &[(&str, &str)] = &[
     ("enabled_events", "it is set by the extension"),
     ("log.queue", "it is set by the extension"),
     ("internal.termination.signal", "signals belong to the Postgres server"),
-    ("transactional.id", "this producer sends without transactions"),
+    ("transactional.id", "manifold.exactly_once says whether there are transactions"),
+    ("isolation.level", "it is set by the extension"),
     ("queuing.strategy", "messages of a key must stay in order"),
 ];
 

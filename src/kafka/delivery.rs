@@ -42,6 +42,20 @@ pub struct TopicReport {
     pub trouble: Option<Error>,
 }
 
+impl DeliveryError {
+    /// Whether it is the message or its topic that is at fault, and not the connection.
+    pub fn is_of_topic(&self) -> bool {
+        matches!(
+            self.error,
+            Error::UnknownTopic { .. }
+                | Error::BadTopic { .. }
+                | Error::TooLarge { .. }
+                | Error::Rejected { .. }
+                | Error::Denied { topic: Some(_), .. }
+        )
+    }
+}
+
 /// Why a message was not taken for sending. It has not been sent, and no delivery will follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendError {

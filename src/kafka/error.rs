@@ -51,6 +51,16 @@ pub enum Error {
     NotDelivered { topic: String, code: Code, reason: String },
     /// This producer can send no more; a new one can.
     Fatal { code: Code, reason: String },
+    /// Another producer with the same `transactional.id` has taken over.
+    Fenced { id: String },
+    /// The brokers allow no transactions.
+    NoTransactions { id: String, code: Code, reason: String },
+    /// The topic for progress is missing and cannot be created.
+    NoProgressTopic { topic: String, reason: String },
+    /// The topic for progress has more than one partition.
+    BadProgressTopic { topic: String, partitions: usize },
+    /// The credentials do not allow to read the topic for progress.
+    NotReadable { topic: String },
     /// Any other error of the connection.
     Other { code: Code, reason: String },
 }
@@ -204,6 +214,27 @@ impl fmt::Display for Error {
             }
             Error::Fatal { code, reason } => {
                 write!(f, "the Kafka producer failed: {reason} ({})", code.name())
+            }
+            Error::Fenced { id } => {
+                write!(f, "another publisher has taken over the transactional id \"{id}\"")
+            }
+            Error::NoTransactions { id, code, reason } => {
+                let code = code.name();
+                write!(
+                    f,
+                    "the Kafka brokers allow no transactions with the transactional id \"{id}\": \
+                     {reason} ({code})"
+                )
+            }
+            Error::NoProgressTopic { topic, reason } => {
+                write!(f, "the progress topic \"{topic}\" cannot be created: {reason}")
+            }
+            Error::BadProgressTopic { topic, partitions } => write!(
+                f,
+                "the progress topic \"{topic}\" has {partitions} partitions instead of one"
+            ),
+            Error::NotReadable { topic } => {
+                write!(f, "the brokers do not allow to read the progress topic \"{topic}\"")
             }
             Error::Other { code, reason } => write!(f, "Kafka: {reason} ({})", code.name()),
         }

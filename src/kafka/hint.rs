@@ -96,6 +96,37 @@ impl Error {
             Error::Fatal { .. } => {
                 "The producer is started anew, from the last acknowledged position."
             }
+            Error::Fenced { .. } => {
+                "See to it that one database alone publishes with this manifold.topic_prefix. Then, \
+                 where this one is to go on: turn manifold.exactly_once off, and on again."
+            }
+            Error::NoTransactions { id, .. } => {
+                return Some(format!(
+                    "Nothing is published. Allow it on the broker: kafka-acls.sh --bootstrap-server \
+                     <broker> --add --allow-principal User:<name> --operation Write --operation \
+                     Describe --transactional-id '{id}'. Where the brokers have no transactions (Kafka \
+                     on Heroku), turn manifold.exactly_once off: delivery is then at least once."
+                ));
+            }
+            Error::NoProgressTopic { topic, .. } => {
+                return Some(format!(
+                    "Create it: kafka-topics.sh --bootstrap-server <broker> --create --topic '{topic}' \
+                     --partitions 1 --replication-factor <n> --config cleanup.policy=compact, or turn \
+                     manifold.exactly_once off. It goes on by itself afterwards."
+                ));
+            }
+            Error::BadProgressTopic { topic, .. } => {
+                return Some(format!(
+                    "Delete topic '{topic}' if it is nobody's: it is created anew with one partition."
+                ));
+            }
+            Error::NotReadable { topic } => {
+                return Some(format!(
+                    "Allow it on the broker: kafka-acls.sh --bootstrap-server <broker> --add \
+                     --allow-principal User:<name> --operation Read --operation Write --operation \
+                     Describe --topic '{topic}'"
+                ));
+            }
             Error::NotDelivered { .. } | Error::Other { .. } => return None,
         };
         Some(hint.to_owned())

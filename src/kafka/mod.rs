@@ -23,7 +23,9 @@ mod listener;
 mod native;
 mod options;
 mod producer;
+mod progress;
 mod secrets;
+mod transaction;
 
 pub use admin::TopicSpec;
 pub use code::Code;
@@ -33,6 +35,8 @@ pub use error::Error;
 pub use events::{ClientEvent, EventKind};
 pub use health::Health;
 pub use producer::Producer;
+pub use progress::{NewProgressTopic, ProgressReader, Reading, Records};
+pub use transaction::Ending;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use super::events::ClientEvent;
 use super::health::Health;
 use super::listener::Listener;
 use super::native::{Client, Message};
+use super::transaction::State;
 use std::collections::HashSet;
 use std::fmt;
 use std::io::Read;
@@ -27,8 +28,10 @@ const DROP_LIMIT: Duration = Duration::from_secs(1);
 /// readable (beside whatever else it waits for) and calls [`poll`](Producer::poll).
 pub struct Producer {
     /// `None` once closed.
-    client: Option<Client>,
-    listener: Listener,
+    pub(super) client: Option<Client>,
+    pub(super) listener: Listener,
+    /// `None` where it sends without transactions.
+    pub(super) transaction: Option<State>,
     looked: Option<Instant>,
     /// Topics that are made with one partition.
     in_order: HashSet<String>,
@@ -59,6 +62,7 @@ impl Producer {
             listener: Listener::new(config.clone()),
             looked: None,
             in_order: HashSet::new(),
+            transaction: config.transactional_id().map(|_| State::New),
             wake_read,
             _wake_write: wake_write,
         })
@@ -101,6 +105,7 @@ impl Producer {
         if let Some(error) = &self.listener.fatal {
             return Err(SendError::Fatal(error.clone()));
         }
+        self.open_transaction().map_err(SendError::Fatal)?;
         let Some(client) = &mut self.client else {
             return Err(SendError::Fatal(closed()));
         };
@@ -114,6 +119,8 @@ impl Producer {
                 Ok(())
             }
             Err(Code::LOCAL_QUEUE_FULL) => Err(SendError::QueueFull),
+            // The transaction has to be aborted: the report of the message that failed says so.
+            Err(Code::LOCAL_STATE) if self.in_transaction() => Err(SendError::QueueFull),
             Err(code) => {
                 let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
                 Err(self.not_sent(code, topic, size))
@@ -316,6 +323,6 @@ impl Producer {
     }
 }
 
-fn closed() -> Error {
+pub(super) fn closed() -> Error {
     Error::Fatal { code: Code::LOCAL_FATAL, reason: "it has been closed".to_owned() }
 }

@@ -5,6 +5,7 @@ pub mod append;
 pub mod backlog;
 pub mod change;
 pub mod chunk;
+pub mod claim;
 pub mod gap;
 pub mod laggard;
 pub mod lanes;

@@ -62,7 +62,8 @@ fn parse(text: &str) -> Result<Snapshot> {
     text.parse().map_err(|_| Error::Corrupt(format!("\"{text}\" is no snapshot")))
 }
 
-fn table() -> &'static str {
+/// The table that is appended to now.
+pub(super) fn table() -> &'static str {
     let number =
         shared::my_database().map_or(0, |database| database.position_table.load(Ordering::Relaxed));
     if number == 0 { "manifold.position_log_0" } else { "manifold.position_log_1" }

@@ -26,6 +26,14 @@ impl Snapshot {
         xid < self.xmin || (xid < self.xmax && self.running.binary_search(&xid).is_err())
     }
 
+    /// Whether this snapshot sees all that another one of the same history sees.
+    pub fn covers(&self, other: &Snapshot) -> bool {
+        // From our end on, all that the other one does not see must be running there.
+        let beyond = other.xmax.saturating_sub(self.xmax);
+        let running = other.running.iter().filter(|&&xid| xid >= self.xmax).count() as u64;
+        beyond == running && self.running.iter().all(|&xid| !other.sees(xid))
+    }
+
     /// The same snapshot, but that it sees none from this transaction on.
     pub fn before(&self, xid: u64) -> Snapshot {
         let running = self.running.iter().copied().filter(|&other| other < xid).collect();
@@ -99,6 +107,19 @@ impl Position {
             || self.within.as_ref().is_some_and(|(upto, last)| seq <= *last && upto.sees(xid))
     }
 
+    /// Whether all that is consumed at another position of the same history is consumed at this one.
+    pub fn covers(&self, other: &Position) -> bool {
+        let reached = |upto: &Snapshot, last: i64| {
+            self.seen.covers(upto)
+                || self
+                    .within
+                    .as_ref()
+                    .is_some_and(|(mine, reached)| mine.covers(upto) && *reached >= last)
+        };
+        self.seen.covers(&other.seen)
+            && other.within.as_ref().is_none_or(|(upto, last)| reached(upto, *last))
+    }
+
     /// Where the batch ends that is under way, or that starts now.
     pub fn target<'a>(&'a self, now: &'a Snapshot) -> &'a Snapshot {
         self.within.as_ref().map_or(now, |(upto, _)| upto)
@@ -145,6 +166,20 @@ mod tests {
         }
     }
 
+    fn snapshot() -> impl Strategy<Value = Snapshot> {
+        let running = proptest::collection::btree_set(0u64..6, 0..4);
+        (3u64..16, 0u64..6, running).prop_map(|(xmin, ahead, picks)| {
+            let (xmax, running) = (xmin + ahead, picks.into_iter().map(|pick| xmin + pick));
+            Snapshot { xmin, xmax, running: running.filter(|&xid| xid < xmax).collect() }
+        })
+    }
+
+    /// No batch is cut as high as 4.
+    fn position() -> impl Strategy<Value = Position> {
+        (snapshot(), proptest::option::of((snapshot(), 0i64..4)))
+            .prop_map(|(seen, within)| Position { seen, within })
+    }
+
     proptest! {
         #[test]
         fn text_round_trips(xmin in 3u64..1000, ahead in 0u64..50, picks in proptest::collection::btree_set(0u64..50, 0..9)) {
@@ -152,6 +187,22 @@ mod tests {
             let running: Vec<u64> = picks.into_iter().map(|pick| xmin + pick).filter(|&xid| xid < xmax).collect();
             let snapshot = Snapshot { xmin, xmax, running };
             prop_assert_eq!(snapshot.to_string().parse(), Ok(snapshot));
+        }
+
+        /// One position covers another if and only if all chunks say so; numbers run from 0 to 4.
+        #[test]
+        fn covering_is_consuming_all_of_it(one in position(), other in position()) {
+            let covers = (3u64..24).all(|xid| {
+                [0, 1, 2, 3, 4].iter().all(|&seq| !other.consumed(xid, seq) || one.consumed(xid, seq))
+            });
+            let in_order = |position: &Position| {
+                position.within.as_ref().is_none_or(|(upto, _)| upto.covers(&position.seen))
+            };
+            prop_assert!(covers || !one.covers(&other));
+            // A batch ends after it began, always.
+            if in_order(&one) && in_order(&other) {
+                prop_assert!(one.covers(&other) || !covers);
+            }
         }
 
         /// Consuming in two steps, cut anywhere in the order of sequence numbers, meets every chunk once.

@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::again::Place;
 use super::careful::Careful;
 use super::feed::Feed;
 use crate::kafka::{self, Delivery, DeliveryError, Health, Producer};
@@ -40,6 +41,7 @@ pub struct Refused {
     pub key: String,
     /// Bytes of key and value.
     pub size: usize,
+    pub place: Place,
     pub message: String,
 }
 
@@ -172,6 +174,14 @@ impl Feed {
             parked.push(org);
         }
         parked
+    }
+
+    /// An org that is tried again, in a transaction that all others wait for, is not to be tried at once.
+    pub fn postpone(&mut self, org: i32) {
+        if let Some(trouble) = self.troubles.get_mut(&org) {
+            trouble.failures += 1;
+            trouble.until = Instant::now() + backoff(trouble.failures);
+        }
     }
 
     /// Gives an org whose messages do not move a lane of its own and takes them along: should they

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::again::{Again, Place};
 use super::apart::{Refused, Trouble};
 use super::careful::Careful;
 use super::envelope::Scratch;
@@ -37,6 +38,17 @@ const PARKED_BYTES: usize = 24 * 1024 * 1024;
 
 pub const CONSUMER: &str = "publisher";
 
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// Every lane's, in turns.
+    All,
+    /// The same without those in trouble.
+    Sound,
+    /// One lane's.
+    Alone(i32),
+}
+
 /// What came of a turn.
 #[derive(Debug, Default)]
 pub struct Fed {
@@ -56,6 +68,8 @@ pub struct Feed {
     pub(super) window: Window,
     /// Messages of a chunk that were already sent when the queue was full, by lane.
     pub(super) partly: BTreeMap<i32, (i64, u32)>,
+    /// What is known of chunks that are sent again from their start, by lane.
+    pub(super) again: BTreeMap<i32, Again>,
     pub(super) troubles: BTreeMap<i32, Trouble>,
     /// Orgs of which something failed, which all are in lanes of their own.
     pub(super) careful: BTreeMap<i32, Careful>,
@@ -86,6 +100,7 @@ impl Feed {
             backlogs: Backlogs::default(),
             window: Window::default(),
             partly: BTreeMap::new(),
+            again: BTreeMap::new(),
             troubles: troubled.iter().map(trouble).collect(),
             leaving: BTreeSet::new(),
             read_to: Snapshot::nothing(),
@@ -139,6 +154,66 @@ impl Feed {
         self.refusals.mended(|token| window.org(token).is_some())
     }
 
+    /// Where each lane is when all that is on its way has arrived.
+    pub fn ahead(&self) -> BTreeMap<i32, Position> {
+        let at = |lane| self.window.ahead(lane).unwrap_or(self.lanes.position(lane)).clone();
+        self.lanes.turns().into_iter().map(|lane| (lane, at(lane))).collect()
+    }
+
+    /// Whether nothing is on its way.
+    pub fn is_quiet(&self) -> bool {
+        self.lanes.turns().into_iter().all(|lane| self.window.is_quiet(lane))
+    }
+
+    /// A lane that stopped in the middle of a chunk, the queue being full.
+    pub fn cut(&self) -> Option<i32> {
+        self.partly.keys().next().copied()
+    }
+
+    /// A lane that is to be tried by itself, now: one in trouble, or one that is sent with care.
+    pub fn due(&self) -> Option<i32> {
+        let now = Instant::now();
+        let waits = |org: &i32| self.troubles.get(org).is_some_and(|t| now < t.until);
+        let apart = self.lanes.own().filter(|org| self.is_apart(*org));
+        apart.into_iter().find(|org| !waits(org) && !self.window.is_parked(*org))
+    }
+
+    fn is_apart(&self, lane: i32) -> bool {
+        self.troubles.contains_key(&lane) || self.careful.contains_key(&lane)
+    }
+
+    /// What is on its way is as if it had never been sent: chunks begin again from their start, and what
+    /// was found out about their messages is remembered.
+    pub fn forget_in_flight(&mut self) {
+        for lane in self.lanes.turns() {
+            self.window.give_up(lane);
+        }
+        self.partly.clear();
+        self.refusals.give_up_all();
+        for (lane, careful) in &self.careful {
+            if let Some(begun) = careful.begun() {
+                self.again.entry(*lane).or_default().good_up_to(begun);
+            }
+        }
+    }
+
+    /// A message of a lane will not be sent any more.
+    pub fn pass_over(&mut self, lane: i32, place: Place) {
+        self.again.entry(lane).or_default().refuse(place);
+    }
+
+    /// What was known of lanes' chunks is of no more use: they are consumed.
+    pub fn forget_again(&mut self, lanes: &[i32]) {
+        self.again.retain(|lane, _| !lanes.contains(lane));
+    }
+
+    /// Goes on elsewhere.
+    pub fn go_on_from(&mut self, lanes: Lanes) {
+        self.forget_in_flight();
+        self.lanes = lanes;
+        self.backlogs.clear();
+    }
+
     /// Whether there are proven positions to be saved.
     pub fn has_proof(&self) -> bool {
         self.window.has_proof()
@@ -185,6 +260,7 @@ impl Feed {
         objects: &Objects,
         catalog: &Catalog,
         producer: &mut Producer,
+        course: Course,
     ) -> Result<Fed> {
         let paused = catalog.paused(CONSUMER);
         self.leaving.extend(paused.iter().filter(|org| self.lanes.of(**org) == MAIN));
@@ -200,8 +276,13 @@ impl Feed {
         self.read_to = now.clone();
         let mut fed = Fed::default();
         for lane in self.lanes.turns() {
-            let waits =
-                self.troubles.get(&lane).is_some_and(|trouble| Instant::now() < trouble.until);
+            let waits = match (course, self.troubles.get(&lane)) {
+                (Course::Alone(only), _) => lane != only,
+                (Course::Sound, _) => self.is_apart(lane),
+                (Course::All, trouble) => {
+                    trouble.is_some_and(|trouble| Instant::now() < trouble.until)
+                }
+            };
             if paused.contains(&lane) || waits || self.window.is_parked(lane) {
                 continue;
             }
@@ -260,7 +341,7 @@ impl Feed {
             return Ok(());
         }
         let careful = self.careful.contains_key(&lane);
-        if careful && (self.window.is_draining(lane) || !self.window.is_quiet(lane)) {
+        if careful && self.window.load_of(lane).messages > 0 {
             return Ok(());
         }
         let from = self.window.ahead(lane).unwrap_or(self.lanes.position(lane)).clone();

@@ -2,6 +2,7 @@
 //! Debezium and Kafka Connect's sinks read. Pure, what becomes of a [`Message`] being the sink's,
 //! but for [`feed`] and `send`, which read the log and drive a producer.
 
+mod again;
 pub mod apart;
 mod careful;
 pub mod columns;
@@ -20,6 +21,7 @@ pub mod options;
 #[cfg(test)]
 mod options_tests;
 pub mod plans;
+pub mod progress;
 pub mod publication;
 pub mod refusals;
 pub mod schema;

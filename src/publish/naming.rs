@@ -39,11 +39,23 @@ impl Naming {
         topic::sanitize(&format!("__debezium-heartbeat.{}", self.prefix))
     }
 
+    /// The topic that says how far the publisher is, where it publishes exactly once.
+    pub fn progress(&self) -> String {
+        topic::sanitize(&format!("{}.publisher-progress", self.prefix))
+    }
+
+    /// What the brokers know the publisher by, where it publishes exactly once: whoever publishes with
+    /// this prefix, so that nobody else does at the same time.
+    pub fn publisher(&self) -> String {
+        topic::sanitize(&format!("{}.publisher", self.prefix))
+    }
+
     /// The topics that are no source's, and what they are for.
-    fn special(&self) -> [(String, String); 3] {
+    fn special(&self) -> [(String, String); 4] {
         [
             ("the topic of transactions".into(), self.transactions()),
             ("the topic of heartbeats".into(), self.heartbeats()),
+            ("the topic of the publisher's progress".into(), self.progress()),
             (
                 "the topic of schema changes".into(),
                 topic::sanitize(&format!("{}.schema_changes", self.prefix)),

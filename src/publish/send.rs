@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::again::{Again, Place};
 use super::apart::{Refused, told};
 use super::envelope::{EncodeError, Message};
 use super::feed::Feed;
@@ -72,6 +73,7 @@ impl Sender<'_> {
         let mut count = 0;
         let now_us = now_microseconds();
         let mut scratch = std::mem::take(&mut self.feed.scratch);
+        let again = self.feed.again.remove(&self.lane).unwrap_or_default();
         let outcome = chunk::for_each_change(head.op, images, &compiled.layout, |ordinal, row| {
             let encoded = compiled.plan.encode(
                 head,
@@ -82,8 +84,9 @@ impl Sender<'_> {
                 &Here,
                 &mut scratch,
                 &mut |message| {
-                    if count >= skip {
-                        self.send(head.source, token, &message)?;
+                    let place = (head.seq, count);
+                    if count >= skip && !again.is_refused(place) {
+                        self.send(head.source, token, &message, place, &again)?;
                     }
                     count += 1;
                     Ok(())
@@ -98,6 +101,7 @@ impl Sender<'_> {
                         event_id: EventId { seq: head.seq, ordinal }.to_string(),
                         key: format!("event:{}.{ordinal}", head.seq),
                         size: images.len(),
+                        place: (head.seq, count),
                         message: malformed.to_string(),
                     });
                     Ok(())
@@ -105,6 +109,7 @@ impl Sender<'_> {
             }
         });
         self.feed.scratch = scratch;
+        self.feed.again.insert(self.lane, again);
         match outcome {
             Ok(()) => Ok(Sent::All),
             Err(Stop::Full) => {
@@ -132,8 +137,16 @@ impl Sender<'_> {
         *self.parts.entry(org).or_insert_with(|| window.part(batch, org, began))
     }
 
-    fn send(&mut self, source: i32, token: u64, message: &Message<'_>) -> Result<(), Stop> {
-        if self.budget == 0 {
+    fn send(
+        &mut self,
+        source: i32,
+        token: u64,
+        message: &Message<'_>,
+        place: Place,
+        again: &Again,
+    ) -> Result<(), Stop> {
+        let good = again.is_good(place);
+        if self.budget == 0 && !good {
             return Err(Stop::Full);
         }
         let outcome = self.producer.send(
@@ -150,6 +163,7 @@ impl Sender<'_> {
             event_id: message.event.to_string(),
             key: String::from_utf8_lossy(message.key.unwrap_or_default()).into_owned(),
             size,
+            place,
             message: told,
         };
         match outcome {
@@ -159,9 +173,9 @@ impl Sender<'_> {
                     let key = message.key.unwrap_or_default();
                     self.feed.refusals.sent(source, key, message.event, org, token);
                 }
-                self.budget -= 1;
+                self.budget -= usize::from(!good);
                 self.size += size;
-                if let Some(careful) = self.feed.careful.get_mut(&self.lane) {
+                if let Some(careful) = self.feed.careful.get_mut(&self.lane).filter(|_| !good) {
                     careful.sent(|| described(String::new()));
                 }
                 Ok(())

@@ -1,6 +1,7 @@
 //! Background workers: a launcher, and per database one process for each kind of work. This room is
 //! lifecycle only: when to run, wait, stop, and what to do when something fails.
 
+mod exactly;
 pub mod hold;
 pub mod keeper;
 pub mod launcher;

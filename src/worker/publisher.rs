@@ -1,16 +1,19 @@
 //! The publisher: log to Kafka. Lifecycle of the producer, and what `manifold.status` says of it.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use super::exactly::{self, Exactly, Step};
 use super::lifecycle::{self, Failure, Turn, Worker};
 use crate::catalog::{CANONICAL_NAME, Catalog};
 use crate::error::Error;
 use crate::kafka::{self, Config, Delivery, EventKind, Health, Producer};
+use crate::log::claim;
 use crate::log::lanes::Lanes;
 use crate::log::snapshot::Snapshot;
 use crate::log::{objects, position};
@@ -18,11 +21,13 @@ use crate::normalize::quarantine::{self, Aside, Place};
 use crate::pg::identity;
 use crate::pg::shared::Kind;
 use crate::publish::apart::Refused;
-use crate::publish::feed::{CONSUMER, Feed};
+use crate::publish::feed::{CONSUMER, Course, Fed, Feed};
 use crate::publish::plans::Plans;
 use crate::publish::refusals::Refusals;
 use crate::settings;
 
+/// How long what is on its way is waited for when settings change.
+const SETTLE: Duration = Duration::from_secs(10);
 /// How long the client may take to end: SIGTERM is answered within seconds.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -83,6 +88,15 @@ struct Publisher {
     fingerprint: Option<u64>,
     deliveries: Vec<Delivery>,
     shown: Shown,
+    /// Where there are transactions.
+    exactly: Option<Exactly>,
+    /// At how many reloads it was stopped until there is another one.
+    stopped: Option<u32>,
+    /// How often transactions have failed one after another, and until when they are not tried.
+    failures: u32,
+    until: Option<Instant>,
+    /// Since when it waits for what is on its way, to go on otherwise.
+    settling: Option<Instant>,
 }
 
 /// What the status shows of the brokers.
@@ -100,6 +114,10 @@ impl Publisher {
         let Some(moment) = worker.begin()? else { return Ok(Turn::Gone) };
         let outcome = self.round(worker, &moment.now);
         if outcome.is_err() {
+            if self.exactly.is_some() {
+                self.failures += 1;
+                self.until = Some(Instant::now() + lifecycle::backoff(self.failures));
+            }
             self.start_over();
         }
         outcome
@@ -109,10 +127,25 @@ impl Publisher {
         self.read_definitions(worker)?;
         if let (Some(horizon), Some(feed)) = (worker.horizon(), self.feed.as_mut()) {
             let catalog = &self.catalog;
-            lifecycle::transaction(|| match objects::objects() {
-                Some(objects) => feed.drop_laggards(horizon, now, &objects, catalog),
-                None => Ok(()),
+            let before = feed.lanes.clone();
+            lifecycle::transaction(|| {
+                let Some(objects) = objects::objects() else { return Ok(()) };
+                feed.drop_laggards(horizon, now, &objects, catalog)?;
+                // The database is ahead of the progress topic now, and what it says counts.
+                if feed.lanes != before { exactly::forget_claim() } else { Ok(()) }
             })?;
+            if feed.lanes != before && self.exactly.is_some() {
+                self.start_over();
+                self.read_definitions(worker)?;
+            }
+        }
+        if self.reloads != Some(worker.reloads()) {
+            self.until = None;
+        }
+        if self.stopped == Some(worker.reloads()) || self.until.is_some_and(|t| Instant::now() < t)
+        {
+            worker.database.set_deaf(Kind::Publisher, true);
+            return Ok(Turn::Wait(lifecycle::IDLE));
         }
         let configured = self.configure(worker)?;
         worker.database.set_deaf(Kind::Publisher, !configured);
@@ -120,6 +153,7 @@ impl Publisher {
             return Ok(Turn::Wait(lifecycle::IDLE));
         }
         match producer() {
+            Some(producer) if self.exactly.is_some() => self.publish_exactly(worker, now, producer),
             Some(producer) => self.publish(now, producer),
             None => Ok(Turn::Wait(lifecycle::IDLE)),
         }
@@ -159,6 +193,9 @@ impl Publisher {
         if self.reloads == Some(worker.reloads()) && running {
             return Ok(true);
         }
+        if running && self.settles() {
+            return Ok(true);
+        }
         let brokers = settings::kafka_brokers();
         if brokers.is_empty() {
             if self.reloads != Some(worker.reloads()) {
@@ -177,14 +214,38 @@ impl Publisher {
         // A new prefix means other topics: begin anew, with new plans.
         if self.fingerprint != Some(config.fingerprint()) || self.reloads.is_some() || !running {
             self.start_over();
-            let producer = Producer::new(&config).map_err(failure)?;
             self.fingerprint = Some(config.fingerprint());
-            set_producer(Some(producer));
             self.shown = Shown::Left;
             self.read_definitions(worker)?;
+            let (claim, database) =
+                lifecycle::transaction(|| Ok((claim::load()?, identity::database())))?;
+            let naming = settings::publication::publishing(&database)?.naming;
+            let wanted = settings::exactly_once();
+            // What was published last in transactions, the progress topic knows best.
+            if wanted || claim.is_some() {
+                let transactional = config.transactional(&naming.publisher());
+                set_producer(Some(Producer::new(&transactional).map_err(failure)?));
+                self.exactly = Some(Exactly::new(&config, &naming, !wanted)?);
+            } else {
+                set_producer(Some(Producer::new(&config).map_err(failure)?));
+            }
         }
         self.reloads = Some(worker.reloads());
+        self.stopped = None;
         Ok(true)
+    }
+
+    /// Whether to wait for what is on its way before another producer takes over: without transactions
+    /// it would be sent again.
+    fn settles(&mut self) -> bool {
+        let Some(producer) = producer().filter(|_| self.exactly.is_none()) else { return false };
+        let since = *self.settling.get_or_insert_with(Instant::now);
+        let hope = matches!(producer.health(), Health::Up { .. }) && since.elapsed() < SETTLE;
+        let settles = producer.in_flight() > 0 && producer.fatal().is_none() && hope;
+        if !settles {
+            self.settling = None;
+        }
+        settles
     }
 
     fn publish(&mut self, now: &Snapshot, producer: &mut Producer) -> Result<Turn, Failure> {
@@ -204,19 +265,9 @@ impl Publisher {
             })?;
         }
         if feed.has_proof() {
-            lifecycle::transaction(|| {
-                for org in feed.save_proven(&paused)? {
-                    lifecycle::clear_error(CONSUMER, org)?;
-                }
-                for (source, key) in feed.mended() {
-                    if let Some(place) = place(catalog, source) {
-                        quarantine::forget(place, vec![&key])?;
-                    }
-                }
-                Ok(())
-            })?;
+            lifecycle::transaction(|| save_proven(feed, catalog, &paused))?;
         }
-        show_health(producer, &mut self.shown)?;
+        show_health(producer, &mut self.shown, true)?;
         if feed.is_clogged() {
             self.start_over();
             // The next round makes another producer.
@@ -225,13 +276,13 @@ impl Publisher {
         if !feed.troubles().is_empty() {
             producer.look_again();
         }
+        if self.settling.is_some() {
+            return Ok(Turn::WaitFor(lifecycle::IDLE, producer.wake_fd()));
+        }
         let fed = lifecycle::transaction(|| {
             let Some(objects) = objects::objects() else { return Ok(None) };
-            let fed = feed.turn(now, &objects, catalog, producer)?;
-            for refused in &fed.refused {
-                set_aside(catalog, refused)?;
-            }
-            fed.failed.iter().try_for_each(|org| note_trouble(feed, *org))?;
+            let fed = feed.turn(now, &objects, catalog, producer, Course::All)?;
+            note_fed(feed, catalog, &fed)?;
             Ok(Some(fed))
         })?;
         let Some(fed) = fed else { return Ok(Turn::Gone) };
@@ -242,6 +293,40 @@ impl Publisher {
         Ok(Turn::WaitFor(time, producer.wake_fd()))
     }
 
+    fn publish_exactly(
+        &mut self,
+        worker: &Worker,
+        now: &Snapshot,
+        producer: &mut Producer,
+    ) -> Result<Turn, Failure> {
+        let (Some(feed), Some(exactly)) = (self.feed.as_mut(), self.exactly.as_mut()) else {
+            return Ok(Turn::Again);
+        };
+        producer.poll(Duration::ZERO, &mut self.deliveries);
+        // What the brokers refuse is not over because they answer.
+        show_health(producer, &mut self.shown, exactly.is_under_way())?;
+        let step = exactly.step(now, feed, &self.catalog, producer, &mut self.deliveries)?;
+        if exactly.is_under_way() {
+            self.failures = 0;
+        }
+        match step {
+            Step::Again => Ok(Turn::Again),
+            Step::Wait(time) => Ok(Turn::WaitFor(time, producer.wake_fd())),
+            Step::Over => {
+                self.start_over();
+                self.reloads = None;
+                Ok(Turn::Again)
+            }
+            Step::Stopped(failure) => {
+                pgrx::log!("pg_manifold publisher: stopped: {}", failure.message);
+                self.start_over();
+                self.stopped = Some(worker.reloads());
+                lifecycle::transaction(|| lifecycle::note_error(CONSUMER, 0, "error", &failure))?;
+                Ok(Turn::Wait(lifecycle::IDLE))
+            }
+        }
+    }
+
     /// Back to what is proven, with a new producer: after an error there is no knowing what the old
     /// one still has on its way.
     fn start_over(&mut self) {
@@ -250,7 +335,10 @@ impl Publisher {
     }
 
     fn end_producer(&mut self) {
+        self.exactly = None;
+        self.settling = None;
         self.deliveries.clear();
+        lifecycle::set(c"lock_timeout", c"0");
         set_producer(None);
     }
 }
@@ -259,8 +347,31 @@ fn failure(error: kafka::Error) -> Failure {
     Failure::from(&error)
 }
 
+/// Saves what is proven, and notes what is well again.
+pub(super) fn save_proven(
+    feed: &mut Feed,
+    catalog: &Catalog,
+    paused: &BTreeSet<i32>,
+) -> crate::error::Result<()> {
+    for org in feed.save_proven(paused)? {
+        lifecycle::clear_error(CONSUMER, org)?;
+    }
+    for (source, key) in feed.mended() {
+        if let Some(place) = place(catalog, source) {
+            quarantine::forget(place, vec![&key])?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes what a turn set aside, and whom it set apart.
+pub(super) fn note_fed(feed: &Feed, catalog: &Catalog, fed: &Fed) -> crate::error::Result<()> {
+    fed.refused.iter().try_for_each(|refused| set_aside(catalog, refused))?;
+    fed.failed.iter().try_for_each(|org| note_trouble(feed, *org))
+}
+
 /// Notes where an org that was set apart begins again, and why it was.
-fn note_trouble(feed: &Feed, org: i32) -> crate::error::Result<()> {
+pub(super) fn note_trouble(feed: &Feed, org: i32) -> crate::error::Result<()> {
     let lane_position = feed.lanes.position(org).clone();
     position::save(CONSUMER, org, Some(&lane_position))?;
     match feed.troubles().get(&org) {
@@ -283,7 +394,7 @@ fn read_options_file() -> Result<String, Failure> {
 }
 
 /// Notes in `manifold.status` that the brokers are down, or up again.
-fn show_health(producer: &mut Producer, shown: &mut Shown) -> Result<(), Failure> {
+fn show_health(producer: &mut Producer, shown: &mut Shown, clears: bool) -> Result<(), Failure> {
     for event in producer.events() {
         match event.kind {
             EventKind::Error(error) => pgrx::log!("pg_manifold publisher: {error}"),
@@ -297,6 +408,7 @@ fn show_health(producer: &mut Producer, shown: &mut Shown) -> Result<(), Failure
     let now = match producer.health() {
         Health::Down { reason, .. } => Shown::Error(reason.clone()),
         Health::Connecting { .. } => return Ok(()),
+        Health::Up { .. } if *shown == Shown::Left && !clears => return Ok(()),
         Health::Up { .. } => Shown::Well,
     };
     if now != *shown {
@@ -312,7 +424,7 @@ fn show_health(producer: &mut Producer, shown: &mut Shown) -> Result<(), Failure
 }
 
 /// Notes a change that Kafka will never take; the others go on.
-fn set_aside(catalog: &Catalog, refused: &Refused) -> crate::error::Result<()> {
+pub(super) fn set_aside(catalog: &Catalog, refused: &Refused) -> crate::error::Result<()> {
     let Some(place) = place(catalog, refused.source) else { return Ok(()) };
     let aside = Aside {
         record: &refused.key,

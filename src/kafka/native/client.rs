@@ -258,29 +258,42 @@ impl Client {
             }
             rd::rd_kafka_queue_destroy(self.queue.as_ptr());
         }
-        let rk = Sendable(self.rk);
+        let rk = self.rk;
         let mut this = ManuallyDrop::new(self);
         this.topics = HashMap::new();
+        destroy(rk, limit)
+    }
 
-        // rd_kafka_destroy joins the library's threads, one of which may sit in a DNS look-up: only
-        // a thread of its own can bound the wait. It blocks all signals and calls nothing else.
-        let (done, finished) = mpsc::channel();
-        let free = move || {
-            let rk = rk;
-            // SAFETY: the last reference, given to this thread alone.
-            unsafe { rd::rd_kafka_destroy(rk.0.as_ptr()) };
-            // The receiver may have gone, its time being over.
-            let _ = done.send(());
-        };
-        let blocked = SignalsBlocked::new();
-        let helper = thread::Builder::new().name("kafka close".to_owned()).spawn(free);
-        drop(blocked);
-        match helper {
-            Ok(thread) => finished.recv_timeout(limit).is_ok() && thread.join().is_ok(),
-            // No thread to be had, and the client went with the closure unfreed: better than to
-            // wait without limit in a process that is short of everything.
-            Err(_) => false,
-        }
+    pub(super) fn handle(&self) -> NonNull<rd::rd_kafka_t> {
+        self.rk
+    }
+
+    pub(super) fn raw(&self) -> *mut rd::rd_kafka_t {
+        self.rk.as_ptr()
+    }
+}
+
+/// Ends a client whose last reference this is; false if that took longer than the limit.
+pub(super) fn destroy(rk: NonNull<rd::rd_kafka_t>, limit: Duration) -> bool {
+    let rk = Sendable(rk);
+    // rd_kafka_destroy joins the library's threads, one of which may sit in a DNS look-up: only a
+    // thread of its own can bound the wait. It blocks all signals and calls nothing else.
+    let (done, finished) = mpsc::channel();
+    let free = move || {
+        let rk = rk;
+        // SAFETY: the last reference, given to this thread alone.
+        unsafe { rd::rd_kafka_destroy(rk.0.as_ptr()) };
+        // The receiver may have gone, its time being over.
+        let _ = done.send(());
+    };
+    let blocked = SignalsBlocked::new();
+    let helper = thread::Builder::new().name("kafka close".to_owned()).spawn(free);
+    drop(blocked);
+    match helper {
+        Ok(thread) => finished.recv_timeout(limit).is_ok() && thread.join().is_ok(),
+        // No thread to be had, and the client went with the closure unfreed: better than to wait
+        // without limit in a process that is short of everything.
+        Err(_) => false,
     }
 }
 

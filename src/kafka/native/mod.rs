@@ -7,15 +7,21 @@
 
 mod client;
 mod conf;
+mod create;
 mod describe;
 mod event;
+mod reader;
 mod signals;
 mod topics;
+mod transaction;
 
 pub(super) use client::{Client, Message};
 pub(super) use conf::{Conf, Refusal};
+pub(super) use create::Creation;
 pub(super) use describe::TopicState;
 pub(super) use event::Happening;
+pub(super) use reader::{PartitionReader, Taken};
+pub(super) use transaction::Refused;
 
 use std::borrow::Cow;
 use std::ffi::{CStr, c_char};
