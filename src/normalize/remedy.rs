@@ -130,7 +130,14 @@ fn known(table: Table, rule: &Value) -> Vec<(String, String)> {
     };
     match table {
         Table::Values => entries(rule.get("map")),
-        Table::Names(name) => entries(rule.get(name).and_then(|rule| rule.get("aliases"))),
+        Table::Names(name) => {
+            let mut known = entries(rule.get(name).and_then(|rule| rule.get("aliases")));
+            if name == "country" {
+                let standard = rust_iso3166::ALL_NAME.iter().zip(rust_iso3166::ALL_ALPHA2);
+                known.extend(standard.map(|(name, code)| (name.to_string(), code.to_string())));
+            }
+            known
+        }
         Table::Words => {
             let lists = rule.get("boolean").and_then(Value::as_object).into_iter().flatten();
             lists
@@ -300,6 +307,54 @@ mod tests {
             suggested("unknown_country", "Deutschlnad", aliases),
             statement("Deutschlnad", "'DE'); -- like \"Deutschland\"")
         );
+        assert_eq!(
+            suggested("unknown_country", "Germnay", json!(["country"])),
+            statement("Germnay", "'DE'); -- like \"Germany\"")
+        );
+    }
+
+    /// The reasons that the code names, wherever it makes a failure or a problem.
+    fn reasons_in(folder: &std::path::Path, found: &mut std::collections::BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                reasons_in(&path, found);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            // Tests make up reasons of their own.
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for before in ["Failure::new(", "reason: ", "(\"key\", ", "(\"required\", "] {
+                for rest in text.split(before).skip(1) {
+                    let named = rest.trim_start().strip_prefix('"').and_then(|r| r.split_once('"'));
+                    let code =
+                        |text: &str| text.bytes().all(|b| b == b'_' || b.is_ascii_lowercase());
+                    let named = named.map(|(reason, _)| reason).filter(|reason| code(reason));
+                    found.extend(named.map(str::to_string));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_reason_has_a_remedy_and_a_section_in_the_onboarding_page() {
+        let mut reasons = std::collections::BTreeSet::new();
+        reasons_in(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut reasons);
+        for known in ["missing_key", "missing_value", "refused", "undecodable", "not_published"] {
+            assert!(reasons.contains(known), "{known} is not found");
+        }
+        reasons.extend(crate::normalize::rules::reasons().map(str::to_string));
+        let page = include_str!("../../docs/onboarding.md");
+        for reason in &reasons {
+            assert!(page.contains(&format!("\n### `{reason}`\n")), "{reason} has no section");
+            let chain = match reason.as_str() {
+                "unknown_country" => json!(["country"]),
+                "unknown_currency" => json!(["currency"]),
+                "invalid_boolean" => json!(["boolean"]),
+                _ => json!([{"map": {"Open": "new"}}]),
+            };
+            assert_ne!(suggested(reason, "Etwas", chain), "", "{reason} has no remedy");
+        }
     }
 
     #[test]
