@@ -4,7 +4,7 @@
 //! ```json
 //! {"first_of": [{"column": "email", "rules": ["email"]}, {"column": "email2__c", "rules": ["email"]}]}
 //! {"list": ["interest_1__c", "interest_2__c"], "rules": ["tags"]}
-//! {"checkboxes": {"solar__c": "solar", "pump__c": "heat pump"}}
+//! {"checkboxes": [{"solar__c": "solar"}, {"pump__c": "heat pump"}]}
 //! {"object": {"q1": "q1__c", "q2": {"column": "q2__c", "rules": ["number"]}}}
 //! {"moment": {"date": "callback_date__c", "time": "callback_time__c", "zone": "Europe/London"}}
 //! ```
@@ -216,16 +216,11 @@ impl Reader<'_> {
     }
 
     fn checkboxes(&mut self, json: &Value) -> Option<Source> {
-        let boxes = json.as_object().filter(|members| !members.is_empty()).and_then(|members| {
-            let named = |(column, name): (&String, &Value)| {
-                let name = name.as_str().filter(|name| !name.trim().is_empty())?;
-                Some((column.clone(), name.to_string()))
-            };
-            members.iter().map(named).collect::<Option<Vec<_>>>()
-        });
-        match boxes {
-            Some(boxes) => Some(Source::Checkboxes(boxes)),
-            None => self.wrong("an object is needed: column → what it stands for"),
+        match pairs(json) {
+            Some(boxes) if boxes.iter().all(|(_, name)| !name.trim().is_empty()) => {
+                Some(Source::Checkboxes(boxes))
+            }
+            _ => self.wrong("a list of {column: what it stands for} is needed"),
         }
     }
 
@@ -245,6 +240,16 @@ impl Reader<'_> {
             _ => self.wrong("both \"date\" and \"time\" are needed"),
         }
     }
+}
+
+/// A list of objects with one member each: `jsonb` does not keep the order of an object's members.
+pub fn pairs(json: &Value) -> Option<Vec<(String, String)>> {
+    let pair = |json: &Value| {
+        let members = json.as_object().filter(|members| members.len() == 1)?;
+        let (name, value) = members.iter().next()?;
+        Some((name.clone(), value.as_str()?.to_string()))
+    };
+    json.as_array().filter(|list| !list.is_empty())?.iter().map(pair).collect()
 }
 
 impl Derivation {

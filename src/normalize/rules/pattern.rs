@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, quoted, regex};
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
+use crate::normalize::derivation;
 use crate::normalize::source::Row;
 
 pub const EXTRACT: Definition = Definition {
@@ -56,16 +57,16 @@ pub const REPLACE: Definition = Definition {
     meaning: "Replaces what matches regular expressions, one after the other.",
     arguments: &[Argument {
         name: "replace",
-        kind: "object",
+        kind: "list of objects",
         required: true,
-        meaning: "Regular expression → replacement, in which $1 or ${name} is a group and $$ a \
-                  dollar sign.",
+        meaning: "Of one member each: regular expression → replacement, in which $1 or ${name} is a \
+                  group and $$ a dollar sign.",
     }],
     reasons: &[],
     accepts: Kind::SCALARS,
     yields: "text",
     examples: &[Example {
-        rules: r#"[{"replace": {"(?i)^(mr|mrs|dr)\\.? ": "", "-+": " "}}]"#,
+        rules: r#"[{"replace": [{"(?i)^(mr|mrs|dr)\\.? ": ""}, {"-+": " "}]}]"#,
         input: "Dr. Anna-Maria",
         output: Yield::Text("Anna Maria"),
     }],
@@ -109,17 +110,14 @@ fn build_replace(
     let before = errors.len();
     arguments.options(&[], errors);
     let mut replacements = Vec::new();
-    let Some(Value::Object(members)) = &arguments.spec.argument else {
-        arguments.wrong("", "\"replace\" needs an object: expression → replacement", errors);
+    let Some(given) = arguments.spec.argument.as_ref().and_then(derivation::pairs) else {
+        arguments.wrong("", "\"replace\" needs a list of {expression: replacement}", errors);
         return None;
     };
-    for (pattern, replacement) in members {
-        match (regex(pattern), replacement) {
-            (Ok(regex), Value::String(replacement)) => {
-                replacements.push((regex, replacement.clone()));
-            }
-            (Ok(_), _) => arguments.wrong(pattern, "a replacement is text", errors),
-            (Err(message), _) => arguments.wrong(pattern, message, errors),
+    for (pattern, replacement) in given {
+        match regex(&pattern) {
+            Ok(regex) => replacements.push((regex, replacement)),
+            Err(message) => arguments.wrong(&pattern, message, errors),
         }
     }
     (errors.len() == before).then(|| Box::new(Replace(replacements)) as Box<dyn Rule>)
