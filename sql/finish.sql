@@ -36,6 +36,8 @@ COMMENT ON FUNCTION manifold.map_value(text, text, text, text, text, text) IS
   'Gives a value of a field a meaning, and returns the version of the mapping that has it: an entry in the field''s table of values (map), a word for true or false (boolean), another name for a country or currency, which is given by its code. Null: the value means that there is none. Fails for an org, mapping or field that does not exist (42704), and where no rule of the field has such meanings (22023)';
 COMMENT ON FUNCTION manifold.remedy(text, text, text, text, text, text, text) IS
   'What to do about a kind of problem, for manifold.problem_summary: a statement, or a word; null where there is nothing to say';
+COMMENT ON FUNCTION manifold.rule_catalogue() IS
+  'Every rule, for manifold.rules';
 COMMENT ON FUNCTION manifold.log_table() IS
   'Number of the table of the log that is written to now';
 COMMENT ON FUNCTION manifold.installed() IS

@@ -32,7 +32,16 @@ extension_sql_file!(
     name = "problems",
     requires = ["views", api::remedy::remedy]
 );
-extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["views", "problems"]);
+extension_sql_file!(
+    "../sql/rules.sql",
+    name = "rules",
+    requires = ["problems", api::rule::rule_catalogue]
+);
+extension_sql_file!(
+    "../sql/comments.sql",
+    name = "comments",
+    requires = ["views", "problems", "rules"]
+);
 extension_sql_file!("../sql/finish.sql", name = "finish", finalize);
 
 /// Called once by the postmaster (shared_preload_libraries), or by a backend that meets one of our

@@ -10,9 +10,9 @@ use crate::capture::{backfill, layout, tree};
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::normalize::entity::Entity;
-use crate::normalize::{MappingError, Org, compile};
+use crate::normalize::{MappingError, Org, compile, mapping};
 use crate::pg::relation::Table;
-use crate::pg::{sql, xact};
+use crate::pg::{identity, sql, xact};
 
 /// Says how a table of an org feeds an entity; returns the version. Checked against the table's
 /// columns and the entity's fields: an error names everything that is wrong, and where. For a
@@ -25,11 +25,13 @@ pub(super) fn set_mapping(
     entity: Option<&str>,
     mapping: Option<JsonB>,
 ) -> Result<i32, ErrorReport> {
+    let superuser = identity::is_superuser();
     let _owner = administer()?;
     let org = catalog::org(required(org, "org")?)?;
     let table = required(source, "source")?;
     let entity_name = required(entity, "entity")?;
     let mapping = required(mapping, "mapping")?;
+    refuse_sql(&mapping.0, superuser)?;
     let definition = catalog::entity(entity_name)?;
     let entity = Entity::from_json(entity_name, &definition)
         .map_err(|errors| report("the definition of the entity", &errors))?;
@@ -44,6 +46,17 @@ pub(super) fn set_mapping(
     let version = store(&org, table, entity_name, mapping)?;
     xact::defined();
     Ok(version)
+}
+
+/// Only a superuser may have SQL run by the workers, which are superusers.
+pub(super) fn refuse_sql(mapping: &serde_json::Value, superuser: bool) -> Result<()> {
+    if superuser || !mapping::read(mapping).0.has_sql() {
+        return Ok(());
+    }
+    Err(Error::Denied {
+        message: "a mapping with \"sql\" can be set by superusers only".into(),
+        hint: "Use other sources and rules, or ask a superuser to set this mapping.".into(),
+    })
 }
 
 fn store(org: &catalog::Org, table: &str, entity: &str, mapping: JsonB) -> Result<i32> {

@@ -10,6 +10,7 @@ pub mod peek;
 pub mod problem;
 pub mod publication;
 pub mod remedy;
+pub mod rule;
 pub mod source;
 
 use crate::error::{Error, Result};

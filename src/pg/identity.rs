@@ -29,6 +29,12 @@ pub fn require_admin() -> Result<()> {
     })
 }
 
+/// Whether the user is a superuser, before [`AsUser`] makes it one.
+pub fn is_superuser() -> bool {
+    // SAFETY: a catalog look-up in a transaction.
+    unsafe { pg_sys::superuser() }
+}
+
 /// Acts as another user until dropped. The session cannot change roles meanwhile.
 pub struct AsUser {
     user: pg_sys::Oid,

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::subtransaction;
+use super::{expression, subtransaction};
 use crate::row::image::Malformed;
 use crate::row::text::hex;
 use crate::row::value::Server;
@@ -30,6 +30,10 @@ impl Server for Here {
             }
         })
         .map_err(|_| Malformed("compressed value cannot be decompressed"))
+    }
+
+    fn evaluate(&self, query: &str, row: &str) -> Result<Option<String>, String> {
+        expression::evaluate(query, row)
     }
 
     /// A type that was dropped since has no output function any more: its values are given as bytea

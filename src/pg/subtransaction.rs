@@ -19,6 +19,11 @@ pub struct Failure {
 /// Catching an error without a subtransaction would leave locks, pins and memory of half-done work
 /// behind.
 pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+    attempt_unless(work, || true)
+}
+
+/// As [`attempt`], but a cancel request is an error like others unless `cancel` says otherwise.
+pub fn attempt_unless<T>(work: impl FnOnce() -> T, cancel: fn() -> bool) -> Result<T, Failure> {
     // SAFETY: begun and ended in pairs on every path; memory context and resource owner are put back
     // as they were, as PL/pgSQL does it for a block with an exception handler.
     unsafe {
@@ -48,7 +53,7 @@ pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
                     hint: report.hint().map(str::to_string),
                 },
             };
-            if failure.code == pgrx::PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+            if failure.code == pgrx::PgSqlErrorCode::ERRCODE_QUERY_CANCELED && cancel()
                 || failure.code == pgrx::PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
             {
                 error.rethrow()

@@ -28,4 +28,5 @@ mod publishing;
 mod quarantine;
 mod retention;
 mod rights;
+mod rules;
 mod surface;

@@ -18,7 +18,8 @@ fn every_object_has_a_comment() {
             UNION ALL
             SELECT 'column', format('%s.%s', c.oid::regclass, attname), col_description(c.oid, attnum)
               FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped
-             WHERE c.oid IN ('manifold.status'::regclass, 'manifold.problem'::regclass, 'manifold.problem_count'::regclass, 'manifold.problem_summary'::regclass)
+             WHERE c.oid IN ('manifold.status'::regclass, 'manifold.problem'::regclass, 'manifold.problem_count'::regclass, 'manifold.problem_summary'::regclass,
+                              'manifold.rules'::regclass)
             UNION ALL
             SELECT 'schema', nspname, obj_description(oid, 'pg_namespace') FROM pg_namespace
              WHERE nspname IN ('manifold', 'canonical', 'qc')
