@@ -12,13 +12,14 @@ PACKAGE = target/release/pg_manifold-pg$(PG_MAJOR)
 DEMO = target/release/examples/demo
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup package install demo up down test lint bench bench-capture bench-log bench-kafka
+.PHONY: help setup package install demo up down test lint accuracy bench bench-capture bench-log bench-kafka
 
 help:
 	@echo "make demo            the story, on servers of its own (EXIT=1: end after it)"
 	@echo "make up, down        the same servers without the story; how to reach them is in .run/env"
 	@echo "make test            every test"
 	@echo "make lint            format and lints"
+	@echo "make accuracy        how right the fixture orgs come out, by field"
 	@echo "make bench           what turning a captured row into an event and handing it to librdkafka costs"
 	@echo "make bench-capture   what capture costs those who write, beside other ways to do it"
 	@echo "make bench-log       what an old snapshot and a transaction of millions of rows do to readers"
@@ -64,6 +65,10 @@ _test:
 lint:
 	cargo fmt --check
 	cargo clippy --release --all-targets $(FEATURES) -- -D warnings
+
+# How the fixture orgs come out, field by field, against what other libraries made of them.
+accuracy: setup
+	cargo test --release $(FEATURES) --lib -- --nocapture normalize::fixture_test
 
 bench: setup
 	cargo bench $(FEATURES) --bench encode --bench produce

@@ -336,4 +336,43 @@ mod tests {
             assert!(ALL[..index].iter().all(|other| other.name != rule.name));
         }
     }
+
+    /// The section of docs/reference.md on a rule.
+    fn documented(rule: &Definition) -> String {
+        let code = |items: &[&str]| {
+            items.iter().map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ")
+        };
+        let takes: Vec<_> = rule.accepts.iter().map(|kind| kind.name()).collect();
+        let mut text = format!("**`{}`** — {}", rule.name, rule.meaning);
+        text += &format!(" *{} → {}*", takes.join(", "), rule.yields);
+        if !rule.reasons.is_empty() {
+            text += &format!(" ({})", code(rule.reasons));
+        }
+        text += "\n";
+        for argument in rule.arguments {
+            let needed = if argument.required { ", required" } else { "" };
+            text += &format!(
+                "- `{}` ({}{needed}): {}\n",
+                argument.name, argument.kind, argument.meaning
+            );
+        }
+        text += "\n```\n";
+        for example in rule.examples {
+            let output = match example.output {
+                Yield::Text(text) => text,
+                Yield::Null => "NULL",
+                Yield::Problem(reason) => reason,
+            };
+            text += &format!("{}   {:?} → {output}\n", example.rules, example.input);
+        }
+        text + "```\n"
+    }
+
+    #[test]
+    fn the_reference_has_every_rule() {
+        let reference = include_str!("../../../docs/reference.md");
+        let all: Vec<_> = ALL.iter().map(|rule| documented(rule)).collect();
+        let missing = all.iter().filter(|text| !reference.contains(text.as_str())).count();
+        assert_eq!(missing, 0, "docs/reference.md should say:\n\n{}", all.join("\n"));
+    }
 }
