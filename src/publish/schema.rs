@@ -211,3 +211,7 @@ fn documented(members: &[String], name: &str, doc: &str, optional: bool, field: 
     end(&mut out, field);
     out
 }
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+mod tests;

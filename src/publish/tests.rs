@@ -102,7 +102,7 @@ pub(super) fn source() -> Source {
     }
 }
 
-fn head(op: Op) -> ChunkHead {
+pub(super) fn head(op: Op) -> ChunkHead {
     ChunkHead {
         seq: 42,
         xid: 4_294_967_297,

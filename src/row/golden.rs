@@ -60,6 +60,20 @@ fn bitmap(bits: &str) -> Vec<u8> {
         .collect()
 }
 
+/// Every row with its layout, for tests of other rooms.
+pub(crate) fn each_row(mut check: impl FnMut(&Layout, &Slots<'_>)) {
+    for table in tables() {
+        for row in &table.rows {
+            let data = unhex(&row.data);
+            let nulls = row.bits.as_deref().map(bitmap);
+            let mut slots = Slots::new();
+            read_tuple(row.natts, nulls.as_deref(), &data, &table.layout.columns, &mut slots)
+                .unwrap();
+            check(&table.layout, &slots);
+        }
+    }
+}
+
 fn each_value(mut check: impl FnMut(&Column, &Row, Value<'_>)) {
     for table in tables() {
         for row in &table.rows {

@@ -5,7 +5,7 @@ mod array;
 pub mod decode;
 pub mod float;
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 pub mod image;
 pub mod json;
 mod jsonb;

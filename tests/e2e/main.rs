@@ -18,6 +18,7 @@ mod exactly_once;
 mod faults;
 mod flow;
 mod harness;
+mod jdbc_sink;
 mod kills;
 mod ledger;
 mod lifecycle;

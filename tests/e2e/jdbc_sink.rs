@@ -1,0 +1,119 @@
+//! Debezium's JDBC sink connector, in a real Kafka Connect, keeps a table of another database equal to
+//! a captured one.
+
+use postgres::Client;
+
+use crate::support::connect::{Connect, Connector};
+use crate::support::run;
+use crate::support::wait;
+use crate::world::{LIMIT, World, broker, cluster, cluster_with};
+
+const TABLE: &str = include_str!("jdbc_sink.sql");
+
+/// Columns as text, for comparing what types of different names hold.
+const COLUMNS: [&str; 19] = [
+    "sfid",
+    "id",
+    "name",
+    "amount",
+    "any_amount",
+    "ratio",
+    "small",
+    "big",
+    "flag",
+    "born",
+    "at",
+    "at_second",
+    "seen",
+    "clock",
+    "raw",
+    "doc",
+    "uid",
+    "tags",
+    "numbers",
+];
+
+#[test]
+fn the_sinks_table_equals_the_source_after_a_random_mix_and_restarts() {
+    let mut server = cluster_with(&format!(
+        "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = 'jdbc'\nmanifold.schemas_enable = on\n\
+         manifold.decimal_handling_mode = precise",
+        broker().bootstrap()
+    ));
+    let target = cluster().database();
+    let mut target_client = target.connect();
+    let name = {
+        let mut world = World::in_cluster(&server);
+        world.run(TABLE);
+        world.run("SELECT acme.change(n) FROM generate_series(1, 10) AS n");
+        world.run(
+            "SELECT manifold.add_org('acme'); \
+             SELECT manifold.set_mapping('acme', 'item', entity => 'lead', mapping => '{\"fields\": {\"city\": \"name\"}}'); \
+             SELECT manifold.start('acme')",
+        );
+        world.published();
+        world.keep()
+    };
+    let sink = Connector::jdbc("jdbc", target.cluster().port(), &target.name, "jdbc\\.acme\\.item")
+        .set("collection.name.format", "item");
+    let mut connect =
+        Connect::prepared(run::dir(), &broker().bootstrap()).schemas(true).connector(sink).start();
+
+    let mut world = World::reopen(&server, &name);
+    change(&mut world.client, 11..40);
+    await_equal(&mut world.client, &mut target_client);
+    // Both end in the middle of it, the one in order, the other not.
+    change(&mut world.client, 40..60);
+    connect.kill();
+    world.keep();
+    server.restart();
+    let mut world = World::reopen(&server, &name);
+    change(&mut world.client, 60..80);
+    connect.launch();
+    change(&mut world.client, 80..100);
+    await_equal(&mut world.client, &mut target_client);
+    connect.assert_running();
+    connect.stop();
+    // There was something of everything.
+    let [rows, deleted, moved] = ["rows", "deleted", "moved"]
+        .map(|what| world.value::<i64>(&format!("SELECT {what}::bigint FROM acme.tally")));
+    assert!(
+        rows > 20 && deleted > 20 && moved > 20,
+        "{rows} rows, {deleted} deleted, {moved} moved"
+    );
+}
+
+/// Each step is a transaction.
+fn change(client: &mut Client, steps: std::ops::Range<i32>) {
+    for step in steps {
+        client.execute("SELECT acme.change($1)", &[&step]).unwrap();
+    }
+}
+
+fn await_equal(source: &mut Client, target: &mut Client) {
+    wait::until("the sink's table to equal the source", LIMIT, || {
+        let there = rows(source, "acme.item").map_err(|e| format!("{e:?}"))?;
+        let here = rows(target, "item").map_err(|e| format!("{e:?}"))?;
+        match here.iter().zip(&there).find(|(here, there)| here != there) {
+            Some((here, there)) => Err(format!("\n{here:?} where there is\n{there:?}")),
+            None if here.len() != there.len() => {
+                Err(format!("{} rows instead of {}", here.len(), there.len()))
+            }
+            None => Ok(()),
+        }
+    });
+}
+
+fn rows(client: &mut Client, table: &str) -> Result<Vec<Vec<Option<String>>>, postgres::Error> {
+    client.batch_execute("SET TimeZone = 'UTC'")?;
+    // The sink has other types for these.
+    let text = |column: &&str| match *column {
+        "any_amount" => "any_amount::numeric::text".to_owned(),
+        "doc" => "doc::jsonb::text".to_owned(),
+        column => format!("{column}::text"),
+    };
+    let columns: Vec<_> = COLUMNS.iter().map(text).collect();
+    let sql = format!("SELECT {} FROM {table} ORDER BY sfid", columns.join(", "));
+    let rows = client.query(&sql, &[])?;
+    Ok(rows.iter().map(|row| (0..COLUMNS.len()).map(|at| row.get(at)).collect()).collect())
+}
