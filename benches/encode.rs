@@ -60,6 +60,7 @@ fn main() {
         modes: Modes::default(),
         types: Types::new(),
         treatments: Treatments::default(),
+        when: None,
     };
     let plan = Plan::new(&layout, &source).expect("plan");
     for (name, op) in [("create", Op::Create), ("update with old row", Op::Update)] {

@@ -23,7 +23,9 @@ use super::key::{Key, KeyPlan};
 use super::modes::Modes;
 use super::options::Options;
 use super::schema;
+use super::transaction::Orders;
 use crate::log::change::{ChunkHead, EventId, Op};
+use crate::normalize::filter::Filter;
 use crate::row::image::Malformed;
 use crate::row::layout::Layout;
 use crate::row::text::Out;
@@ -47,17 +49,24 @@ pub struct Source {
     /// The types of its columns that are not built in.
     pub types: Types,
     pub treatments: Treatments,
+    /// Which of its rows are published; `None`: all.
+    pub when: Option<serde_json::Value>,
 }
 
 /// Why a table cannot be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     NoKeyColumn { table: String, column: String },
+    /// The row filter fits the table no more: a column has another type, say.
+    BadFilter { table: String, reason: String },
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Error::BadFilter { table, reason } => {
+                write!(f, "the row filter of table {table} does not fit it: {reason}")
+            }
             Error::NoKeyColumn { table, column } => {
                 write!(f, "table {table} has no column {column}, which its key needs")
             }
@@ -133,6 +142,7 @@ pub struct Plan {
     options: Options,
     key: KeyPlan,
     columns: Columns,
+    filter: Option<Filter>,
     /// What comes before the old row, and what behind everything: the schema, where there is one.
     start: Vec<u8>,
     end: &'static str,
@@ -149,6 +159,22 @@ struct Moment<'a> {
     server: &'a dyn Server,
 }
 
+/// What a change becomes for consumers.
+enum Fate<'r> {
+    Nothing,
+    Event {
+        op: Op,
+        old: Row<'r>,
+        new: Row<'r>,
+        keyed: bool,
+    },
+    /// Its key changes.
+    Moved {
+        old: &'r [Option<&'r [u8]>],
+        new: &'r [Option<&'r [u8]>],
+    },
+}
+
 type Row<'a> = Option<&'a [Option<&'a [u8]>]>;
 
 impl Plan {
@@ -159,6 +185,13 @@ impl Plan {
         let of_canonical = |name: &str| {
             let (index, column) = layout.column(name).filter(|_| source.org.is_none())?;
             Some(Field::new(index, column, true, &source.modes, &source.types))
+        };
+        let filter = match &source.when {
+            Some(when) => Some(Filter::compile(when, "when", layout, false).map_err(|errors| {
+                let reason = errors.first().map(ToString::to_string).unwrap_or_default();
+                Error::BadFilter { table: source.table.clone(), reason }
+            })?),
+            None => None,
         };
         let (mut start, mut end) = (Vec::new(), "}");
         if source.modes.schemas {
@@ -188,6 +221,7 @@ impl Plan {
             options: source.options.clone(),
             key,
             columns,
+            filter,
             start,
             end,
             source_start,
@@ -201,7 +235,7 @@ impl Plan {
     /// `old` and `new` are the rows as slots of the plan's layout: `old` for deletes, `new` for
     /// creates and reads, `new` and where it is known `old` for updates. `now_us` is in
     /// microseconds since 1970-01-01 UTC. An update that changes the key becomes a delete, its
-    /// tombstone and a create. Gaps and skipped operations become nothing.
+    /// tombstone and a create. Skipped operations, and rows that the filter keeps, become nothing.
     #[allow(clippy::too_many_arguments)]
     pub fn encode<E>(
         &self,
@@ -214,24 +248,30 @@ impl Plan {
         scratch: &mut Scratch,
         sink: &mut dyn FnMut(Message<'_>) -> Result<(), E>,
     ) -> Result<(), EncodeError<E>> {
-        if self.options.skips(head.op) {
-            return Ok(());
-        }
-        let row =
-            |row: Row<'_>| row.is_some().then_some(()).ok_or(Malformed("change without its row"));
-        match head.op {
-            Op::Create | Op::Read | Op::Update => row(new)?,
-            Op::Delete => row(old)?,
-            Op::Truncate => {}
-        }
-        let (old, new) = match head.op {
-            Op::Create | Op::Read => (None, new),
-            Op::Update => (old, new),
-            Op::Delete => (old, None),
-            Op::Truncate => (None, None),
-        };
+        self.encode_within(None, head, ordinal, old, new, now_us, server, scratch, sink)
+    }
 
+    /// As [`encode`](Plan::encode), for a change whose place in its transaction is told.
+    #[allow(clippy::too_many_arguments)]
+    pub fn encode_within<E>(
+        &self,
+        mut orders: Option<&mut Orders<'_>>,
+        head: &ChunkHead,
+        ordinal: u32,
+        old: Row<'_>,
+        new: Row<'_>,
+        now_us: i64,
+        server: &dyn Server,
+        scratch: &mut Scratch,
+        sink: &mut dyn FnMut(Message<'_>) -> Result<(), E>,
+    ) -> Result<(), EncodeError<E>> {
         let Scratch { event_id, org, version, key, old_key, value, old_value } = scratch;
+        let (op, old, new, keyed, moved) =
+            match self.fate(head.op, old, new, server, key, old_key)? {
+                Fate::Nothing => return Ok(()),
+                Fate::Event { op, old, new, keyed } => (op, old, new, keyed, false),
+                Fate::Moved { old, new } => (head.op, Some(old), Some(new), true, true),
+            };
         let event = EventId { seq: head.seq, ordinal };
         event_id.clear();
         event_id.push_str(itoa::Buffer::new().format(event.seq));
@@ -263,20 +303,9 @@ impl Plan {
                     .map_err(EncodeError::Sink)
             };
 
-        let keyed = match new.or(old) {
-            Some(slots) => self.key.write(key, slots, server)?,
-            None => false,
-        };
-        let moved = match (old, new) {
-            (Some(old), Some(new)) if keyed && !self.key.same_bytes(old, new) => {
-                self.key.write(old_key, old, server)?;
-                old_key != key
-            }
-            _ => false,
-        };
         if moved {
-            self.event(old_value, &moment, Op::Delete, old, None)?;
-            self.event(value, &moment, Op::Create, None, new)?;
+            self.event(old_value, &moment, Op::Delete, old, None, orders.as_deref_mut())?;
+            self.event(value, &moment, Op::Create, None, new, orders)?;
             let (mut of_old, mut of_new) = (headers, headers);
             of_old.add("__debezium.newkey", self.key.payload(key));
             of_new.add("__debezium.oldkey", self.key.payload(old_key));
@@ -286,13 +315,99 @@ impl Plan {
             }
             return send(Some(key), Some(value), of_new.all());
         }
-        self.event(value, &moment, head.op, old, new)?;
+        self.event(value, &moment, op, old, new, orders)?;
         let key = keyed.then_some(key.as_slice());
         send(key, Some(value), headers.all())?;
-        if head.op == Op::Delete && keyed && self.options.tombstones_on_delete {
+        if op == Op::Delete && keyed && self.options.tombstones_on_delete {
             send(key, None, headers.all())?;
         }
         Ok(())
+    }
+
+    /// How many events with a value a change becomes.
+    pub fn count(
+        &self,
+        op: Op,
+        old: Row<'_>,
+        new: Row<'_>,
+        server: &dyn Server,
+        scratch: &mut Scratch,
+    ) -> Result<u64, Malformed> {
+        let Scratch { key, old_key, .. } = scratch;
+        Ok(match self.fate(op, old, new, server, key, old_key)? {
+            Fate::Nothing => 0,
+            Fate::Event { .. } => 1,
+            Fate::Moved { .. } => 2,
+        })
+    }
+
+    /// Whether every row of such a chunk is one event, so that nobody has to look.
+    pub fn is_one_each(&self, op: Op) -> bool {
+        op != Op::Update && self.filter.is_none() && !self.options.skips(op)
+    }
+
+    /// What a change becomes. Its key, where it has one, is written to `key`, and the old one of a
+    /// record that moved to `old_key`.
+    fn fate<'r>(
+        &self,
+        op: Op,
+        old: Row<'r>,
+        new: Row<'r>,
+        server: &dyn Server,
+        key: &mut Vec<u8>,
+        old_key: &mut Vec<u8>,
+    ) -> Result<Fate<'r>, Malformed> {
+        if self.options.skips(op) {
+            return Ok(Fate::Nothing);
+        }
+        let needed = Malformed("change without its row");
+        let (op, old, new) = match op {
+            Op::Create | Op::Read => (op, None, Some(new.ok_or(needed)?)),
+            Op::Update => (op, old, Some(new.ok_or(needed)?)),
+            Op::Delete => (op, Some(old.ok_or(needed)?), None),
+            Op::Truncate => {
+                return Ok(Fate::Event { op, old: None, new: None, keyed: false });
+            }
+        };
+        let (op, old, new) = match self.filtered(op, old, new, server)? {
+            Some((op, old, new)) if !self.options.skips(op) => (op, old, new),
+            _ => return Ok(Fate::Nothing),
+        };
+        let keyed = match new.or(old) {
+            Some(slots) => self.key.write(key, slots, server)?,
+            None => false,
+        };
+        if let (Some(old), Some(new)) = (old, new)
+            && keyed
+            && !self.key.same_bytes(old, new)
+        {
+            self.key.write(old_key, old, server)?;
+            if old_key != key {
+                return Ok(Fate::Moved { old, new });
+            }
+        }
+        Ok(Fate::Event { op, old, new, keyed })
+    }
+
+    /// What the row filter leaves of a change. A row that begins to pass it is new to consumers, one
+    /// that ends to is gone.
+    #[allow(clippy::type_complexity)]
+    fn filtered<'r>(
+        &self,
+        op: Op,
+        old: Row<'r>,
+        new: Row<'r>,
+        server: &dyn Server,
+    ) -> Result<Option<(Op, Row<'r>, Row<'r>)>, Malformed> {
+        let Some(filter) = &self.filter else { return Ok(Some((op, old, new))) };
+        let passes = |row: Row<'_>| row.map(|slots| filter.holds(slots, server)).transpose();
+        Ok(match (op, passes(old)?, passes(new)?) {
+            // Whether consumers know a row whose old values are unknown, nobody can tell.
+            (Op::Update, Some(true) | None, Some(false)) => Some((Op::Delete, old.or(new), None)),
+            (Op::Update, Some(false), Some(true)) => Some((Op::Create, None, new)),
+            (_, Some(false), None | Some(false)) | (_, None, Some(false)) => None,
+            _ => Some((op, old, new)),
+        })
     }
 
     /// Writes the value of one event to `out`, which is cleared.
@@ -303,6 +418,7 @@ impl Plan {
         op: Op,
         before: Row<'_>,
         after: Row<'_>,
+        orders: Option<&mut Orders<'_>>,
     ) -> Result<(), Malformed> {
         out.clear();
         out.extend_from_slice(&self.start);
@@ -321,7 +437,12 @@ impl Plan {
             None => out.put("null"),
         }
         self.source(out, moment.head);
-        out.put(",\"transaction\":null,\"op\":\"");
+        out.put(",\"transaction\":");
+        match orders {
+            Some(orders) => orders.write(out),
+            None => out.put("null"),
+        }
+        out.put(",\"op\":\"");
         out.push(op as u8);
         out.push(b'"');
         times(out, moment.now_us);

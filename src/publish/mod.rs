@@ -12,6 +12,7 @@ pub mod envelope;
 pub mod feed;
 mod field;
 pub mod form;
+pub mod heartbeat;
 mod hstore;
 pub mod json;
 pub mod key;
@@ -29,6 +30,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 pub mod topic;
+pub mod transaction;
 pub mod window;
 
 pub use columns::Treatments;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::publication::Treatment;
-use super::tests::{encode_by, lead, source};
+use super::tests::{Sent, count_by, encode_by, lead, source};
 use super::{Key, Options, Source, Treatments};
 use crate::log::change::Op;
 
@@ -96,5 +96,66 @@ fn headers_of_the_connector_are_sent_on_demand() {
         assert_eq!(sent.header("__debezium.context.taskId"), Some("0"));
         assert_eq!(sent.header("__debezium.context.connectorName"), Some("postgresql"));
         assert_eq!(sent.headers.len(), 7, "{sent:?}");
+    }
+}
+
+/// Only rows whose odd column begins with A.
+fn choosy() -> Source {
+    let when = json!({"column": ODD, "matches": "^A"});
+    let options = Options { transactions: true, ..Options::default() };
+    Source { when: Some(when), options, ..source() }
+}
+
+#[test]
+fn a_row_that_begins_or_ends_to_pass_the_filter_is_new_or_gone() {
+    let source = choosy();
+    let row = |text: &str| lead(1, Some("00Q1"), text);
+    let ops = |op, old: Option<&str>, new: Option<&str>| {
+        let (old, new) = (old.map(row), new.map(row));
+        let sent = encode_by(&source, op, old.as_deref(), new.as_deref());
+        let of = |sent: &Sent| sent.op().unwrap_or("tombstone".into());
+        sent.iter().map(of).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(ops(Op::Create, None, Some("Anne")), "c");
+    assert_eq!(ops(Op::Create, None, Some("Bob")), "");
+    assert_eq!(ops(Op::Read, None, Some("Bob")), "");
+    assert_eq!(ops(Op::Update, Some("Anne"), Some("Anna")), "u");
+    assert_eq!(ops(Op::Update, Some("Bob"), Some("Ben")), "");
+    assert_eq!(ops(Op::Update, Some("Bob"), Some("Anna")), "c");
+    assert_eq!(ops(Op::Update, Some("Anne"), Some("Bob")), "d tombstone");
+    assert_eq!(ops(Op::Update, None, Some("Bob")), "d tombstone");
+    assert_eq!(ops(Op::Delete, Some("Anne"), None), "d tombstone");
+    assert_eq!(ops(Op::Delete, Some("Bob"), None), "");
+}
+
+#[test]
+fn a_key_that_changes_with_the_filter_is_one_event() {
+    let source = choosy();
+    let (old, new) = (lead(1, None, "Bob"), lead(1, Some("00Q1"), "Anne"));
+    let sent = encode_by(&source, Op::Update, Some(&old), Some(&new));
+    assert_eq!((sent.len(), sent[0].op().as_deref()), (1, Some("c")));
+    let sent = encode_by(&source, Op::Update, Some(&new), Some(&old));
+    assert_eq!((sent.len(), sent[0].key.as_deref()), (2, Some(r#"{"sfid":"00Q1"}"#)));
+}
+
+#[test]
+fn events_are_counted_as_they_are_sent() {
+    let source = choosy();
+    let (none, some) = (lead(1, None, "Anne"), lead(1, Some("00Q1"), "Anne"));
+    let bob = lead(1, None, "Bob");
+    for (op, old, new) in [
+        (Op::Create, None, Some(&some)),
+        (Op::Create, None, Some(&bob)),
+        (Op::Update, Some(&none), Some(&some)),
+        (Op::Update, Some(&bob), Some(&some)),
+        (Op::Update, Some(&some), Some(&bob)),
+        (Op::Update, Some(&some), Some(&some)),
+        (Op::Delete, Some(&some), None),
+        (Op::Truncate, None, None),
+    ] {
+        let (old, new) = (old.map(Vec::as_slice), new.map(Vec::as_slice));
+        let sent = encode_by(&source, op, old, new);
+        let events = sent.iter().filter(|sent| sent.op().is_some()).count() as u64;
+        assert_eq!(count_by(&source, op, old, new), events, "{op:?} {sent:?}");
     }
 }

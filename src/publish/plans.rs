@@ -77,7 +77,7 @@ impl Plans {
         let plan = Plan::new(&layout_found, &described).map_err(|error| {
             Error::state(
                 error.to_string(),
-                "A table of Heroku Connect has sfid and id; map the object again if they are gone.",
+                "A table of Heroku Connect has sfid and id: map the object again if they are gone. Where its columns have changed, call manifold.set_publication with options that fit.",
             )
         })?;
         let org = catalog.org_of(source).unwrap_or(catalog::CANONICAL);
@@ -152,6 +152,7 @@ impl Plans {
             options: options.clone(),
             modes: *modes,
             types,
+            when: publication.when,
             treatments: Treatments { columns: publication.treatments, salt: Rc::clone(salt) },
         })
     }

@@ -5,7 +5,8 @@
 //!  "exclude_columns": ["birthdate__c"],
 //!  "mask_columns": {"phone": 10},
 //!  "hash_columns": ["email"],
-//!  "truncate_columns": {"description": 100}}
+//!  "truncate_columns": {"description": 100},
+//!  "when": {"column": "status", "not": "Spam"}}
 //! ```
 
 use std::collections::BTreeMap;
@@ -14,12 +15,13 @@ use serde_json::{Map, Value};
 
 use super::key::Key;
 use crate::normalize::MappingError;
+use crate::normalize::filter::Filter;
 use crate::normalize::nearest::did_you_mean;
 use crate::row::Kind;
 use crate::row::layout::{Column, Layout};
 
-const MEMBERS: [&str; 5] =
-    ["key_columns", "exclude_columns", "mask_columns", "hash_columns", "truncate_columns"];
+const MEMBERS: [&str; 6] =
+    ["key_columns", "exclude_columns", "mask_columns", "hash_columns", "truncate_columns", "when"];
 
 /// Longest mask, and most characters that a value can be cut to.
 const MOST: u64 = 1_000_000;
@@ -40,11 +42,13 @@ pub enum Treatment {
 }
 
 /// The options of one source.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Publication {
     /// In place of the usual key.
     pub key_columns: Option<Vec<String>>,
     pub treatments: BTreeMap<String, Treatment>,
+    /// Which rows are published; `None`: all.
+    pub when: Option<Value>,
 }
 
 impl Publication {
@@ -111,6 +115,11 @@ impl Publication {
                 }
                 Some(_) => {}
             }
+        }
+        if let Some(when) = &self.when
+            && let Err(wrong) = Filter::compile(when, "when", layout, true)
+        {
+            errors.extend(wrong);
         }
         let mut of_key: Vec<&str> = Vec::new();
         match (&self.key_columns, usual) {
@@ -187,6 +196,7 @@ fn read(json: &Value, errors: &mut Vec<MappingError>) -> Publication {
         }
         publication.key_columns = Some(columns);
     }
+    publication.when = members.get("when").cloned();
     let mut treated = Vec::new();
     for (member, treatment) in
         [("exclude_columns", Treatment::Excluded), ("hash_columns", Treatment::Hashed)]
@@ -311,6 +321,8 @@ mod tests {
             "exclude_columns": ["sfid", "birthday"],
             "mask_columns": {"birthdate": 3, "email": -1},
             "truncate_columns": {"sfid": 10},
+            "when": {"and": [{"column": "emali", "present": true}, {"field": "email", "blank": true},
+                             {"column": "id", "is": "x"}]},
         }));
         for part in [
             "key_columns[1]: the table has no column \"emial\" Some(\"Did you mean \\\"email\\\"?\")",
@@ -321,10 +333,13 @@ mod tests {
             "mask_columns.birthdate: column \"birthdate\" is of type",
             "mask_columns.email: a number of characters",
             "truncate_columns.sfid: column \"sfid\" is named twice, first in exclude_columns",
+            "when.and[0].column: the source has no column \"emali\" Some(\"Did you mean",
+            "when.and[1].field: the field \"email\" is not known here",
+            "when.and[2].is: a number is never \"x\"",
         ] {
             assert!(found.iter().any(|error| error.starts_with(part)), "{part} in {found:#?}");
         }
-        assert_eq!(found.len(), 9, "{found:#?}");
+        assert_eq!(found.len(), 12, "{found:#?}");
     }
 
     #[test]

@@ -42,6 +42,10 @@ impl Sent {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    pub(super) fn op(&self) -> Option<String> {
+        self.value.as_ref().map(|_| self.json()["op"].as_str().unwrap().to_owned())
+    }
+
     pub(super) fn json(&self) -> Json {
         serde_json::from_str(self.value.as_ref().unwrap()).unwrap()
     }
@@ -99,6 +103,7 @@ pub(super) fn source() -> Source {
         modes: Modes::default(),
         types: Types::new(),
         treatments: Treatments::default(),
+        when: None,
     }
 }
 
@@ -156,6 +161,16 @@ fn try_encode(
         },
     );
     (sent, result)
+}
+
+pub(super) fn count_by(source: &Source, op: Op, old: Option<&[u8]>, new: Option<&[u8]>) -> u64 {
+    let layout = leads();
+    let (mut before, mut after) = (Slots::new(), Slots::new());
+    old.map(|old| read_image(old, &layout, &mut before).unwrap());
+    new.map(|new| read_image(new, &layout, &mut after).unwrap());
+    let (old, new) = (old.map(|_| before.as_slice()), new.map(|_| after.as_slice()));
+    let plan = Plan::new(&layout, source).unwrap();
+    plan.count(op, old, new, &NoServer, &mut Scratch::default()).unwrap()
 }
 
 pub(super) fn encode_by(
