@@ -59,7 +59,7 @@ END $$;
 -- The functions for admins may be called by anybody and check the role themselves, so that they can
 -- say which one is missing. The workers' own are for nobody else.
 -- Whoever could put the capture trigger on a table of his own could write any org's changes.
-REVOKE ALL ON FUNCTION manifold.capture, manifold.capture_trouble, manifold.log_oldest, manifold.log_needed, manifold.log_size,
+REVOKE ALL ON FUNCTION manifold.capture, manifold.capture_trouble, manifold.log_oldest, manifold.keeps_batches, manifold.log_needed, manifold.log_size,
   manifold.log_holders, manifold.log_table, manifold.empty_position_log, manifold.lag, manifold.installed,
   manifold.remedy FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION manifold.lag, manifold.remedy, manifold.capture_trouble, manifold.log_size, manifold.log_holders, manifold.log_table TO manifold_reader;

@@ -26,6 +26,14 @@ END $$;
 COMMENT ON FUNCTION manifold.log_oldest(regclass, integer, pg_snapshot, pg_snapshot, bigint) IS
   'When the oldest change in a table of the log was captured that a lane at this position has still to take; null where there is none';
 
+CREATE FUNCTION manifold.keeps_batches(consumer text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT consumer = 'publisher'
+    AND coalesce(current_setting('manifold.provide_transaction_metadata', true), 'off') = 'on'
+$$;
+COMMENT ON FUNCTION manifold.keeps_batches(text) IS
+  'Whether a consumer needs a batch in the log until it has taken the last of it: a publisher that tells of transactions counts their changes there';
+
 CREATE FUNCTION manifold.log_needed(log_table regclass, publisher boolean) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -37,7 +45,8 @@ BEGIN
     WHERE seen IS NOT NULL AND (publisher OR consumer <> 'publisher')
     ORDER BY pg_snapshot_xmin(seen)
   LOOP
-    IF manifold.log_oldest(log_table, p.lane, p.seen, p.upto, p.last_seq) IS NOT NULL THEN
+    IF manifold.log_oldest(log_table, p.lane, p.seen,
+         CASE WHEN NOT manifold.keeps_batches(p.consumer) THEN p.upto END, p.last_seq) IS NOT NULL THEN
       RETURN true;
     END IF;
   END LOOP;
@@ -58,7 +67,8 @@ CREATE FUNCTION manifold.log_holders(OUT log_table regclass, OUT consumer text, 
 RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   SELECT * FROM (
-    SELECT t, p.consumer, p.lane, manifold.log_oldest(t, p.lane, p.seen, p.upto, p.last_seq) AS oldest
+    SELECT t, p.consumer, p.lane, manifold.log_oldest(t, p.lane, p.seen,
+      CASE WHEN NOT manifold.keeps_batches(p.consumer) THEN p.upto END, p.last_seq) AS oldest
     FROM unnest(ARRAY['manifold.change_0', 'manifold.change_1', 'manifold.change_2']::regclass[]) AS t, manifold.position p
     WHERE pg_relation_size(t) > 0 AND p.seen IS NOT NULL
       AND (p.consumer <> 'publisher' OR current_setting('manifold.kafka_brokers', true) <> ''

@@ -15,6 +15,7 @@ use crate::pg::identity;
 use crate::pg::server::Here;
 use crate::publish::feed::CONSUMER;
 use crate::publish::plans::Plans;
+use crate::publish::transactions::{Log, Told, Transactions};
 use crate::publish::{EncodeError, Message, Scratch};
 use crate::settings;
 
@@ -60,6 +61,7 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
     let visible = Visible::now();
     let mut events: Vec<Event> = Vec::new();
     let mut scratch = Scratch::default();
+    let mut transactions = Transactions::default();
     let fetcher = Fetcher::open(&objects, &visible);
     // A batch that is under way has its own end; what came later follows it.
     let mut at = from;
@@ -77,6 +79,22 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
                     return Ok(());
                 }
                 let compiled = plans.get(&catalog, head.source, head.layout)?;
+                let log = Log { objects: &objects, visible: &visible, fetcher: &fetcher };
+                let transaction = transactions.get(head, org, &catalog, &mut plans, &log)?;
+                let tell = |ends, events: &mut Vec<Event>| {
+                    let Some(transaction) = &transaction else { return };
+                    let here = if ends {
+                        transaction.ends_with(head.seq)
+                    } else {
+                        transaction.begins_with(head.seq)
+                    };
+                    if here {
+                        let told = Told::new(transaction, ends, head, plans.schemas());
+                        events.push(event(&told.message(plans.transaction_topic(), head, head.at)));
+                    }
+                };
+                tell(false, &mut events);
+                let mut orders = transaction.as_ref().and_then(|of| of.orders(head.seq));
                 chunk::for_each_change(head.op, images, &compiled.layout, |ordinal, row| {
                     if events.len() >= limit {
                         return Ok(());
@@ -88,12 +106,24 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
                     };
                     compiled
                         .plan
-                        .encode(head, ordinal, old, new, head.at, &Here, &mut scratch, &mut sink)
+                        .encode_within(
+                            orders.as_mut(),
+                            head,
+                            ordinal,
+                            old,
+                            new,
+                            head.at,
+                            &Here,
+                            &mut scratch,
+                            &mut sink,
+                        )
                         .map_err(|error| match error {
                             EncodeError::Row(malformed) => malformed.into(),
                             EncodeError::Sink(error) => error,
                         })
-                })
+                })?;
+                tell(true, &mut events);
+                Ok(())
             })?;
         }
         let done = events.len() >= limit || (selection.complete && end == target);

@@ -146,6 +146,24 @@ pub fn sources(
     found
 }
 
+/// All chunks of a transaction that is over, of the sources that `wanted` names, ascending.
+pub fn of_transaction(
+    objects: &Objects,
+    visible: &Visible,
+    xid: u64,
+    mut wanted: impl FnMut(i32) -> bool,
+) -> Vec<Reference> {
+    let mut found = Vec::new();
+    read_ranges(objects, visible, &[(xid, xid + 1)], 0..3, &mut |_, reference| {
+        if wanted(reference.source) {
+            found.push(reference);
+        }
+        Step::Next
+    });
+    found.sort_unstable();
+    found
+}
+
 /// Shows `meet` the index entries of all transactions that a batch may hold.
 fn for_each_entry(
     objects: &Objects,
@@ -161,13 +179,24 @@ fn for_each_entry(
     let finished = seen.running.iter().copied().filter(|&xid| target.sees(xid));
     let ranges: Vec<(u64, u64)> =
         finished.map(|xid| (xid, xid + 1)).chain([(seen.xmax, target.xmax)]).collect();
+    read_ranges(objects, visible, &ranges, tables, meet);
+}
+
+/// Shows `meet` the index entries of ranges of transactions.
+fn read_ranges(
+    objects: &Objects,
+    visible: &Visible,
+    ranges: &[(u64, u64)],
+    tables: Range<usize>,
+    meet: &mut impl FnMut(u64, Reference) -> Step,
+) {
     for number in tables {
         let table = Table::open(objects.tables[number], pg_sys::AccessShareLock);
         if table.blocks() > 0 {
             let index = Index::open(objects.indexes[number], pg_sys::AccessShareLock);
             let number = number as u8;
             let entries = Entries { table: &table, index: &index, visible, number };
-            for &(from, to) in &ranges {
+            for &(from, to) in ranges {
                 entries.read(from, to, meet);
             }
             index.release(pg_sys::AccessShareLock);

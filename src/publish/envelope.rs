@@ -56,9 +56,15 @@ pub struct Source {
 /// Why a table cannot be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    NoKeyColumn { table: String, column: String },
+    NoKeyColumn {
+        table: String,
+        column: String,
+    },
     /// The row filter fits the table no more: a column has another type, say.
-    BadFilter { table: String, reason: String },
+    BadFilter {
+        table: String,
+        reason: String,
+    },
 }
 
 impl fmt::Display for Error {

@@ -10,6 +10,7 @@ use super::envelope::Scratch;
 use super::plans::Plans;
 use super::refusals::{Record, Refusals};
 use super::send::{Sender, Sent};
+use super::transactions::{Log, Transactions};
 use super::window::Window;
 use crate::catalog::Catalog;
 use crate::error::Result;
@@ -81,6 +82,7 @@ pub struct Feed {
     /// The moment up to which the last round read.
     read_to: Snapshot,
     pub(super) scratch: Scratch,
+    pub(super) transactions: Transactions,
 }
 
 impl Feed {
@@ -105,12 +107,14 @@ impl Feed {
             leaving: BTreeSet::new(),
             read_to: Snapshot::nothing(),
             scratch: Scratch::default(),
+            transactions: Transactions::default(),
         }
     }
 
     /// Definitions have changed.
     pub fn refresh(&mut self) {
         self.plans.refresh();
+        self.transactions.clear();
         self.backlogs.clear();
     }
 
@@ -386,7 +390,9 @@ impl Feed {
             self.careful.remove(&lane);
         }
         let batch = self.window.begin(lane);
+        let fetcher = Fetcher::open(objects, &visible);
         let mut sender = Sender {
+            log: Log { objects, visible: &visible, fetcher: &fetcher },
             feed: self,
             catalog,
             producer,
@@ -399,7 +405,6 @@ impl Feed {
             refused: Vec::new(),
             failed: Vec::new(),
         };
-        let fetcher = Fetcher::open(objects, &visible);
         let mut last = None;
         let (mut complete, mut full) = (portion.complete, false);
         for reference in &portion.references {

@@ -31,6 +31,7 @@ mod send;
 mod tests;
 pub mod topic;
 pub mod transaction;
+pub mod transactions;
 pub mod window;
 
 pub use columns::Treatments;

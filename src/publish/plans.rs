@@ -35,6 +35,7 @@ pub struct Publishing {
 
 pub struct Plans {
     publishing: Publishing,
+    transaction_topic: String,
     /// Topics that more than one source would have, and what is said of them; by source.
     collisions: Option<HashMap<i32, String>>,
     layouts: Layouts,
@@ -46,6 +47,7 @@ pub struct Plans {
 impl Plans {
     pub fn new(publishing: Publishing) -> Plans {
         Plans {
+            transaction_topic: publishing.naming.transactions(),
             publishing,
             collisions: None,
             layouts: Layouts::default(),
@@ -85,6 +87,25 @@ impl Plans {
         let compiled = Compiled { plan: Rc::new(plan), layout: layout_found };
         self.plans.insert((source, layout), compiled.clone());
         Ok(compiled)
+    }
+
+    /// Whether events name their transaction.
+    pub fn tells_transactions(&self) -> bool {
+        self.publishing.options.transactions
+    }
+
+    /// Whether keys and values carry their schema.
+    pub fn schemas(&self) -> bool {
+        self.publishing.modes.schemas
+    }
+
+    pub fn transaction_topic(&self) -> &str {
+        &self.transaction_topic
+    }
+
+    /// How topics are named.
+    pub fn naming(&self) -> &Naming {
+        &self.publishing.naming
     }
 
     /// Whether changes of this kind are not published.

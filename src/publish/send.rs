@@ -1,12 +1,16 @@
 //! Sending the changes of a chunk: encoded once, handed to the producer, booked in the window.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::again::{Again, Place};
 use super::apart::{Refused, told};
-use super::envelope::{EncodeError, Message};
+use super::envelope::{EncodeError, Message, Scratch};
 use super::feed::Feed;
+use super::plans::Compiled;
+use super::transaction::Transaction;
+use super::transactions::{Log, Told};
 use crate::catalog::{CANONICAL, Catalog};
 use crate::error::{Error, Result};
 use crate::kafka::{Producer, SendError};
@@ -40,6 +44,7 @@ impl From<Malformed> for Stop {
 
 /// One lane's turn to send.
 pub(super) struct Sender<'a> {
+    pub log: Log<'a>,
     pub feed: &'a mut Feed,
     pub catalog: &'a Catalog,
     pub producer: &'a mut Producer,
@@ -65,32 +70,87 @@ impl Sender<'_> {
             Ok(compiled) => compiled,
             Err(error) => return Ok(self.set_apart(org, error.into())),
         };
+        let transaction = {
+            let Feed { transactions, plans, .. } = &mut *self.feed;
+            transactions.get(head, org, self.catalog, plans, &self.log)
+        };
+        let transaction = match transaction {
+            Ok(transaction) => transaction,
+            Err(error) => return Ok(self.set_apart(org, error.into())),
+        };
         let skip = match self.feed.partly.remove(&self.lane) {
             Some((seq, sent)) if seq == head.seq => sent,
             _ => 0,
         };
         let token = self.part(org);
-        let mut count = 0;
-        let now_us = now_microseconds();
+        let count = Cell::new(0);
         let mut scratch = std::mem::take(&mut self.feed.scratch);
         let again = self.feed.again.remove(&self.lane).unwrap_or_default();
-        let outcome = chunk::for_each_change(head.op, images, &compiled.layout, |ordinal, row| {
-            let encoded = compiled.plan.encode(
+        let outcome = self.events(
+            head,
+            images,
+            &compiled,
+            transaction.as_deref(),
+            &count,
+            &mut scratch,
+            &mut |sender, message| {
+                let place = (head.seq, count.get());
+                if place.1 >= skip && !again.is_refused(place) {
+                    sender.send(head.source, token, &message, place, &again)?;
+                }
+                count.set(place.1 + 1);
+                Ok(())
+            },
+        );
+        self.feed.scratch = scratch;
+        self.feed.again.insert(self.lane, again);
+        match outcome {
+            Ok(()) => {
+                if transaction.is_some() {
+                    self.feed.transactions.passed(head, org);
+                }
+                Ok(Sent::All)
+            }
+            Err(Stop::Full) => {
+                self.feed.partly.insert(self.lane, (head.seq, count.get()));
+                Ok(Sent::Partly)
+            }
+            Err(Stop::Fatal(error)) => Err(Error::state(
+                error.to_string(),
+                error.hint().unwrap_or_else(|| "It is tried again with a new producer.".into()),
+            )),
+            Err(Stop::Org(failure)) => Ok(self.set_apart(org, failure)),
+        }
+    }
+
+    /// Hands the messages of a chunk to `each`, in order; `each` counts them.
+    #[allow(clippy::too_many_arguments)]
+    fn events(
+        &mut self,
+        head: &ChunkHead,
+        images: &[u8],
+        compiled: &Compiled,
+        transaction: Option<&Transaction>,
+        count: &Cell<u32>,
+        scratch: &mut Scratch,
+        each: &mut dyn FnMut(&mut Self, Message<'_>) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let now_us = now_microseconds();
+        if let Some(begins) = transaction.filter(|of| of.begins_with(head.seq)) {
+            self.tell(begins, false, head, now_us, each)?;
+        }
+        let mut orders = transaction.and_then(|of| of.orders(head.seq));
+        chunk::for_each_change(head.op, images, &compiled.layout, |ordinal, row| {
+            let encoded = compiled.plan.encode_within(
+                orders.as_mut(),
                 head,
                 ordinal,
                 row.old.as_deref(),
                 row.new.as_deref(),
                 now_us,
                 &Here,
-                &mut scratch,
-                &mut |message| {
-                    let place = (head.seq, count);
-                    if count >= skip && !again.is_refused(place) {
-                        self.send(head.source, token, &message, place, &again)?;
-                    }
-                    count += 1;
-                    Ok(())
-                },
+                scratch,
+                &mut |message| each(self, message),
             );
             match encoded {
                 Ok(()) => Ok(()),
@@ -101,27 +161,30 @@ impl Sender<'_> {
                         event_id: EventId { seq: head.seq, ordinal }.to_string(),
                         key: format!("event:{}.{ordinal}", head.seq),
                         size: images.len(),
-                        place: (head.seq, count),
+                        place: (head.seq, count.get()),
                         message: malformed.to_string(),
                     });
                     Ok(())
                 }
             }
-        });
-        self.feed.scratch = scratch;
-        self.feed.again.insert(self.lane, again);
-        match outcome {
-            Ok(()) => Ok(Sent::All),
-            Err(Stop::Full) => {
-                self.feed.partly.insert(self.lane, (head.seq, count));
-                Ok(Sent::Partly)
-            }
-            Err(Stop::Fatal(error)) => Err(Error::state(
-                error.to_string(),
-                error.hint().unwrap_or_else(|| "It is tried again with a new producer.".into()),
-            )),
-            Err(Stop::Org(failure)) => Ok(self.set_apart(org, failure)),
+        })?;
+        match transaction.filter(|of| of.ends_with(head.seq)) {
+            Some(ends) => self.tell(ends, true, head, now_us, each),
+            None => Ok(()),
         }
+    }
+
+    fn tell(
+        &mut self,
+        transaction: &Transaction,
+        ends: bool,
+        head: &ChunkHead,
+        now_us: i64,
+        each: &mut dyn FnMut(&mut Self, Message<'_>) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let told = Told::new(transaction, ends, head, self.feed.plans.schemas());
+        let topic = self.feed.plans.transaction_topic().to_owned();
+        each(self, told.message(&topic, head, now_us))
     }
 
     /// As if it had failed on its way: the org begins again, later, where it was proven to be.

@@ -2,6 +2,7 @@
 //! lifecycle only: when to run, wait, stop, and what to do when something fails.
 
 mod exactly;
+mod heart;
 pub mod hold;
 pub mod keeper;
 pub mod launcher;

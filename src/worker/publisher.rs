@@ -9,6 +9,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::exactly::{self, Exactly, Step};
+use super::heart::Heart;
 use super::lifecycle::{self, Failure, Turn, Worker};
 use crate::catalog::{CANONICAL_NAME, Catalog};
 use crate::error::Error;
@@ -87,6 +88,7 @@ struct Publisher {
     feed: Option<Feed>,
     fingerprint: Option<u64>,
     deliveries: Vec<Delivery>,
+    heart: Heart,
     shown: Shown,
     /// Where there are transactions.
     exactly: Option<Exactly>,
@@ -229,6 +231,10 @@ impl Publisher {
             } else {
                 set_producer(Some(Producer::new(&config).map_err(failure)?));
             }
+            if let Some(producer) = producer() {
+                producer.keep_in_order(&naming.transactions());
+                producer.keep_in_order(&naming.heartbeats());
+            }
         }
         self.reloads = Some(worker.reloads());
         self.stopped = None;
@@ -255,6 +261,7 @@ impl Publisher {
         if let Some(error) = producer.fatal() {
             return Err(failure(error.clone()));
         }
+        self.heart.heard(&self.deliveries)?;
         let mut booked = feed.book(&mut self.deliveries);
         booked.apart.extend(feed.watch(producer));
         let (paused, catalog) = (self.catalog.paused(CONSUMER), &self.catalog);
@@ -286,7 +293,8 @@ impl Publisher {
             Ok(Some(fed))
         })?;
         let Some(fed) = fed else { return Ok(Turn::Gone) };
-        let time = feed.next_try().unwrap_or(lifecycle::IDLE).min(lifecycle::IDLE);
+        let beat = self.heart.beat(&feed.plans, producer);
+        let time = feed.next_try().into_iter().chain(beat).fold(lifecycle::IDLE, Duration::min);
         if feed.has_proof() || fed.more {
             return Ok(Turn::Again);
         }

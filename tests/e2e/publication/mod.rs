@@ -2,6 +2,7 @@
 
 mod options;
 mod topics;
+mod transactions;
 
 use std::sync::OnceLock;
 
@@ -16,7 +17,8 @@ fn eager() -> &'static Cluster {
         cluster_with(&format!(
             "manifold.kafka_brokers = '{}'\nmanifold.hash_salt = 'pepper'\n\
              manifold.skipped_operations = 'none'\nmanifold.extended_headers_enabled = on\n\
-             manifold.topic_partitions = 1",
+             manifold.topic_partitions = 1\n\
+             manifold.heartbeat_interval = 200ms\nmanifold.provide_transaction_metadata = on",
             broker().bootstrap()
         ))
     })

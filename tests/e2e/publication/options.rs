@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{add, contacts, count, eager, refused};
-use crate::support::consumer::Event;
-use crate::world::{World, broker, cluster_with};
+use crate::support::consumer::{Event, Topic};
+use crate::world::{LIMIT, World, broker, cluster_with};
 
 /// `printf 'pepperanne1@example.com' | sha256sum | cut -c 1-40`
 const ANNE: &str = "71c7641bac69a36a2d0b23786d9f98a764ce4734";
@@ -71,6 +71,67 @@ fn peek_shows_what_will_leave_and_no_more() {
     assert_eq!(world.count("manifold.publication"), 0);
     let peeked: String = world.value("SELECT string_agg(value, ' ') FROM manifold.peek('tiny')");
     assert!(peeked.contains("anne1@example.com") && peeked.contains("birthdate"), "{peeked}");
+}
+
+#[test]
+fn rows_are_chosen_by_a_condition() {
+    let mut world = World::in_cluster(eager());
+    contacts(&mut world, "tiny");
+    world.run(
+        "SELECT manifold.set_publication('tiny', 'contact', \
+           '{\"when\": {\"column\": \"notes\", \"not\": \"private\"}, \"exclude_columns\": [\"notes\"]}')",
+    );
+    for n in 1..=3 {
+        add(&mut world, "tiny", n);
+    }
+    world.run("UPDATE tiny.contact SET notes = 'Private' WHERE sfid = '0032'");
+    world.run("SELECT manifold.start('tiny')");
+    world.published();
+    for (notes, sfid) in [("private", "0031"), ("public", "0032"), ("secret", "0033")] {
+        world.run(&format!("UPDATE tiny.contact SET notes = '{notes}' WHERE sfid = '{sfid}'"));
+    }
+    world.run("UPDATE tiny.contact SET phone = '1' WHERE sfid = '0031'");
+    world.run("DELETE FROM tiny.contact");
+    world.published();
+    let mut topic = world.topic("tiny.contact");
+    let told: Vec<(&str, &str)> = topic
+        .all()
+        .iter()
+        .map(|event| (event.key["sfid"].as_str().unwrap(), event.op().unwrap_or("gone")))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("0031", "r"),
+            ("0033", "r"),
+            ("0031", "d"),
+            ("0031", "gone"),
+            ("0032", "c"),
+            ("0033", "u"),
+            ("0032", "d"),
+            ("0032", "gone"),
+            ("0033", "d"),
+            ("0033", "gone"),
+        ],
+    );
+    assert!(!everything(topic.all()).contains("notes"), "what is tested need not leave");
+    let (code, text) = refused(
+        &mut world,
+        "SELECT manifold.set_publication('tiny', 'contact', '{\"when\": {\"column\": \"note\", \"is\": 1}}')",
+    );
+    assert!(code == "22023" && text.contains("when.column"), "{code} {text}");
+}
+
+#[test]
+fn heartbeats_say_that_the_publisher_is_alive() {
+    let world = World::in_cluster(eager());
+    let name = format!("__debezium-heartbeat.{}", world.prefix);
+    let mut topic = Topic::new(&broker().bootstrap(), &name);
+    let beats = topic.at_least(4, LIMIT);
+    assert!(beats.iter().all(|beat| beat.key == json!({"serverName": world.prefix})), "{beats:?}");
+    let times: Vec<i64> =
+        beats.iter().map(|beat| beat.value.as_ref().unwrap()["ts_ms"].as_i64().unwrap()).collect();
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 150), "{times:?}");
 }
 
 #[test]
