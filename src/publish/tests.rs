@@ -166,8 +166,12 @@ fn try_encode(
 pub(super) fn count_by(source: &Source, op: Op, old: Option<&[u8]>, new: Option<&[u8]>) -> u64 {
     let layout = leads();
     let (mut before, mut after) = (Slots::new(), Slots::new());
-    old.map(|old| read_image(old, &layout, &mut before).unwrap());
-    new.map(|new| read_image(new, &layout, &mut after).unwrap());
+    if let Some(old) = old {
+        read_image(old, &layout, &mut before).unwrap();
+    }
+    if let Some(new) = new {
+        read_image(new, &layout, &mut after).unwrap();
+    }
     let (old, new) = (old.map(|_| before.as_slice()), new.map(|_| after.as_slice()));
     let plan = Plan::new(&layout, source).unwrap();
     plan.count(op, old, new, &NoServer, &mut Scratch::default()).unwrap()
