@@ -33,6 +33,17 @@ COMMENT ON COLUMN manifold.mapping.created_at IS 'When this version was set';
 COMMENT ON COLUMN manifold.mapping.created_by IS 'The session''s user who set it';
 COMMENT ON INDEX manifold.mapping_active IS 'One version at most is in force';
 
+COMMENT ON COLUMN manifold.mapping.note IS 'How it came about where it was not given by hand: restored, copied, promoted';
+
+COMMENT ON COLUMN manifold.mapping_default.level IS 'package: all orgs; class: the orgs of a class; org: one org. Each has the last word over those before it, and a mapping over all';
+COMMENT ON COLUMN manifold.mapping_default.name IS 'The class or the org; empty for the package';
+COMMENT ON COLUMN manifold.mapping_default.entity IS 'The entity whose mappings are meant; null: all';
+COMMENT ON COLUMN manifold.mapping_default.source IS 'The table whose mappings are meant; null: all';
+COMMENT ON COLUMN manifold.mapping_default.defaults IS 'The defaults; docs/reference.md describes the format';
+COMMENT ON COLUMN manifold.mapping_default.set_at IS 'When they were set';
+COMMENT ON COLUMN manifold.mapping_default.set_by IS 'The session''s user who set them';
+COMMENT ON INDEX manifold.mapping_default_key IS 'One document for each level, name, entity and source';
+
 COMMENT ON COLUMN manifold.pause.org IS 'The org whose changes wait';
 COMMENT ON COLUMN manifold.pause.consumer IS 'The consumer that leaves them waiting: normalizer or publisher';
 COMMENT ON COLUMN manifold.pause.since IS 'When manifold.pause was called';

@@ -1,13 +1,41 @@
 -- After everything else: what the functions are for, who may call what, and the launcher hears of it.
 
-COMMENT ON FUNCTION manifold.add_org(text, text, text, text, jsonb) IS
-  'Registers an org: the name that it has in topics and canonical rows, and the schema that Heroku Connect syncs it into (null: the schema of that name). phone_region is an ISO 3166-1 alpha-2 code, time_zone an IANA name, defaults a JSON object for mappings to come. Fails for a name that topics cannot have (22023), a schema or time zone that does not exist (42704), and a name or schema that is taken (42710)';
+COMMENT ON FUNCTION manifold.add_org(text, text, text, text, jsonb, text) IS
+  'Registers an org: the name that it has in topics and canonical rows, and the schema that Heroku Connect syncs it into (null: the schema of that name). phone_region is an ISO 3166-1 alpha-2 code, time_zone an IANA name (null: as the defaults say); defaults are those of its mappings, as for manifold.set_default, and class the class whose defaults it shares. Fails for a name that topics cannot have (22023), a schema or time zone that does not exist (42704), and a name or schema that is taken (42710)';
 COMMENT ON FUNCTION manifold.remove_org(text, boolean) IS
   'Removes an org: its capture triggers, mappings, problems and, unless keep_canonical, its canonical rows. Its own tables and its topics stay. Waits as manifold.stop does, and for the normalizer''s turn. Fails for an org that does not exist (42704)';
 COMMENT ON FUNCTION manifold.create_entity(text, jsonb) IS
   'Creates an entity: table canonical.NAME with key (org, sfid), captured and published like any source, and view qc.NAME. lead has a built-in definition; fields is a list of fields, or a definition, for any other. Returns the table. Fails for an entity or a relation that exists (42710), for a definition that is wrong, naming all that is (22023), and where schema canonical or qc belongs to a role that is no superuser (55000)';
 COMMENT ON FUNCTION manifold.set_mapping(text, text, text, jsonb) IS
-  'Says how a table (source, without schema) of an org feeds an entity, and returns the version. A change makes a new version; if the table is captured already, all its rows are read through the log again. Checked against the table''s columns and the entity''s fields: the error names all that is wrong, and where (22023). Fails for an org, table or entity that does not exist (42704)';
+  'Says how a table (source, without schema) of an org feeds an entity, and returns the version. A change makes a new version; if the table is captured already and its rows come to something else by it, they are read through the log again, at the normalizer''s pace. The same mapping again changes nothing. Checked against the table''s columns and the entity''s fields: the error names all that is wrong, and where (22023). Fails for an org, table or entity that does not exist (42704)';
+COMMENT ON FUNCTION manifold.preview(text, text, integer, jsonb, text) IS
+  'What a mapping (or, null, the one in force) makes of n rows of a table, writing nothing: record, whether the row lands, the canonical fields and extras as they would be stored, the problems, and the same in a line. Works before manifold.start. entity is needed where the table feeds several. Fails for an org, table or entity that does not exist (42704), a mapping that is wrong (22023), and without one (55000)';
+COMMENT ON FUNCTION manifold.preview_summary(text, text, integer, jsonb, text) IS
+  'manifold.preview in numbers, a line a field: how many of n rows fill it, leave it empty or have a problem, how many by reason, the most frequent values that cannot be used, and the most frequent results. The line * is about whole rows. Fails as manifold.preview does';
+COMMENT ON FUNCTION manifold.suggest_mapping(text, text, text) IS
+  'For every field of an entity the likeliest columns and rules of a table, three at most: columns, confidence (0 to 1), the fragment of a mapping, the reason (name, type, values) and sample values. Learns from the mappings of other orgs. Writes nothing. Fails for an org, table or entity that does not exist (42704)';
+COMMENT ON FUNCTION manifold.suggested_mapping(text, text, text, double precision) IS
+  'The first suggestions of manifold.suggest_mapping with at least this confidence as a mapping, to look at, to preview and to give to manifold.set_mapping';
+COMMENT ON FUNCTION manifold.set_default(text, text, jsonb, text, text) IS
+  'Sets what is understood in the mappings of all orgs (level package, name null), of a class (class) or of an org (org), for all of them or those to an entity or of a source (table); null defaults take it away. Rows of orgs whose mappings come to something else are read again; returns these orgs. Fails for defaults that are wrong, or that a table of an org does not fit (22023), and for an org or entity that does not exist (42704)';
+COMMENT ON FUNCTION manifold.explain_mapping(text, text, text) IS
+  'The mapping in force with all defaults, part by part (source, rules, …), with the level that each comes from: entity (its definition), package, class, org or mapping';
+COMMENT ON FUNCTION manifold.effective_mapping(text, text, text) IS
+  'The mapping in force with all defaults merged into it';
+COMMENT ON FUNCTION manifold.set_org_class(text, text) IS
+  'Puts an org into a class, whose defaults it then shares; null takes it out. Its rows are read again where that changes what they come to. Fails for an org that does not exist (42704)';
+COMMENT ON FUNCTION manifold.mapping_history(text, text, text) IS
+  'The versions of a mapping, the newest first: whether it is in force, when, by whom and how it came about, what it changed against the one before, and the mapping';
+COMMENT ON FUNCTION manifold.restore_mapping(text, text, text, integer) IS
+  'Puts an earlier version of a mapping in force again, as a new version, which it returns; rows are read again as by manifold.set_mapping. Fails for a version that does not exist (42704) and where it does not fit the table any more (22023)';
+COMMENT ON FUNCTION manifold.mapping_diff(text, text, text, text) IS
+  'What differs between the mappings of two orgs with all their defaults, for all tables or one: field, part, and both values; null where a side has none';
+COMMENT ON FUNCTION manifold.mapping_diff(text, text, text, integer, integer) IS
+  'What differs between two versions of a mapping';
+COMMENT ON FUNCTION manifold.copy_mapping(text, text, text) IS
+  'Gives an org the mappings of another, of all its tables or of one, as new versions. Fields whose columns the org''s table lacks, or has in another type, are left out and reported with the reason; version is null where nothing was copied';
+COMMENT ON FUNCTION manifold.promote_field(text, text, text, jsonb, jsonb, text) IS
+  'Makes a field of an entity, with a column in canonical.ENTITY and qc.ENTITY, of what was in extras: columns says from which column (or field of a mapping) in each org, or names the column to look for in all; null looks for the field''s name. Mappings of these orgs get a new version, and their rows are read again. Waits for the canonical table for manifold.attach_lock_timeout, then fails (55P03): call it again. Fails for a field that exists (42710), and for a definition or column that is wrong (22023)';
 COMMENT ON FUNCTION manifold.set_publication(text, text, jsonb) IS
   'Says what of a source is published (org canonical: of an entity''s canonical table): its key columns, and columns that are left out, masked, hashed or cut; {} for all of it as it is. Holds for what is published from then on; manifold.resync publishes the rows again. Checked against the table''s columns: the error names all that is wrong, and where (22023). Fails for an org, source or entity that does not exist (42704), and where columns are to be hashed and manifold.hash_salt is not set (55000)';
 COMMENT ON FUNCTION manifold.start(text, text) IS
@@ -53,6 +81,10 @@ BEGIN
   LOOP
     EXECUTE 'ALTER FUNCTION manifold.next(text, integer) SET ' || setting;
     EXECUTE 'ALTER FUNCTION manifold.peek(text, integer) SET ' || setting;
+    EXECUTE 'ALTER FUNCTION manifold.preview(text, text, integer, jsonb, text) SET ' || setting;
+    EXECUTE 'ALTER FUNCTION manifold.preview_summary(text, text, integer, jsonb, text) SET ' || setting;
+    EXECUTE 'ALTER FUNCTION manifold.suggest_mapping(text, text, text) SET ' || setting;
+    EXECUTE 'ALTER FUNCTION manifold.suggested_mapping(text, text, text, double precision) SET ' || setting;
   END LOOP;
 END $$;
 

@@ -160,7 +160,7 @@ fn create_table(entity: &Entity) -> Result<String> {
     Ok(table)
 }
 
-fn comment(object: &str, text: &str) -> Result<()> {
+pub(super) fn comment(object: &str, text: &str) -> Result<()> {
     let literal = sql::one::<String>("SELECT pg_catalog.quote_literal($1)", &[text.into()])?;
     sql::run(&format!("COMMENT ON {object} IS {}", literal.unwrap_or_default()), &[])?;
     Ok(())

@@ -1,17 +1,23 @@
 //! The SQL functions, by noun. Thin: they check who asks, and say exactly what is wrong.
 
 pub mod consumer;
+pub mod defaults;
 pub mod entity;
+pub mod history;
 pub mod log;
 pub mod mapping;
 pub mod next;
 pub mod org;
 pub mod peek;
+pub mod preview;
 pub mod problem;
+pub mod promote;
 pub mod publication;
 pub mod remedy;
 pub mod rule;
+mod sample;
 pub mod source;
+pub mod suggest;
 
 use crate::error::{Error, Result};
 use crate::pg::identity::{self, AsUser};

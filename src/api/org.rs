@@ -4,13 +4,14 @@ use pgrx::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::mapping::Plans;
 use super::{administer, is_name, required};
 use crate::capture::attach;
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::normalize::feed::ORG_LOCK;
 use crate::normalize::quarantine;
-use crate::pg::{sql, xact};
+use crate::pg::{identity, sql, xact};
 
 /// Registers an org: the name it goes by in topics and canonical rows, and the schema that Heroku
 /// Connect syncs it into.
@@ -20,25 +21,20 @@ fn add_org(
     org: Option<&str>,
     schema: default!(Option<&str>, "NULL"),
     phone_region: default!(Option<&str>, "NULL"),
-    time_zone: default!(Option<&str>, "'UTC'"),
+    time_zone: default!(Option<&str>, "NULL"),
     defaults: default!(Option<JsonB>, "'{}'"),
+    class: default!(Option<&str>, "NULL"),
 ) -> Result<(), ErrorReport> {
     let _owner = administer()?;
     let org = required(org, "org")?;
     let schema = schema.unwrap_or(org);
-    let time_zone = required(time_zone, "time_zone")?;
     let defaults = required(defaults, "defaults")?;
     check_name(org)?;
     check_schema(schema)?;
     check_region(phone_region)?;
     check_time_zone(time_zone)?;
-    if !defaults.0.is_object() {
-        return Err(Error::invalid(
-            "argument defaults is no JSON object",
-            "Give an object such as '{}'.",
-        )
-        .into());
-    }
+    check_class(class)?;
+    super::defaults::check(&defaults.0, None)?;
     let taken = sql::one::<String>(
         "SELECT org FROM manifold.org WHERE org = $1 OR schema_name = $2",
         &[org.into(), schema.into()],
@@ -53,10 +49,28 @@ fn add_org(
         .into());
     }
     sql::run(
-        "INSERT INTO manifold.org (org, schema_name, phone_region, time_zone, defaults) \
+        "INSERT INTO manifold.org (org, schema_name, phone_region, time_zone, class) \
          VALUES ($1, $2, $3, $4, $5)",
-        &[org.into(), schema.into(), phone_region.into(), time_zone.into(), defaults.into()],
+        &[org.into(), schema.into(), phone_region.into(), time_zone.into(), class.into()],
     )?;
+    super::defaults::store("org", org, None, None, Some(defaults))?;
+    xact::defined();
+    Ok(())
+}
+
+/// Puts an org into a class, or (null) into none; its rows are read again where that changes what they
+/// come to.
+#[pg_extern]
+#[search_path(pg_catalog, pg_temp)]
+fn set_org_class(org: Option<&str>, class: Option<&str>) -> Result<(), ErrorReport> {
+    let superuser = identity::is_superuser();
+    let _owner = administer()?;
+    let org = required(org, "org")?;
+    catalog::org(org)?;
+    check_class(class)?;
+    let plans = Plans::now()?;
+    sql::run("UPDATE manifold.org SET class = $2 WHERE org = $1", &[org.into(), class.into()])?;
+    plans.renormalize_changed(superuser)?;
     xact::defined();
     Ok(())
 }
@@ -113,6 +127,10 @@ fn remove_org(
     )?;
     sql::run("DELETE FROM manifold.source WHERE org = $1", &[org.into()])?;
     sql::run(
+        "DELETE FROM manifold.mapping_default WHERE level = 'org' AND name = $1",
+        &[org.into()],
+    )?;
+    sql::run(
         "DELETE FROM manifold.consumer_error WHERE consumer NOT IN ('backfill', 'retry') AND lane = $1",
         &[known.id.into()],
     )?;
@@ -154,7 +172,17 @@ fn check_schema(schema: &str) -> Result<()> {
     }
 }
 
-fn check_region(region: Option<&str>) -> Result<()> {
+fn check_class(class: Option<&str>) -> Result<()> {
+    match class {
+        Some(class) if !is_name(class) => Err(Error::invalid(
+            format!("\"{class}\" is no name for a class"),
+            "Use up to 63 lower-case letters, digits, _ and -, beginning with a letter or digit.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_region(region: Option<&str>) -> Result<()> {
     match region {
         Some(region) if region.len() != 2 || !region.chars().all(|c| c.is_ascii_uppercase()) => {
             Err(Error::invalid(
@@ -166,7 +194,8 @@ fn check_region(region: Option<&str>) -> Result<()> {
     }
 }
 
-fn check_time_zone(zone: &str) -> Result<()> {
+pub(super) fn check_time_zone(zone: Option<&str>) -> Result<()> {
+    let Some(zone) = zone else { return Ok(()) };
     let found = sql::one::<bool>(
         "SELECT true FROM pg_catalog.pg_timezone_names WHERE name = $1 LIMIT 1",
         &[zone.into()],

@@ -109,7 +109,9 @@ impl Mapped {
                 format!("\\d canonical.{} shows the fields.", entity.name),
             ));
         };
-        let own = mapping.get("fields").and_then(|fields| fields.get(field)?.get("rules"));
+        // With what the defaults say of it.
+        let effective = catalog::org(org)?.effective(&entity, source, &mapping).json;
+        let own = effective.get("fields").and_then(|fields| fields.get(field)?.get("rules"));
         let rules = match own.and_then(Value::as_array) {
             Some(rules) => rules.clone(),
             None => meaning::chain_json(&known.rules),

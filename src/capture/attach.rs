@@ -223,7 +223,7 @@ fn drop_trigger(trigger: &Found) -> Result<String> {
 
 /// Runs DDL on tables after their locks are taken: the locks first, so that a busy table is found out
 /// within the timeout and before anything is changed.
-fn run_locked(tables: &[&str], mode: &str, statements: &str) -> Result<()> {
+pub fn run_locked(tables: &[&str], mode: &str, statements: &str) -> Result<()> {
     let locked = within_timeout(|| {
         sql::run(&format!("LOCK TABLE ONLY {} IN {mode} MODE", tables.join(", ONLY ")), &[])?;
         sql::run(statements, &[])?;
@@ -232,10 +232,7 @@ fn run_locked(tables: &[&str], mode: &str, statements: &str) -> Result<()> {
     match locked? {
         Ok(result) => result,
         Err(failure) => Err(Error::State {
-            message: format!(
-                "the triggers of {} cannot be changed: {}",
-                tables[0], failure.message
-            ),
+            message: format!("{} cannot be changed: {}", tables[0], failure.message),
             hint: failure.hint.unwrap_or_else(|| "The server's message says what it needs.".into()),
         }),
     }

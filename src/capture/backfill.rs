@@ -20,6 +20,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::layout;
+use super::pace::Pace;
 use super::statement::Tuple;
 use super::sweep::Sweep;
 use super::tree::{self, Member};
@@ -42,6 +43,8 @@ const STEP_TIME: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     More,
+    /// The normalizer has enough to do with what is there.
+    Yielding,
     /// Only rows that others have locked are left for now.
     Waiting,
     Finished,
@@ -60,6 +63,7 @@ pub struct Backfill {
     /// Whether to delete at the end what is no longer there.
     pub sweep: bool,
     state: Option<Progress>,
+    pace: Pace,
     sweeping: Option<Sweep>,
 }
 
@@ -92,6 +96,7 @@ impl Backfill {
                     sweep: row.get(5)?.unwrap_or_default(),
                     org: row.get(6)?.unwrap_or_default(),
                     state: None,
+                    pace: Pace::default(),
                     sweeping: None,
                 })
             },
@@ -120,6 +125,9 @@ impl Backfill {
 
     /// Reads the next rows. Runs in a transaction of its own.
     pub fn step(&mut self) -> Result<Step> {
+        if self.pace.must_wait(self.source)? {
+            return Ok(Step::Yielding);
+        }
         let members = tree::members(&self.schema, &self.table)?;
         let Some(top) = members.first() else {
             return Err(Error::state(

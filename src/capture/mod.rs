@@ -8,6 +8,7 @@ pub mod layout;
 pub mod merge;
 pub mod nesting;
 pub mod origin;
+mod pace;
 pub mod reread;
 pub mod statement;
 pub mod sweep;

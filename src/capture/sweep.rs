@@ -9,7 +9,7 @@
 
 use super::attach::within_timeout;
 use super::key::{self, Key};
-use super::layout;
+use super::{layout, pace};
 use crate::error::{Error, Result};
 use crate::log::append::{Appender, Statement};
 use crate::log::change::{Op, Origin};
@@ -40,26 +40,13 @@ impl Sweep {
             &[source.into()],
             |row| Ok((row.get(1)?.unwrap_or_default(), row.get(2)?.unwrap_or_default())),
         )?;
-        let began = sql::one("SELECT pg_catalog.pg_current_snapshot()::text", &[])?;
-        Ok(Sweep { source, began: began.unwrap_or_default(), entities, after: None })
+        let began = pace::snapshot()?.unwrap_or_default();
+        Ok(Sweep { source, began, entities, after: None })
     }
 
     /// Whether the normalizer has still to read changes of the source from before the sweep.
     pub fn must_wait(&self) -> Result<bool> {
-        let waiting = sql::one::<bool>(
-            "SELECT true FROM manifold.source s JOIN manifold.org o USING (org) \
-             CROSS JOIN LATERAL (SELECT p.seen, p.upto, p.last_seq FROM manifold.position p \
-               WHERE p.consumer = 'normalizer' AND p.seen IS NOT NULL AND p.lane IN (0, o.org_id) \
-               ORDER BY p.lane <> 0 DESC LIMIT 1) p \
-             JOIN manifold.change c ON c.source_id = s.source_id \
-               AND c.xid >= pg_catalog.pg_snapshot_xmin(p.seen)::text::xid8 \
-             WHERE s.source_id = $1 AND pg_catalog.pg_visible_in_snapshot(c.xid, $2::pg_snapshot) \
-               AND NOT pg_catalog.pg_visible_in_snapshot(c.xid, p.seen) \
-               AND (p.upto IS NULL OR NOT (pg_catalog.pg_visible_in_snapshot(c.xid, p.upto) AND c.seq <= p.last_seq)) \
-             LIMIT 1",
-            &[self.source.into(), self.began.as_str().into()],
-        )?;
-        Ok(waiting.is_some())
+        pace::unread(self.source, &self.began)
     }
 
     /// Looks up the next page; false when all is done. Runs in a transaction of its own.

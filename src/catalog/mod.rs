@@ -1,13 +1,18 @@
 //! Typed reads of the definitions in `manifold.*`.
 
+pub mod defaults;
 pub mod types;
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use self::defaults::Defaults;
 use crate::error::{Error, Result};
+use crate::normalize;
+use crate::normalize::defaults::{Effective, Layer, Level, merge, setting};
+use crate::normalize::entity::Entity;
 use crate::pg::sql;
 use crate::row::layout::Layout;
 
@@ -22,8 +27,34 @@ pub struct Org {
     pub id: i32,
     pub name: String,
     pub schema: String,
+    pub class: Option<String>,
+    /// The org's own, else by the defaults of its class or of the package.
     pub phone_region: Option<String>,
     pub time_zone: String,
+    /// The defaults that concern it, the last word last.
+    layers: Vec<defaults::Row>,
+}
+
+impl Org {
+    /// What rules know of it.
+    pub fn rules(&self) -> normalize::Org {
+        normalize::Org {
+            name: self.name.clone(),
+            phone_region: self.phone_region.clone(),
+            time_zone: self.time_zone.clone(),
+        }
+    }
+
+    /// The defaults below a mapping of one of its tables to an entity, the last word last.
+    pub fn layers(&self, entity: &str, source: &str) -> Vec<Layer> {
+        let concerns = |row: &&defaults::Row| row.concerns(entity, source);
+        self.layers.iter().filter(concerns).map(|row| row.layer.clone()).collect()
+    }
+
+    /// A mapping of one of its tables with all defaults merged into it.
+    pub fn effective(&self, entity: &Entity, source: &str, mapping: &Value) -> Effective {
+        merge(&self.layers(&entity.name, source), mapping, entity)
+    }
 }
 
 /// A captured table: a mapped table of an org, or (without an org) a canonical table.
@@ -42,6 +73,7 @@ pub struct ActiveMapping {
     pub source: i32,
     pub entity: String,
     pub version: i32,
+    /// With all defaults merged into it.
     pub json: Value,
 }
 
@@ -67,7 +99,7 @@ impl Catalog {
             &[],
             |row| Ok((row.get::<String>(1)?.unwrap_or_default(), row.get(2)?.unwrap_or_default())),
         )?;
-        let mappings = sql::rows(
+        let mut mappings = sql::rows(
             "SELECT source_id, entity, version, mapping::text FROM manifold.mapping WHERE active \
              ORDER BY source_id, entity",
             &[],
@@ -84,18 +116,33 @@ impl Catalog {
             sql::rows("SELECT source_id, options::text FROM manifold.publication", &[], |row| {
                 Ok((row.get(1)?.unwrap_or_default(), json(row.get(2)?)?))
             })?;
+        let orgs: HashMap<String, Org> =
+            orgs(None)?.into_iter().map(|org| (org.name.clone(), org)).collect();
+        let sources: HashMap<i32, Source> =
+            sources(None)?.into_iter().map(|source| (source.id, source)).collect();
+        let entities: HashMap<String, Value> =
+            sql::rows("SELECT entity, definition::text FROM manifold.entity", &[], |row| {
+                Ok((row.get(1)?.unwrap_or_default(), json(row.get(2)?)?))
+            })?
+            .into_iter()
+            .collect();
+        for mapping in &mut mappings {
+            let source = sources.get(&mapping.source);
+            let org = source.and_then(|source| orgs.get(source.org.as_ref()?));
+            let definition = entities.get(&mapping.entity).cloned().unwrap_or_default();
+            // A definition that is broken is reported when the mapping is compiled.
+            if let (Some(source), Some(org), Ok(entity)) =
+                (source, org, Entity::from_json(&mapping.entity, &definition))
+            {
+                mapping.json = org.effective(&entity, &source.table, &mapping.json).json;
+            }
+        }
         Ok(Catalog {
             captured: captured()?,
             publications: publications.into_iter().collect(),
-            orgs: orgs(None)?.into_iter().map(|org| (org.name.clone(), org)).collect(),
-            sources: sources(None)?.into_iter().map(|source| (source.id, source)).collect(),
-            entities: sql::rows(
-                "SELECT entity, definition::text FROM manifold.entity",
-                &[],
-                |row| Ok((row.get(1)?.unwrap_or_default(), json(row.get(2)?)?)),
-            )?
-            .into_iter()
-            .collect(),
+            orgs,
+            sources,
+            entities,
             mappings,
             paused: paused.into_iter().collect(),
         })
@@ -121,26 +168,51 @@ impl Catalog {
     }
 }
 
-fn json(text: Option<String>) -> Result<Value> {
+/// Stored JSON.
+pub fn json(text: Option<String>) -> Result<Value> {
     let text = text.unwrap_or_default();
     serde_json::from_str(&text).map_err(|error| Error::Corrupt(format!("stored JSON: {error}")))
 }
 
 fn orgs(name: Option<&str>) -> Result<Vec<Org>> {
+    let defaults = Defaults::load()?;
     sql::rows(
-        "SELECT org_id, org, schema_name::text, phone_region, time_zone FROM manifold.org \
-         WHERE $1 IS NULL OR org = $1",
+        "SELECT org_id, org, schema_name::text, class, phone_region, time_zone FROM manifold.org \
+         WHERE $1 IS NULL OR org = $1 ORDER BY org",
         &[name.into()],
         |row| {
+            let org: String = row.get(2)?.unwrap_or_default();
+            let class: Option<String> = row.get(4)?;
+            let mut layers = defaults.of(&org, class.as_deref());
+            // What add_org was given is the org's last word.
+            let given = [("phone_region", row.get::<String>(5)?), ("time_zone", row.get(6)?)];
+            let given: Map<String, Value> = given
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_string(), value?.into())))
+                .collect();
+            if !given.is_empty() {
+                let json = Value::Object(given);
+                layers.push(defaults::Row::general(Layer { level: Level::Org, json }));
+            }
+            let general: Vec<Layer> =
+                layers.iter().filter(|row| row.is_general()).map(|row| row.layer.clone()).collect();
+            let setting = |name| setting(&general, name).map(|(value, _)| value.to_string());
             Ok(Org {
                 id: row.get(1)?.unwrap_or_default(),
-                name: row.get(2)?.unwrap_or_default(),
                 schema: row.get(3)?.unwrap_or_default(),
-                phone_region: row.get(4)?,
-                time_zone: row.get(5)?.unwrap_or_default(),
+                phone_region: setting("phone_region"),
+                time_zone: setting("time_zone").unwrap_or_else(|| "UTC".into()),
+                name: org,
+                class,
+                layers,
             })
         },
     )
+}
+
+/// All orgs, by name.
+pub fn all_orgs() -> Result<Vec<Org>> {
+    orgs(None)
 }
 
 fn sources(org: Option<&str>) -> Result<Vec<Source>> {

@@ -115,12 +115,7 @@ impl Digest {
                 let definition = catalog.entities.get(&mapping.entity).cloned().unwrap_or_default();
                 let entity = Entity::from_json(&mapping.entity, &definition).map_err(blame)?;
                 let parsed = Mapping::from_json(&mapping.json).map_err(blame)?;
-                let rules_org = super::Org {
-                    name: known_org.name.clone(),
-                    phone_region: known_org.phone_region.clone(),
-                    time_zone: known_org.time_zone.clone(),
-                };
-                let plan = compile::compile_lenient(&parsed, &entity, layout, &rules_org)
+                let plan = compile::compile_lenient(&parsed, &entity, layout, &known_org.rules())
                     .map_err(blame)?;
                 let target = Target::new(
                     known_org.name.clone(),

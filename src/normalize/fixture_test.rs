@@ -22,14 +22,14 @@ use crate::row::value::Value;
 const ORGS: [(&str, &str, &str); 3] =
     [("acme", "US", "UTC"), ("globex", "GB", "Europe/London"), ("initech", "FR", "Europe/Paris")];
 
-fn fixtures() -> PathBuf {
+pub(super) fn fixtures() -> PathBuf {
     match std::env::var_os("MANIFOLD_FIXTURES") {
         Some(path) => path.into(),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"),
     }
 }
 
-fn oid(declared: &str) -> u32 {
+pub(super) fn oid(declared: &str) -> u32 {
     match declared.split('(').next().unwrap() {
         "integer" => 23,
         "boolean" => 16,
@@ -44,7 +44,7 @@ fn oid(declared: &str) -> u32 {
 }
 
 /// A CSV value as the image of its column would decode. Dates by another way than the rules'.
-fn value(text: &str, oid: u32) -> Value<'_> {
+pub(super) fn value(text: &str, oid: u32) -> Value<'_> {
     let days = |text: &str| {
         let date: jiff::civil::Date = text.parse().unwrap();
         date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24
@@ -97,7 +97,7 @@ fn same(found: &str, expected: &str, kind: FieldType) -> bool {
     }
 }
 
-fn rows(path: &Path) -> (Vec<String>, Vec<BTreeMap<String, String>>) {
+pub(super) fn rows(path: &Path) -> (Vec<String>, Vec<BTreeMap<String, String>>) {
     let mut reader = csv::Reader::from_path(path).unwrap();
     let header: Vec<String> = reader.headers().unwrap().iter().map(Into::into).collect();
     let rows = reader.deserialize().map(|row| row.unwrap()).collect();

@@ -20,8 +20,10 @@ pub mod compile;
 pub mod condition;
 mod convert;
 mod decimal;
+pub mod defaults;
 pub mod derivation;
 mod derive;
+pub mod diff;
 pub mod digest;
 pub mod entity;
 pub mod feed;
@@ -33,11 +35,13 @@ pub mod meaning;
 pub mod nearest;
 pub mod outcome;
 pub mod plan;
+pub mod preview;
 pub mod quarantine;
 pub mod remedy;
 pub mod rules;
 mod scope;
 mod source;
+pub mod suggest;
 pub mod template;
 pub mod throttle;
 
@@ -77,6 +81,11 @@ pub struct MappingError {
 impl MappingError {
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> MappingError {
         MappingError { path: path.into(), message: message.into(), hint: None }
+    }
+
+    /// The canonical field that it is about, if it is about one.
+    pub fn field(&self) -> Option<&str> {
+        self.path.strip_prefix("fields.")?.split(['.', '[']).next()
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> MappingError {

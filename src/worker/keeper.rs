@@ -17,6 +17,8 @@ use crate::pg::shared::{self, Kind, Presence};
 use crate::pg::{identity, xact};
 
 const ROTATE_EVERY: Duration = Duration::from_secs(1);
+/// How soon a backfill looks again whether the normalizer has come after it.
+const PACE: Duration = Duration::from_millis(10);
 
 /// # Safety
 /// Called by the server as a background worker's main function.
@@ -87,11 +89,18 @@ impl Keeper {
         Ok(())
     }
 
-    /// A few hundred rows for the source whose turn it is.
+    /// A few hundred rows for the source whose turn it is, unless it waits for the normalizer.
     fn read_some(&mut self) -> Result<Turn, Failure> {
-        if self.jobs.is_empty() {
-            return Ok(Turn::Wait(lifecycle::IDLE));
+        for _ in 0..self.jobs.len() {
+            if let Some(turn) = self.step()? {
+                return Ok(turn);
+            }
         }
+        Ok(Turn::Wait(if self.jobs.is_empty() { lifecycle::IDLE } else { PACE }))
+    }
+
+    /// A step of the first job, which then goes to the end of the queue. `None`: it yields.
+    fn step(&mut self) -> Result<Option<Turn>, Failure> {
         let mut job = self.jobs.remove(0);
         let outcome = lifecycle::transaction(|| {
             let step = job.step()?;
@@ -99,15 +108,15 @@ impl Keeper {
             Ok(step)
         });
         match outcome {
-            Ok(Step::Finished) => Ok(Turn::Again),
-            Ok(Step::More) => {
+            Ok(Step::Finished) => Ok(Some(Turn::Again)),
+            Ok(step) => {
                 self.jobs.push(job);
-                Ok(Turn::Again)
-            }
-            Ok(Step::Waiting) => {
-                self.jobs.push(job);
-                // Rows or the table are locked just now.
-                Ok(Turn::Wait(lifecycle::IDLE))
+                Ok(match step {
+                    Step::Yielding => None,
+                    // Rows or the table are locked just now.
+                    Step::Waiting => Some(Turn::Wait(lifecycle::IDLE)),
+                    _ => Some(Turn::Again),
+                })
             }
             Err(failure) => {
                 job.rewind();
@@ -116,7 +125,7 @@ impl Keeper {
                 lifecycle::transaction(|| {
                     lifecycle::note_error(consumer, source, "error", &failure)
                 })?;
-                Ok(Turn::Wait(lifecycle::IDLE))
+                Ok(Some(Turn::Wait(lifecycle::IDLE)))
             }
         }
     }

@@ -7,6 +7,7 @@ mod support;
 mod check;
 mod world;
 
+mod aids;
 mod backfill;
 mod bad_input;
 mod capture;

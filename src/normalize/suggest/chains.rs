@@ -1,0 +1,285 @@
+//! The rules that one column's values may need for a field of some type.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::known::Knowledge;
+use super::names::fold;
+use super::trial::Profile;
+use super::words::WORDS;
+use crate::normalize::cell::Kind;
+use crate::normalize::defaults::chain_json;
+use crate::normalize::entity::Field;
+use crate::normalize::field_type::FieldType;
+
+/// Formats of dates in text, the likeliest first.
+const DATES: &[&str] = &[
+    "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y%m%d", "%d.%m.%y",
+    "%d/%m/%y", "%m/%d/%y", "%d %m %Y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%m-%d-%Y", "%Y.%m.%d",
+    "%d%m%Y",
+];
+
+/// Marks of numbers in text: decimal, group.
+const NUMBERS: &[(&str, &str)] =
+    &[(",", "."), (",", " "), (".", ","), (",", "'"), (".", "'"), (".", " ")];
+
+/// A chain to try; `None` is the field's own.
+pub struct Chain {
+    pub rules: Option<Json>,
+    /// What has to be said of it, where there is something.
+    pub note: Option<String>,
+    /// Values that a table has no entry for.
+    pub unknown: Vec<String>,
+    /// How much less likely it is than it looks.
+    pub doubt: f64,
+}
+
+impl Chain {
+    fn own() -> Chain {
+        Chain { rules: None, note: None, unknown: Vec::new(), doubt: 1.0 }
+    }
+
+    fn of(rules: Json) -> Chain {
+        Chain { rules: Some(rules), ..Chain::own() }
+    }
+}
+
+/// The chains to try, the simplest first.
+pub fn chains(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Chain> {
+    let mut chains = Vec::new();
+    if let Some(chain) = table(field, profile, known) {
+        return vec![chain];
+    }
+    chains.push(Chain::own());
+    if profile.kind != Kind::Text {
+        if field.kind == FieldType::Boolean && matches!(profile.kind, Kind::Timestamp | Kind::Date)
+        {
+            let chain = Chain::of(json!([{"map": {}, "default": true}]));
+            return vec![Chain {
+                note: Some("a date is there where it was given".into()),
+                doubt: 0.8,
+                ..chain
+            }];
+        }
+        return chains;
+    }
+    match field.kind {
+        FieldType::Integer | FieldType::Bigint | FieldType::Numeric => {
+            for (decimal, group) in NUMBERS {
+                let number = json!({"number": {"decimal": decimal, "group": group}});
+                chains.push(Chain::of(in_place_of(field, "number", number)));
+            }
+            chains.extend(grades(field, profile, known));
+        }
+        FieldType::Date => {
+            for format in DATES {
+                chains.push(Chain::of(in_place_of(field, "date", json!({"date": format}))));
+            }
+        }
+        FieldType::Timestamptz => {
+            for date in DATES {
+                for time in ["%H:%M:%S", "%H:%M"] {
+                    let format = json!({"timestamp": format!("{date} {time}")});
+                    chains.push(Chain::of(in_place_of(field, "timestamp", format)));
+                }
+            }
+        }
+        FieldType::Boolean => chains.extend(words(profile, known)),
+        FieldType::TextArray => {
+            chains.extend([json!(["tags"]), json!([{"split": ";"}])].map(Chain::of));
+        }
+        _ => {}
+    }
+    chains
+}
+
+/// The field's own chain with one rule in another form.
+fn in_place_of(field: &Field, name: &str, rule: Json) -> Json {
+    let Json::Array(mut rules) = chain_json(&field.rules) else { return json!([rule]) };
+    let is_it = |json: &Json| json.as_str() == Some(name) || json.get(name).is_some();
+    match rules.iter_mut().find(|rule| is_it(rule)) {
+        Some(place) => *place = rule,
+        None => rules.insert(0, rule),
+    }
+    Json::Array(rules)
+}
+
+/// For a field with a table of values: a table of the values that there are.
+fn table(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Option<Chain> {
+    let targets = targets(field)?;
+    if profile.kind != Kind::Text || !profile.is_picklist() {
+        return None;
+    }
+    let (mut entries, mut unknown) = (Map::new(), Vec::new());
+    for (value, _) in &profile.values {
+        let learned = known.value(&field.name, value).cloned();
+        match learned.or_else(|| meaning(&field.name, value, &targets).map(Json::String)) {
+            // Letter case and white space do not matter.
+            Some(_) if entries.keys().any(|known| fold(known) == fold(value)) => {}
+            Some(to) => {
+                entries.insert(value.clone(), to);
+            }
+            None => unknown.push(value.clone()),
+        }
+    }
+    if entries.is_empty() {
+        return None;
+    }
+    Some(Chain { unknown, ..Chain::of(json!(["squeeze", {"map": entries}])) })
+}
+
+/// What the table of a field's own chain yields, if it has one.
+fn targets(field: &Field) -> Option<Vec<String>> {
+    let spec = field.rules.iter().find(|rule| rule.name == "map")?;
+    let mut targets: Vec<String> = Vec::new();
+    for value in spec.argument.as_ref()?.as_object()?.values() {
+        if let Some(text) = value.as_str()
+            && !targets.iter().any(|known| known == text)
+        {
+            targets.push(text.into());
+        }
+    }
+    (!targets.is_empty()).then_some(targets)
+}
+
+/// Which of the targets a value means, by words in several languages.
+fn meaning(field: &str, value: &str, targets: &[String]) -> Option<String> {
+    let value = fold(&value.split_whitespace().collect::<Vec<_>>().join(" "));
+    if let Some(target) = targets.iter().find(|target| fold(target) == value) {
+        return Some(target.clone());
+    }
+    let meanings = WORDS.meanings.get(field)?;
+    let mut best: Option<(usize, &str)> = None;
+    for (target, words) in &meanings.0 {
+        for word in words.iter().filter(|word| is_in(word, &value)) {
+            // The longest word that is found says most; among equals the first.
+            if best.is_none_or(|(length, _)| word.len() > length) {
+                best = Some((word.len(), target));
+            }
+        }
+    }
+    best.map(|(_, target)| target.to_string()).filter(|target| targets.contains(target))
+}
+
+/// Whether the words stand in a text as whole words.
+pub fn is_in(words: &str, text: &str) -> bool {
+    let bounded = |at: usize| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + words.len()..].chars().next();
+        before.is_none_or(|c| !c.is_alphanumeric()) && after.is_none_or(|c| !c.is_alphanumeric())
+    };
+    text.match_indices(words).any(|(at, _)| bounded(at))
+}
+
+/// A table for grades such as A to E, or stars in words.
+fn grades(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Option<Chain> {
+    let mut letters: Vec<char> = Vec::new();
+    for (value, times) in &profile.values {
+        let mut characters = value.trim().chars();
+        match (characters.next(), characters.next()) {
+            (Some(c), None) if c.is_ascii_alphabetic() && *times > 0 => {
+                let c = c.to_ascii_uppercase();
+                if !letters.contains(&c) {
+                    letters.push(c);
+                }
+            }
+            _ => {}
+        }
+    }
+    letters.sort_unstable();
+    let single = profile.share(|value| value.trim().len() == 1);
+    if single < 0.8 || !(2..=7).contains(&letters.len()) || letters.iter().any(|c| *c > 'G') {
+        return None;
+    }
+    let steps = letters.len() - 1;
+    let points = |at: usize| 100 - (100 * at / (steps + 1)) - 100 / (2 * (steps + 1));
+    let entry = |(at, letter): (usize, &char)| {
+        let letter = letter.to_string();
+        let learned = known.value(&field.name, &letter).cloned();
+        (letter, learned.unwrap_or_else(|| json!(points(at))))
+    };
+    let entries: Map<String, Json> = letters.iter().enumerate().map(entry).collect();
+    let guessed = letters.iter().any(|c| known.value(&field.name, &c.to_string()).is_none());
+    let note = guessed.then(|| "the numbers are evenly spread: put in those that are meant".into());
+    Some(Chain { note, ..Chain::of(json!(["squeeze", {"map": entries}])) })
+}
+
+/// Words for yes and no, as the values have them.
+fn words(profile: &Profile<'_>, known: &Knowledge) -> Option<Chain> {
+    if profile.values.len() > 40 {
+        return None;
+    }
+    let (mut yes, mut no, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for (value, _) in &profile.values {
+        let word = fold(&value.split_whitespace().collect::<Vec<_>>().join(" "));
+        let general = match (
+            WORDS.yes.iter().any(|w| fold(w) == word),
+            WORDS.no.iter().any(|w| fold(w) == word),
+        ) {
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            _ => None,
+        };
+        match known.truth(value).or(general) {
+            Some(true) if !yes.contains(&word) => yes.push(word),
+            Some(false) if !no.contains(&word) => no.push(word),
+            Some(_) => {}
+            None => unknown.push(value.clone()),
+        }
+    }
+    // As they are written, since accents count.
+    let written = |words: Vec<String>| -> Vec<String> {
+        let mut seen = Vec::new();
+        for (value, _) in &profile.values {
+            let value = value.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+            if words.contains(&fold(&value)) && !seen.contains(&value) {
+                seen.push(value);
+            }
+        }
+        seen
+    };
+    let (yes, no) = (written(yes), written(no));
+    if yes.is_empty() || no.is_empty() {
+        return None;
+    }
+    Some(Chain {
+        unknown,
+        ..Chain::of(json!(["squeeze", {"boolean": {"true": yes, "false": no}}]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_picklist_values_mean() {
+        let targets = ["new", "working", "qualified", "unqualified", "converted"].map(String::from);
+        let mean = |value: &str| meaning("status", value, &targets);
+        for (value, target) in [
+            ("Open - Not Contacted", "new"),
+            ("Working - Contacted", "working"),
+            ("Closed - Not Converted", "unqualified"),
+            ("Closed - Converted", "converted"),
+            ("Nicht qualifiziert", "unqualified"),
+            ("In Bearbeitung", "working"),
+            ("Qualifié", "qualified"),
+            ("Perdu", "unqualified"),
+            ("Nuevo", "new"),
+            ("Contattato", "working"),
+            ("GEWONNEN", "converted"),
+        ] {
+            assert_eq!(mean(value).as_deref(), Some(target), "{value}");
+        }
+        assert_eq!(mean("Parked"), None);
+        assert_eq!(
+            meaning("source", "Word of Mouth", &["referral".into()]).as_deref(),
+            Some("referral")
+        );
+    }
+
+    #[test]
+    fn whole_words_only() {
+        assert!(is_in("won", "closed won"));
+        assert!(!is_in("won", "wonder"));
+    }
+}

@@ -1,0 +1,156 @@
+//! Ranges as picklists word them.
+
+use super::chains::is_in;
+use super::names::fold;
+
+const LESS: &[&str] = &[
+    "moins",
+    "less",
+    "under",
+    "below",
+    "up to",
+    "bis",
+    "unter",
+    "weniger",
+    "hasta",
+    "menos",
+    "fino",
+    "meno",
+    "sotto",
+    "tot",
+    "minder",
+    "onder",
+    "jusqu'a",
+    "max",
+    "maximum",
+    "inferior",
+    "inferiore",
+    "<",
+    "<=",
+    "≤",
+    "hoechstens",
+    "au plus",
+    "ate",
+];
+const MORE: &[&str] = &[
+    "plus",
+    "more",
+    "over",
+    "above",
+    "ab",
+    "ueber",
+    "mehr",
+    "mas",
+    "desde",
+    "oltre",
+    "piu",
+    "meer",
+    "boven",
+    "vanaf",
+    "des",
+    "from",
+    "min",
+    "minimum",
+    "superior",
+    "superiore",
+    ">",
+    ">=",
+    "≥",
+    "mindestens",
+    "a partir",
+    "mais",
+    "acima",
+    "at least",
+    "da",
+];
+
+/// The ends of a range that a text says, and whether it says one.
+pub fn ends(text: &str) -> Option<(Option<i64>, Option<i64>)> {
+    let text = fold(text);
+    let mut numbers: Vec<i64> = Vec::new();
+    let characters: Vec<char> = text.chars().collect();
+    let mut at = 0;
+    while at < characters.len() {
+        if !characters[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let mut digits = String::new();
+        while at < characters.len() {
+            let c = characters[at];
+            let follow = characters[at + 1..].iter().take(3).filter(|c| c.is_ascii_digit()).count();
+            if c.is_ascii_digit() {
+                digits.push(c);
+            } else if !(matches!(c, '.' | ',' | ' ' | '\'' | '\u{a0}' | '\u{202f}') && follow == 3)
+            {
+                break;
+            }
+            at += 1;
+        }
+        let rest: String = characters[at..].iter().collect();
+        let rest = rest.trim_start();
+        let unit: String = rest.chars().take_while(|c| c.is_alphabetic()).collect();
+        let times = match unit.as_str() {
+            "k" | "tsd" | "mil" | "mila" | "keur" | "t" | "tausend" | "thousand" | "mille"
+            | "duizend" => 1000,
+            "m" | "mio" | "mn" | "million" | "millones" | "milioni" | "miljoen" | "millions" => {
+                1_000_000
+            }
+            _ => 1,
+        };
+        numbers.push(digits.parse::<i64>().ok()?.checked_mul(times)?);
+    }
+    // "5-10k": the unit is that of both.
+    if let [low, high] = numbers.as_mut_slice()
+        && *low > 0
+        && *low < 1000
+        && *high >= 1000
+        && high.checked_rem(1000) == Some(0)
+        && *low * 1000 <= *high
+        && !text.contains("000")
+    {
+        *low *= 1000;
+    }
+    let says = |words: &[&str]| {
+        words.iter().any(|word| match word.chars().all(char::is_alphabetic) {
+            true => is_in(word, &text),
+            false => text.contains(word),
+        })
+    };
+    match numbers.as_slice() {
+        [low, high] if low <= high => Some((Some(*low), Some(*high))),
+        [one] if text.trim_end().ends_with('+') => Some((Some(*one), None)),
+        [one] if says(LESS) && !says(MORE) => Some((None, Some(*one))),
+        [one] if says(MORE) => Some((Some(*one), None)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_in_words() {
+        for (text, range) in [
+            ("Moins de 5k", (None, Some(5000))),
+            ("5k-10k", (Some(5000), Some(10_000))),
+            ("5-10k", (Some(5000), Some(10_000))),
+            ("Plus de 20k", (Some(20_000), None)),
+            ("unter 10.000 €", (None, Some(10_000))),
+            ("10.000 - 20.000 EUR", (Some(10_000), Some(20_000))),
+            ("über 50.000 €", (Some(50_000), None)),
+            ("más de 5.000", (Some(5000), None)),
+            ("$1,000 to $5,000", (Some(1000), Some(5000))),
+            ("20k+", (Some(20_000), None)),
+            ("< 500", (None, Some(500))),
+            ("Fino a 3 mila", (None, Some(3000))),
+            ("meer dan 1 mio", (Some(1_000_000), None)),
+        ] {
+            assert_eq!(ends(text), Some(range), "{text}");
+        }
+        for text in ["à voir", "unknown", "3", "2024-01-05"] {
+            assert_eq!(ends(text), None, "{text}");
+        }
+    }
+}
