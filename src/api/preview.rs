@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::mapping::{self, Place};
 use super::{administer, required, sample};
 use crate::error::{Error, Result};
+use crate::normalize::apply::blames_data;
 use crate::normalize::outcome::Problem;
 use crate::normalize::preview::{self, Record};
 use crate::normalize::{defaults, entity::Entity};
@@ -151,7 +152,7 @@ fn typed(entity: &Entity, records: Vec<Record>) -> Result<Vec<(Record, Option<St
     let arrays: Vec<String> = numbers.clone().map(|at| format!("${}::text[]", at + 1)).collect();
     let values: Vec<String> = numbers.map(|at| format!("v{at}")).collect();
     let query = format!(
-        "SELECT pg_catalog.to_jsonb(x)::text FROM ROWS FROM (pg_catalog.unnest({})) WITH ORDINALITY AS u ({}, n), \
+        "SELECT pg_catalog.to_jsonb(x)::text FROM unnest({}) WITH ORDINALITY AS u ({}, n), \
          LATERAL (SELECT {}) x ORDER BY u.n",
         arrays.join(", "),
         values.join(", "),
@@ -175,6 +176,7 @@ fn typed(entity: &Entity, records: Vec<Record>) -> Result<Vec<(Record, Option<St
         let cast = subtransaction::attempt(|| cast(std::slice::from_ref(&record)));
         match cast {
             Ok(fields) => Ok((record, fields?.into_iter().next())),
+            Err(failure) if !blames_data(failure.code) => Err(Error::Corrupt(failure.message)),
             Err(failure) => {
                 record.held = true;
                 record.problems.push(preview::refused(failure.message));

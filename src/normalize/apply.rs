@@ -174,7 +174,7 @@ fn attempt(work: impl FnOnce() -> Result<()>) -> Result<(), Failure> {
 
 /// Whether an error is about the values of a row: data exceptions (class 22), integrity violations
 /// (23, 44), a program limit that a row exceeds (54), what a trigger or check raises (P0).
-fn blames_data(code: PgSqlErrorCode) -> bool {
+pub fn blames_data(code: PgSqlErrorCode) -> bool {
     // SQLSTATEs are packed six bits a character, the first lowest (MAKE_SQLSTATE).
     let code = code as i32;
     let character = |at: i32| char::from(((code >> (6 * at)) & 0x3f) as u8 + b'0');

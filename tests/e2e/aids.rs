@@ -64,12 +64,13 @@ fn a_suggested_mapping_can_be_previewed_and_set_and_the_preview_tells_what_comes
     world.run("SELECT manifold.start('acme')");
     world.await_count("canonical.lead WHERE org = 'acme'", 300);
     world.normalized();
-    let other = world.count(
-        "told t FULL JOIN canonical.lead c ON c.sfid = t.record \
+    let other = texts(
+        &mut world.client,
+        "SELECT concat_ws(' ', t.record, t.fields, to_jsonb(c), t.extras) FROM told t FULL JOIN canonical.lead c ON c.sfid = t.record \
          WHERE t.fields IS DISTINCT FROM to_jsonb(c) - '{org,sfid,extras,source_table,mapping_version,event_id,normalized_at}'::text[] \
-            OR t.extras IS DISTINCT FROM c.extras",
+            OR t.extras IS DISTINCT FROM c.extras LIMIT 1",
     );
-    assert_eq!(other, 0, "canonical rows that the preview did not tell");
+    assert!(other.is_empty(), "canonical rows that the preview did not tell: {other:?}");
     let problems = "SELECT string_agg(record || field || reason, ',' ORDER BY record COLLATE \"C\", field COLLATE \"C\") FROM ";
     let told: Option<String> = world.value(&format!(
         "{problems} (SELECT t.record, p->>'field' AS field, p->>'reason' AS reason \
@@ -104,7 +105,7 @@ fn the_summary_counts_by_field_and_reason() {
     assert_eq!(score["reasons"], json!({"out_of_range": truth["problems"]}));
     let status = line(&mut world, "status");
     let most: String = world.value(
-        "SELECT count(*)::text FROM acme.lead WHERE lower(status) <> 'qualified' GROUP BY status ORDER BY 1::int DESC, status LIMIT 1",
+        "SELECT count(*)::text FROM acme.lead WHERE lower(status) <> 'qualified' GROUP BY status ORDER BY count(*) DESC LIMIT 1",
     );
     assert_eq!(status["offending"][0]["times"].to_string(), most, "{status}");
     assert_eq!(status["offending"][0]["reason"], "unmapped_value");
@@ -243,8 +244,8 @@ fn a_mapping_is_copied_as_far_as_the_other_table_has_it() {
         .query_one("SELECT version, fields, left_out, reasons FROM manifold.copy_mapping('acme', 'globex')", &[])
         .unwrap();
     assert_eq!((row.get::<_, i32>(0), row.get::<_, i32>(1)), (1, 1));
-    assert_eq!(row.get::<_, Vec<String>>(2), ["title", "score"]);
-    assert!(row.get::<_, Vec<String>>(3)[1].contains("lead_score__c"));
+    assert_eq!(row.get::<_, Vec<String>>(2), ["score", "title"]);
+    assert!(row.get::<_, Vec<String>>(3)[0].contains("lead_score__c"));
     let differs = texts(
         &mut world.client,
         "SELECT concat_ws(' ', field, part, a) FROM manifold.mapping_diff('acme', 'globex') WHERE b IS NULL AND part = 'source'",
@@ -318,13 +319,13 @@ fn a_promoted_field_is_filled_while_the_sync_runs() {
 fn a_fresh_change_does_not_wait_for_all_rows_to_be_read_again() {
     let mut world = World::new();
     let mut acme = world.sync("acme", 0);
-    acme.connect.load(&acme.lead, &acme.org.columns, &acme.org.many(30_000));
+    acme.connect.load(&acme.lead, &acme.org.columns, &acme.org.many(6_000));
     let sfid = acme.org.many(1)[0][acme.org.position("sfid")].clone().expect("an sfid");
     let mut mapping = Mapping::load("acme").json;
     for sql in manifold::onboarding("acme", &mapping) {
         world.run(&sql);
     }
-    world.await_count("canonical.lead", 30_000);
+    world.await_count("canonical.lead", 6_000);
     world.normalized();
     mapping["fields"]["title"] = json!("company");
     world.run(&set("acme", &mapping));

@@ -86,6 +86,8 @@ pub fn suggest(
             // A whole that is put together from its parts is as tidy as they are.
             candidates.iter_mut().for_each(|whole| whole.confidence *= 0.9);
         }
+        // An amount's currency, where there is an amount, rather than wherever there is a currency.
+        candidates.retain(|single| made.iter().all(|made| made.columns != single.columns));
         candidates.extend(made);
         candidates.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
         if field.name == "country"
