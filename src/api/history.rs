@@ -245,7 +245,13 @@ type Copied = (
     Option<Vec<String>>,
 );
 
-fn copy(from: &catalog::Org, to: &catalog::Org, table: &str, entity: &str, superuser: bool) -> Result<Copied> {
+fn copy(
+    from: &catalog::Org,
+    to: &catalog::Org,
+    table: &str,
+    entity: &str,
+    superuser: bool,
+) -> Result<Copied> {
     let line = |version: Option<i32>, fields: usize, errors: Vec<MappingError>| {
         let mut left_out: Vec<String> =
             errors.iter().filter_map(|error| error.field().map(str::to_string)).collect();

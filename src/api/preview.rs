@@ -14,7 +14,8 @@ use crate::normalize::outcome::Problem;
 use crate::normalize::preview::{self, Record};
 use crate::normalize::{defaults, entity::Entity};
 use crate::pg::datum::Jsonb;
-use crate::pg::{sql, subtransaction};
+use crate::pg::server::Here;
+use crate::pg::{identity, sql, subtransaction};
 
 /// Offending values that the summary names for each field.
 const MOST: usize = 5;
@@ -43,8 +44,9 @@ fn preview(
     >,
     ErrorReport,
 > {
+    let superuser = identity::is_superuser();
     let _owner = administer()?;
-    let (entity, records) = tried(org, source, n, mapping, entity)?;
+    let (entity, records) = tried(org, source, n, mapping, entity, superuser)?;
     let typed = typed(&entity, records)?;
     Ok(TableIterator::new(typed.into_iter().map(|(record, fields)| {
         (
@@ -86,8 +88,9 @@ fn preview_summary(
     >,
     ErrorReport,
 > {
+    let superuser = identity::is_superuser();
     let _owner = administer()?;
-    let (entity, records) = tried(org, source, n, mapping, entity)?;
+    let (entity, records) = tried(org, source, n, mapping, entity, superuser)?;
     let records: Vec<Record> =
         typed(&entity, records)?.into_iter().map(|(record, _)| record).collect();
     let fields: Vec<String> = entity.fields.iter().map(|field| field.name.clone()).collect();
@@ -123,6 +126,7 @@ fn tried(
     n: Option<i32>,
     json: Option<JsonB>,
     entity: Option<&str>,
+    superuser: bool,
 ) -> Result<(Entity, Vec<Record>)> {
     let n = required(n, "n")?;
     let n = usize::try_from(n).map_err(|_| {
@@ -135,9 +139,11 @@ fn tried(
     };
     let sample = sample::read(&place.org.schema, &place.table, n)?;
     let effective = place.effective(&json);
+    let before = place.active()?.map(|before| place.effective(&before).json);
+    mapping::refuse_sql(before.as_ref(), &effective.json, superuser)?;
     let plan = defaults::compile(&effective, &place.entity, &sample.layout, &place.org.rules())
         .map_err(|errors| mapping::report("the mapping", &errors))?;
-    Ok((place.entity, preview::records(&plan, &sample)))
+    Ok((place.entity, preview::records(&plan, &sample, &Here)?))
 }
 
 /// The fields as the server would store them, by its own casts; a row that it refuses is one that would

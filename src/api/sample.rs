@@ -35,7 +35,7 @@ pub(super) fn read(schema: &str, table: &str, n: usize) -> Result<Sample> {
 
 fn rows(layout: crate::row::layout::Layout, name: &str, sampled: &str, n: usize) -> Result<Sample> {
     let query = format!("SELECT t FROM {name} t{sampled} LIMIT {n}");
-    let mut sample = Sample { layout, rows: Vec::new() };
+    let mut sample = Sample { layout, rows: Vec::new(), slots: Vec::new() };
     Spi::connect(|client| -> Result<()> {
         let mut cursor = client.try_open_cursor(&query, &[])?;
         loop {
@@ -60,6 +60,7 @@ fn rows(layout: crate::row::layout::Layout, name: &str, sampled: &str, n: usize)
                     Ok(decode(column, *slot, &Here)?.into_owned())
                 });
                 sample.rows.push(values.collect::<Result<_>>()?);
+                sample.slots.push(slots.iter().map(|slot| slot.map(<[u8]>::to_vec)).collect());
             }
         }
     })?;

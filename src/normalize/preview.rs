@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::outcome::{Outcome, Problem};
 use super::plan::Plan;
+use crate::row::image::Malformed;
 use crate::row::layout::Layout;
-use crate::row::value::Value;
+use crate::row::value::{Server, Value};
 
 /// Rows of one table with its columns as they are.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Sample {
     pub layout: Layout,
     /// As long as the layout, each.
     pub rows: Vec<Vec<Value<'static>>>,
+    /// The same rows as they are stored.
+    pub slots: Vec<Vec<Option<Vec<u8>>>>,
 }
 
 /// What became of one row.
@@ -31,12 +34,20 @@ pub struct Record {
 }
 
 /// Runs a plan over a sample.
-pub fn records(plan: &Plan, sample: &Sample) -> Vec<Record> {
+///
+/// # Errors
+/// Only if a row cannot be read.
+pub fn records(
+    plan: &Plan,
+    sample: &Sample,
+    server: &dyn Server,
+) -> Result<Vec<Record>, Malformed> {
     let mut out = Outcome::default();
     let id = sample.layout.column("id").map(|(at, _)| at);
-    let record = |values: &Vec<Value<'static>>| {
-        plan.run_values(values, &mut out);
-        Record {
+    let record = |(values, slots): (&Vec<Value<'static>>, &Vec<Option<Vec<u8>>>)| {
+        let slots: Vec<Option<&[u8]>> = slots.iter().map(Option::as_deref).collect();
+        plan.run(&slots, server, &mut out)?;
+        Ok(Record {
             record: out.key.clone().unwrap_or_else(|| {
                 let mut text = String::from("id:");
                 if let Some(value) = id.and_then(|at| values.get(at)) {
@@ -49,9 +60,9 @@ pub fn records(plan: &Plan, sample: &Sample) -> Vec<Record> {
             fields: std::mem::take(&mut out.fields),
             extras: out.extras.take(),
             problems: std::mem::take(&mut out.problems),
-        }
+        })
     };
-    sample.rows.iter().map(record).collect()
+    sample.rows.iter().zip(&sample.slots).map(record).collect()
 }
 
 /// What became of one field in many records.
@@ -89,7 +100,7 @@ pub fn summary(fields: &[String], records: &[Record], most: usize) -> Vec<Summar
         for problem in &record.problems {
             let field = lines.iter().any(|line| line.field == *problem.field);
             let field: &str = if field { &problem.field } else { "*" };
-            let key = (problem.value.as_deref(), problem.reason.as_ref());
+            let key = (problem.value.as_deref(), problem.reason);
             *offending.entry(field).or_default().entry(key).or_default() += 1;
         }
         for (line, value) in lines.iter_mut().zip(&record.fields) {

@@ -94,7 +94,10 @@ fn collect(json: &Json, columns: &mut Vec<String>) {
             ("first_of" | "list", Json::Array(list)) => {
                 list.iter().for_each(|part| collect(part, columns));
             }
-            ("checkboxes", Json::Object(boxes)) => columns.extend(boxes.keys().cloned()),
+            ("checkboxes", Json::Array(boxes)) => {
+                let named = boxes.iter().filter_map(Json::as_object).flat_map(Map::keys);
+                columns.extend(named.cloned());
+            }
             ("object", Json::Object(parts)) => {
                 parts.values().for_each(|part| collect(part, columns));
             }
@@ -166,7 +169,7 @@ mod tests {
             columns_in(&json!({"moment": {"date": "d", "time": "t", "zone": "UTC"}})),
             ["d", "t"]
         );
-        assert_eq!(columns_in(&json!({"checkboxes": {"s": "solar"}})), ["s"]);
+        assert_eq!(columns_in(&json!({"checkboxes": [{"s": "solar"}]})), ["s"]);
         assert!(columns_in(&json!({"constant": "a"})).is_empty());
     }
 }

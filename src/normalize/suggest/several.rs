@@ -90,20 +90,21 @@ fn numbered_list(field: &Field, profiles: &[Profile<'_>]) -> Option<Made> {
 }
 
 fn checkboxes(field: &Field, profiles: &[Profile<'_>]) -> Option<Made> {
-    let mut boxes = Map::new();
+    let own = super::names::Name::of(&field.name);
+    let (mut columns, mut boxes) = (Vec::new(), Vec::new());
     for profile in profiles.iter().filter(|p| p.kind == Kind::Boolean && p.name.custom) {
-        let own = super::names::Name::of(&field.name);
-        if profile.name.words.intersection(&own.words).next().is_some()
-            && let Some(label) = label(&profile.column.name, &field.name)
+        let name = &profile.column.name;
+        if !profile.name.words.is_disjoint(&own.words)
+            && let Some(label) = label(name, &field.name)
         {
-            boxes.insert(profile.column.name.clone(), label.into());
+            columns.push(name.clone());
+            boxes.push(Json::Object(Map::from_iter([(name.clone(), label.into())])));
         }
     }
     if boxes.is_empty() {
         return None;
     }
-    let columns: Vec<String> = boxes.keys().cloned().collect();
-    let members = Map::from_iter([("checkboxes".to_string(), Json::Object(boxes))]);
+    let members = Map::from_iter([("checkboxes".to_string(), Json::Array(boxes))]);
     Some(Made {
         why: format!("{} checkboxes with a name each", columns.len()),
         fragment: with_rules(members, tags(field)),

@@ -114,7 +114,11 @@ fn fixture(name: &str) -> Option<Sample> {
     let row = |row: &std::collections::BTreeMap<String, String>| {
         columns.iter().map(|(name, oid)| value(&row[*name], *oid).into_owned()).collect()
     };
-    Some(Sample { layout: layout(&columns), rows: leads.iter().take(300).map(row).collect() })
+    Some(Sample {
+        layout: layout(&columns),
+        rows: leads.iter().take(300).map(row).collect(),
+        slots: Vec::new(),
+    })
 }
 
 /// The suggestions whose columns are not those that are meant, and how many there are in all.
@@ -193,7 +197,7 @@ fn made_up(columns: &[(&str, u32, &[&str])], n: usize) -> Sample {
             })
             .collect()
     };
-    Sample { layout: layout(&names), rows: (0..n).map(row).collect() }
+    Sample { layout: layout(&names), rows: (0..n).map(row).collect(), slots: Vec::new() }
 }
 
 const TEXT: u32 = 1043;
