@@ -1,5 +1,10 @@
 //! What is behind the numbers of types that are not built in.
 
+use std::cell::Cell;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
 use crate::error::Result;
 use crate::pg::sql;
 use crate::publish::form::{Type, Types};
@@ -7,6 +12,31 @@ use crate::row::layout::Layout;
 
 /// The first number that is not reserved for what every database has (`access/transam.h`).
 const FIRST_OWN: u32 = 16_384;
+
+thread_local! {
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+    static CHANGES: Cell<u64> = const { Cell::new(0) };
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_enum_change(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
+    CHANGES.set(CHANGES.get() + 1);
+}
+
+/// How often an enum has got other values, as far as this session was told.
+pub fn changes() -> u64 {
+    if !REGISTERED.replace(true) {
+        // SAFETY: registered once a process.
+        unsafe {
+            pg_sys::CacheRegisterSyscacheCallback(
+                pg_sys::SysCacheIdentifier::ENUMOID as i32,
+                Some(on_enum_change),
+                pg_sys::Datum::null(),
+            );
+        }
+    }
+    CHANGES.get()
+}
 
 /// The types of a layout's columns that are not built in, as far as they still exist.
 pub fn of(layout: &Layout) -> Result<Types> {

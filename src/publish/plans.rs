@@ -40,6 +40,8 @@ pub struct Plans {
     collisions: Option<HashMap<i32, String>>,
     layouts: Layouts,
     plans: HashMap<(i32, i32), Compiled>,
+    /// Changes of types that the plans know of.
+    types: u64,
     /// Which org a topic belongs to, for the topics that something was sent to.
     orgs: HashMap<String, i32>,
 }
@@ -52,6 +54,7 @@ impl Plans {
             collisions: None,
             layouts: Layouts::default(),
             plans: HashMap::new(),
+            types: catalog::types::changes(),
             orgs: HashMap::new(),
         }
     }
@@ -65,6 +68,11 @@ impl Plans {
 
     /// The plan for rows of a source written with a layout.
     pub fn get(&mut self, catalog: &Catalog, source: i32, layout: i32) -> Result<Compiled> {
+        // Schemas list the values of enums.
+        let types = catalog::types::changes();
+        if std::mem::replace(&mut self.types, types) != types {
+            self.plans.clear();
+        }
         if let Some(known) = self.plans.get(&(source, layout)) {
             return Ok(known.clone());
         }

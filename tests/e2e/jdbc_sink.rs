@@ -10,8 +10,9 @@ use crate::world::{LIMIT, World, broker, cluster, cluster_with};
 
 const TABLE: &str = include_str!("jdbc_sink.sql");
 
-/// Columns as text, for comparing what types of different names hold.
-const COLUMNS: [&str; 19] = [
+/// Columns of a mapped table and of the canonical one, for comparing what types of different names
+/// hold.
+const ITEM: [&str; 19] = [
     "sfid",
     "id",
     "name",
@@ -32,6 +33,24 @@ const COLUMNS: [&str; 19] = [
     "tags",
     "numbers",
 ];
+const LEAD: [&str; 12] = [
+    "sfid",
+    "org",
+    "city",
+    "annual_revenue",
+    "employees",
+    "interests",
+    "answers",
+    "consent",
+    "birth_date",
+    "consent_at",
+    "extras",
+    "event_id",
+];
+const MAPPING: &str = r#"{"fields": {
+    "city": "name", "annual_revenue": "amount", "employees": "small", "answers": "doc",
+    "interests": {"column": "tags", "rules": []}, "consent": "flag", "birth_date": "born",
+    "consent_at": "seen"}}"#;
 
 #[test]
 fn the_sinks_table_equals_the_source_after_a_random_mix_and_restarts() {
@@ -46,18 +65,23 @@ fn the_sinks_table_equals_the_source_after_a_random_mix_and_restarts() {
         let mut world = World::in_cluster(&server);
         world.run(TABLE);
         world.run("SELECT acme.change(n) FROM generate_series(1, 10) AS n");
-        world.run(
+        world.run(&format!(
             "SELECT manifold.add_org('acme'); \
-             SELECT manifold.set_mapping('acme', 'item', entity => 'lead', mapping => '{\"fields\": {\"city\": \"name\"}}'); \
-             SELECT manifold.start('acme')",
-        );
+             SELECT manifold.set_mapping('acme', 'item', entity => 'lead', mapping => '{MAPPING}'); \
+             SELECT manifold.start('acme')"
+        ));
         world.published();
         world.keep()
     };
-    let sink = Connector::jdbc("jdbc", target.cluster().port(), &target.name, "jdbc\\.acme\\.item")
-        .set("collection.name.format", "item");
-    let mut connect =
-        Connect::prepared(run::dir(), &broker().bootstrap()).schemas(true).connector(sink).start();
+    let sink = |name, topic| {
+        Connector::jdbc(name, target.cluster().port(), &target.name, topic)
+            .set("collection.name.format", name)
+    };
+    let mut connect = Connect::prepared(run::dir(), &broker().bootstrap())
+        .schemas(true)
+        .connector(sink("item", "jdbc\\.acme\\.item"))
+        .connector(sink("lead", "jdbc\\.canonical\\.lead"))
+        .start();
 
     let mut world = World::reopen(&server, &name);
     change(&mut world.client, 11..40);
@@ -91,29 +115,37 @@ fn change(client: &mut Client, steps: std::ops::Range<i32>) {
 }
 
 fn await_equal(source: &mut Client, target: &mut Client) {
-    wait::until("the sink's table to equal the source", LIMIT * 2, || {
-        let there = rows(source, "acme.item").map_err(|e| format!("{e:?}"))?;
-        let here = rows(target, "item").map_err(|e| format!("{e:?}"))?;
-        match here.iter().zip(&there).find(|(here, there)| here != there) {
-            Some((here, there)) => Err(format!("\n{here:?} where there is\n{there:?}")),
-            None if here.len() != there.len() => {
-                Err(format!("{} rows instead of {}", here.len(), there.len()))
+    for (table, copy, columns) in
+        [("acme.item", "item", &ITEM[..]), ("canonical.lead", "lead", &LEAD[..])]
+    {
+        wait::until("the sink's table to equal the source", LIMIT * 2, || {
+            let there = rows(source, table, columns).map_err(|e| format!("{e:?}"))?;
+            let here = rows(target, copy, columns).map_err(|e| format!("{e:?}"))?;
+            match here.iter().zip(&there).find(|(here, there)| here != there) {
+                Some((here, there)) => Err(format!("\n{here:?} where there is\n{there:?}")),
+                None if here.len() != there.len() => {
+                    Err(format!("{} rows of {copy} instead of {}", here.len(), there.len()))
+                }
+                None => Ok(()),
             }
-            None => Ok(()),
-        }
-    });
+        });
+    }
 }
 
-fn rows(client: &mut Client, table: &str) -> Result<Vec<Vec<Option<String>>>, postgres::Error> {
+fn rows(
+    client: &mut Client,
+    table: &str,
+    columns: &[&str],
+) -> Result<Vec<Vec<Option<String>>>, postgres::Error> {
     client.batch_execute("SET TimeZone = 'UTC'")?;
     // The sink has other types for these.
     let text = |column: &&str| match *column {
-        "any_amount" => "trim_scale(any_amount::numeric)::text".to_owned(),
-        "doc" => "doc::jsonb::text".to_owned(),
+        "any_amount" | "annual_revenue" => format!("trim_scale({column}::numeric)::text"),
+        "doc" | "answers" | "extras" => format!("{column}::jsonb::text"),
         column => format!("{column}::text"),
     };
-    let columns: Vec<_> = COLUMNS.iter().map(text).collect();
-    let sql = format!("SELECT {} FROM {table} ORDER BY sfid", columns.join(", "));
+    let shown: Vec<_> = columns.iter().map(text).collect();
+    let sql = format!("SELECT {} FROM {table} ORDER BY sfid", shown.join(", "));
     let rows = client.query(&sql, &[])?;
-    Ok(rows.iter().map(|row| (0..COLUMNS.len()).map(|at| row.get(at)).collect()).collect())
+    Ok(rows.iter().map(|row| (0..columns.len()).map(|at| row.get(at)).collect()).collect())
 }

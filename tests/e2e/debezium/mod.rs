@@ -153,3 +153,51 @@ fn the_differences_from_debezium_are_documented() {
         .collect();
     assert_eq!(documented, differences::names());
 }
+
+#[test]
+fn modes_change_by_reload_and_an_enums_values_as_they_come() {
+    let cluster = cluster_with(&format!(
+        "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = 'modes'",
+        broker().bootstrap()
+    ));
+    let mut world = World::in_cluster(&cluster);
+    world.run(
+        "CREATE SCHEMA acme; CREATE TYPE acme.mood AS ENUM ('sad', 'ok'); \
+         CREATE TABLE acme.t (id serial PRIMARY KEY, sfid text, amount numeric(12,2), mood acme.mood); \
+         SELECT manifold.add_org('acme'); \
+         SELECT manifold.set_mapping('acme', 't', entity => 'lead', mapping => '{\"fields\": {\"city\": \"sfid\"}}'); \
+         SELECT manifold.start('acme'); INSERT INTO acme.t (sfid, amount, mood) VALUES ('a', 1.10, 'ok')",
+    );
+    let mut topic = Topic::new(&broker().bootstrap(), "modes.acme.t");
+    let first = topic.at_least(1, LIMIT)[0].clone();
+    assert_eq!(first.key_text, "{\"sfid\":\"a\"}");
+    assert_eq!(first.after()["amount"], "1.10");
+
+    cluster.set("manifold.decimal_handling_mode", "precise");
+    cluster.set("manifold.schemas_enable", "on");
+    let described = |event: &&Event| !event.key["schema"].is_null();
+    // The publisher takes note when it does.
+    let events = topic.until("events with a schema", LIMIT, |events| {
+        world.run("INSERT INTO acme.t (sfid, amount, mood) VALUES ('b', 1.10, 'ok')");
+        events.iter().find(described).map(drop).ok_or_else(|| "none".to_owned())
+    });
+    let value = events.iter().find(described).and_then(|event| event.value.clone()).unwrap();
+    assert_eq!(value["payload"]["after"]["amount"], "bg==", "{value:#}");
+
+    world.run("ALTER TYPE acme.mood ADD VALUE 'happy'");
+    world.run("INSERT INTO acme.t (sfid, mood) VALUES ('c', 'happy')");
+    let is_happy = |event: &&Event| {
+        event.value.as_ref().is_some_and(|value| value["payload"]["after"]["mood"] == "happy")
+    };
+    let events = topic.until("a happy row", LIMIT, |events| {
+        events.iter().find(is_happy).map(drop).ok_or_else(|| "none".to_owned())
+    });
+    let happy = events.iter().find(is_happy).and_then(|event| event.value_text.clone()).unwrap();
+    assert!(happy.contains("{\"allowed\":\"sad,ok,happy\"}"), "{happy}");
+
+    let wrong = "ALTER SYSTEM SET manifold.decimal_handling_mode = 'exact'";
+    let error = world.client.batch_execute(wrong).unwrap_err();
+    let error = error.as_db_error().expect("an answer of the server");
+    assert_eq!(error.code().code(), "22023");
+    assert_eq!(error.hint(), Some("Available values: string, precise, double."));
+}
