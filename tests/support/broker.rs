@@ -137,14 +137,16 @@ impl Broker {
         self.tool("org.apache.kafka.tools.AclCommand", &arguments);
     }
 
+    /// One of Kafka's own tools, told where the broker is.
+    pub fn tool_command(&self, class: &str) -> Command {
+        let mut command = java(QUICK);
+        command.arg(class).args(["--bootstrap-server", &self.bootstrap()]);
+        command
+    }
+
     /// Runs one of Kafka's own tools against the broker; returns what it prints.
     pub fn tool(&self, class: &str, arguments: &[&str]) -> String {
-        let output = java(QUICK)
-            .arg(class)
-            .args(["--bootstrap-server", &self.bootstrap()])
-            .args(arguments)
-            .output()
-            .expect("java can be run");
+        let output = self.tool_command(class).args(arguments).output().expect("java can be run");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
             output.status.success(),

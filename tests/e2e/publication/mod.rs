@@ -1,6 +1,7 @@
 //! What is published, as what, and where.
 
 mod options;
+mod partitions;
 mod topics;
 mod transactions;
 
