@@ -4,10 +4,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::Parts;
 use crate::cpu;
 use crate::debezium::{self, Tuning};
 use crate::memory::{Peak, Watch};
 use crate::place::{OURS, Place, THEIRS};
+use crate::profile::Profile;
 use crate::topic::Counter;
 
 /// Between two looks at how many events there are.
@@ -26,21 +28,32 @@ pub struct Drain {
 /// What both took for the same changes.
 pub struct Pair {
     pub ours: Drain,
-    pub theirs: Drain,
+    pub theirs: Option<Drain>,
 }
 
-pub fn both(place: &Place, events: usize) -> Pair {
-    Pair { ours: ours(place, events), theirs: theirs(place, events) }
+pub fn measure(place: &Place, events: usize, parts: Parts, what: &str) -> Pair {
+    let ours = ours(place, events, parts.profile.then_some(what));
+    Pair { ours, theirs: parts.debezium.then(|| theirs(place, events)) }
 }
 
-pub fn ours(place: &Place, events: usize) -> Drain {
+fn ours(place: &Place, events: usize, profile: Option<&str>) -> Drain {
     let mut client = place.connect();
     let publisher = place.publisher(&mut client);
     let counter = Counter::new(&place.broker.bootstrap(), OURS);
     let before = counter.count();
     let watch = Watch::start(publisher);
     place.publish(true);
+    let profile = profile.map(|name| {
+        // Threads that come later are not recorded: librdkafka's are there when something has arrived.
+        while counter.count() == before {
+            thread::sleep(OFTEN);
+        }
+        Profile::start(publisher, name)
+    });
     let drain = follow(&counter, before, events, &[publisher], watch);
+    if let Some(profile) = profile {
+        profile.print();
+    }
     place.published(&mut client, Duration::from_secs(60));
     place.publish(false);
     tell("pg_manifold", &drain);

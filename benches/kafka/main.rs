@@ -4,8 +4,9 @@
 //! for both: they are written once, while nobody publishes, and then drained by one after the other,
 //! each with the machine to itself, into a topic of one partition of its own. Needs the packaged
 //! extension and the jars of Kafka and Debezium. MANIFOLD_BENCH_ROWS says how many inserts the backlog
-//! has (default 1,000,000; half as many updates), MANIFOLD_BENCH_PARTS which of `writer`, `latency` and
-//! `restart` are measured beside the drains (default: all).
+//! has (default 1,000,000; half as many updates), MANIFOLD_BENCH_PARTS which of `debezium`, `writer`,
+//! `limit`, `latency`, `restart` and `profile` are measured beside our drains (default: all but the last,
+//! which `make profile-kafka` measures alone).
 //!
 //! What makes the comparison fair:
 //!
@@ -39,6 +40,7 @@ mod debezium;
 mod drain;
 mod latency;
 mod place;
+mod profile;
 mod restart;
 mod topic;
 mod writer;
@@ -46,7 +48,7 @@ mod writer;
 use std::time::Instant;
 
 use debezium::Tuning;
-use drain::Pair;
+use drain::{Drain, Pair};
 use latency::Latency;
 use place::{OURS, Place};
 use report::{Goal, Report};
@@ -55,13 +57,22 @@ use support::run;
 /// Events that librdkafka's limit is measured with.
 const SAMPLES: usize = 20_000;
 
+/// Which parts are measured.
+#[derive(Clone, Copy)]
+struct Parts {
+    debezium: bool,
+    profile: bool,
+}
+
 fn main() {
     run::end_at_signal();
     let rows: usize = std::env::var("MANIFOLD_BENCH_ROWS").map_or(1_000_000, |rows| {
         rows.parse().unwrap_or_else(|e| panic!("MANIFOLD_BENCH_ROWS: {rows}: {e}"))
     });
     let parts = std::env::var("MANIFOLD_BENCH_PARTS").unwrap_or_default();
-    let wanted = |part: &str| parts.is_empty() || parts.split(',').any(|name| name == part);
+    let named = |part: &str| parts.split(',').any(|name| name == part);
+    let wanted = |part: &str| parts.is_empty() || named(part);
+    let parts = Parts { debezium: wanted("debezium"), profile: named("profile") };
     let began = Instant::now();
     let say = |what: &str| println!("[{:>4} s] {what} …", began.elapsed().as_secs());
     say("Preparing a private Postgres, a broker and the tables");
@@ -75,47 +86,30 @@ fn main() {
     say(&format!("Writing {rows} rows, half of them again"));
     place.write(|first, count| place.insert("acme", first, count), rows);
     say("Draining inserts");
-    let inserts = drain::both(&place, rows);
+    let inserts = drain::measure(&place, rows, parts, "inserts");
     report_drain("inserts", &inserts, &mut report);
-    say("librdkafka with the same events");
-    let samples = topic::samples(&place.broker.bootstrap(), OURS, SAMPLES.min(rows));
-    let limit = limit::measure(&place.broker.bootstrap(), "", "limit", &samples, rows);
-    println!(
-        "  {:.0} events/s, CPU an event: {:.1} µs handing over, {:.1} µs in librdkafka's threads",
-        limit.per_second,
-        limit.own / 1e3,
-        limit.library / 1e3
-    );
-    report.compare(
-        "draining inserts, to librdkafka's limit",
-        "events/s",
-        inserts.ours.per_second,
-        limit.per_second,
-        Some(Goal::AtLeast(0.65)),
-    );
-    drop(samples);
+    if wanted("limit") {
+        say("librdkafka with the same events");
+        report_limit(&place, rows, inserts.ours.per_second, &mut report);
+    }
     say("Writing updates");
     place.write(|first, count| Place::update("acme", first, count), rows / 2);
     say("Draining updates");
-    let updates = drain::both(&place, rows / 2);
+    let updates = drain::measure(&place, rows / 2, parts, "updates");
     report_drain("updates with old rows", &updates, &mut report);
     if wanted("latency") {
         say("Latency at 1,000 inserts a second");
         let ours = latency::ours(&mut place);
-        let theirs = Tuning::ALL.map(|tuning| latency::theirs(&mut place, tuning));
-        report_latency(&ours, &theirs, &mut report);
+        let tunings = if parts.debezium { &Tuning::ALL[..] } else { &[] };
+        let theirs = tunings.iter().map(|tuning| latency::theirs(&mut place, *tuning));
+        report_latency(&ours, &theirs.collect::<Vec<_>>(), &mut report);
     }
     if wanted("restart") {
         say("Restarts");
-        let restarts = restart::measure(&mut place);
+        let restarts = restart::measure(&mut place, parts);
         for (what, ours) in [("publisher", restarts.publisher), ("server", restarts.server)] {
-            report.beside(
-                format!("first event after a restart of the {what}"),
-                "s",
-                ours,
-                restarts.debezium,
-                Goal::AtMost(0.5),
-            );
+            let figure = format!("first event after a restart of the {what}");
+            report.beside(figure, "s", ours, restarts.debezium, Goal::AtMost(0.5));
         }
     }
     say("Done");
@@ -133,31 +127,50 @@ fn report_writer(costs: &[writer::Cost], report: &mut Report) {
 }
 
 fn report_drain(what: &str, Pair { ours, theirs }: &Pair, report: &mut Report) {
+    let theirs = |of: fn(&Drain) -> f64| theirs.as_ref().map_or(f64::NAN, of);
     report.compare(
         format!("draining {what}"),
         "events/s",
         ours.per_second,
-        theirs.per_second,
+        theirs(|drain| drain.per_second),
         Some(Goal::AtLeast(5.0)),
     );
     report.beside(
         format!("draining {what}: CPU"),
         "µs/event",
         ours.cpu,
-        theirs.cpu,
+        theirs(|drain| drain.cpu),
         Goal::AtMost(8.0),
     );
     report.beside(
         format!("draining {what}: memory at most"),
         "MB",
         ours.memory.unshared,
-        theirs.memory.unshared,
+        theirs(|drain| drain.memory.unshared),
         Goal::AtMost(128.0),
     );
 }
 
+fn report_limit(place: &Place, rows: usize, ours: f64, report: &mut Report) {
+    let samples = topic::samples(&place.broker.bootstrap(), OURS, SAMPLES.min(rows));
+    let limit = limit::measure(&place.broker.bootstrap(), "", "limit", &samples, rows);
+    println!(
+        "  {:.0} events/s, CPU an event: {:.1} µs handing over, {:.1} µs in librdkafka's threads",
+        limit.per_second,
+        limit.own / 1e3,
+        limit.library / 1e3
+    );
+    report.compare(
+        "draining inserts, to librdkafka's limit",
+        "events/s",
+        ours,
+        limit.per_second,
+        Some(Goal::AtLeast(0.65)),
+    );
+}
+
 fn report_latency(ours: &Latency, theirs: &[Latency], report: &mut Report) {
-    let best = |of: fn(&Latency) -> f64| theirs.iter().map(of).fold(f64::INFINITY, f64::min);
+    let best = |of: fn(&Latency) -> f64| theirs.iter().map(of).fold(f64::NAN, f64::min);
     let figure = |name| format!("commit to consumer, 1,000 inserts/s: {name}");
     let (p50, p99) = (best(|l| l.p50), best(|l| l.p99));
     report.beside(figure("p50"), "ms", ours.p50, p50, Goal::AtMost(3.0));

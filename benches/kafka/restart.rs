@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::Parts;
 use crate::debezium::{self, Tuning};
 use crate::place::{OURS, Place, THEIRS, execute, value};
 use crate::spread::Spread;
@@ -20,9 +21,12 @@ pub struct Restarts {
     pub debezium: f64,
 }
 
-pub fn measure(place: &mut Place) -> Restarts {
-    let restarts =
-        Restarts { publisher: publisher(place), server: server(place), debezium: debezium(place) };
+pub fn measure(place: &mut Place, parts: Parts) -> Restarts {
+    let restarts = Restarts {
+        publisher: publisher(place),
+        server: server(place),
+        debezium: if parts.debezium { debezium(place) } else { f64::NAN },
+    };
     let Restarts { publisher, server, debezium } = restarts;
     println!(
         "  pg_manifold: {publisher:.2} s after its end, {server:.2} s after the server's start; \
