@@ -57,7 +57,7 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
     let mut plans = Plans::new(settings::publication::publishing(&database)?);
     let lanes = Lanes::new(position::load(CONSUMER)?);
     let from = lanes.position(lanes.of(org)).clone();
-    let target = read::current_snapshot()?;
+    let target = read::current_snapshot();
     let visible = Visible::now();
     let mut events: Vec<Event> = Vec::new();
     let mut scratch = Scratch::default();

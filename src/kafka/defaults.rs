@@ -11,8 +11,9 @@ pub(super) const DEFAULTS: &[(&str, &str)] = &[
     ("acks", "all"),
     // The Java client's choice: a key lands on the partition where other producers would put it.
     ("partitioner", "murmur2_random"),
-    // The latency of a lone message. A backlog fills batches by itself, the queue being full.
-    ("linger.ms", "1"),
+    // How long a batch of a backlog may take to fill. Whoever has nothing more to send does not wait for
+    // it ([`Producer::hurry`](super::Producer::hurry)).
+    ("linger.ms", "5"),
     // What one worker may hold in memory; a full queue pauses reading, nothing is lost.
     ("queue.buffering.max.kbytes", "65536"),
     ("queue.buffering.max.messages", "500000"),

@@ -63,7 +63,7 @@ pub fn drop_consumers(objects: &Objects, horizon: u64) -> Result<()> {
                 .map(|source| source.org.as_deref().unwrap_or(CANONICAL_NAME));
             of.is_some_and(|of| org.as_deref().is_none_or(|org| org == of))
         };
-        let now = read::current_snapshot()?;
+        let now = read::current_snapshot();
         for (lane, position) in position::load(&consumer)? {
             if drop_lane(objects, &consumer, lane, &position, &now, horizon, wanted)? {
                 sql::run(
@@ -82,7 +82,7 @@ pub fn note_unpublished(objects: &Objects, table: usize) -> Result<()> {
     let lanes = Lanes::new(position::load(PUBLISHER)?);
     let catalog = Catalog::load()?;
     let _fresh = Fresh::push();
-    let now = read::current_snapshot()?;
+    let now = read::current_snapshot();
     let visible = Visible::now();
     let mut missed = BTreeSet::new();
     for lane in lanes.turns() {

@@ -1,10 +1,14 @@
 //! Positions of consumers, appended to one of two tables in turn (see sql/tables.sql for why).
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::sync::atomic::Ordering;
 
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
+use pgrx::prelude::*;
+use pgrx::spi::OwnedPreparedStatement;
 
 use super::snapshot::{Position, Snapshot};
 use crate::error::{Error, Result};
@@ -75,21 +79,37 @@ pub fn save(consumer: &str, lane: i32, position: Option<&Position>) -> Result<()
         Some((upto, last)) => (Some(upto.to_string()), Some(*last)),
         None => (None, None),
     };
-    sql::run(
-        &format!(
-            "INSERT INTO {} (consumer, lane, seen, upto, last_seq) \
-             VALUES ($1, $2, $3::pg_snapshot, $4::pg_snapshot, $5)",
-            table()
-        ),
-        &[
-            consumer.into(),
-            lane.into(),
-            position.map(|position| position.seen.to_string()).into(),
-            upto.into(),
-            last.into(),
-        ],
-    )?;
-    Ok(())
+    let arguments: [DatumWithOid; 5] = [
+        consumer.into(),
+        lane.into(),
+        position.map(|position| position.seen.to_string()).into(),
+        upto.into(),
+        last.into(),
+    ];
+    let types =
+        [pg_sys::TEXTOID, pg_sys::INT4OID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::INT8OID];
+    let table = table();
+    Spi::connect_mut(|client| {
+        // A busy consumer does this hundreds of times a second.
+        let plan = match SAVE.take() {
+            Some((of, plan)) if of == table => plan,
+            _ => {
+                let sql = format!(
+                    "INSERT INTO {table} (consumer, lane, seen, upto, last_seq) \
+                     VALUES ($1, $2, $3::pg_snapshot, $4::pg_snapshot, $5)"
+                );
+                client.prepare_mut(sql.as_str(), &types.map(PgOid::from))?.keep()
+            }
+        };
+        client.update(&plan, None, &arguments)?;
+        SAVE.set(Some((table, plan)));
+        Ok(())
+    })
+}
+
+thread_local! {
+    /// The statement that appends a position to the table in use, and that table.
+    static SAVE: Cell<Option<(&'static str, OwnedPreparedStatement)>> = const { Cell::new(None) };
 }
 
 /// How far a backfill is.

@@ -64,7 +64,7 @@ pub fn begin(consumer: &str, lane: i32) -> Result<()> {
             ));
         }
     }
-    position::save(consumer, lane, Some(&Position::at(read::current_snapshot()?)))
+    position::save(consumer, lane, Some(&Position::at(read::current_snapshot())))
 }
 
 /// Shows `each` the next chunks of a consumer, of the sources that it wants, until it wants no more
@@ -79,7 +79,7 @@ pub fn take(
     let from = position::load(consumer)?
         .remove(&lane)
         .ok_or_else(|| Error::Corrupt(format!("consumer \"{consumer}\" has no position")))?;
-    let now = read::current_snapshot()?;
+    let now = read::current_snapshot();
     let visible = Visible::now();
     let left = LEFT.take().filter(|left| left.objects == objects && left.consumer == consumer);
     let mut backlog = left.map(|left| left.backlog).unwrap_or_default();

@@ -19,8 +19,9 @@ use super::change::{ChunkHead, Op, Origin};
 use super::objects::Objects;
 use super::snapshot::{Position, Snapshot};
 use crate::error::{Error, Result};
+use crate::pg::compat;
 use crate::pg::relation::{Index, Table};
-use crate::pg::{compat, sql};
+use crate::pg::snapshot::Fresh;
 
 /// Microseconds from 1970 to 2000, the server's epoch.
 pub const EPOCH: i64 = 946_684_800_000_000;
@@ -55,14 +56,23 @@ pub struct Selection {
 
 /// The transactions that are over now. The caller's own is not, even if it has an id that others
 /// have overtaken.
-pub fn current_snapshot() -> Result<Snapshot> {
-    let text: String =
-        sql::one("SELECT pg_catalog.pg_current_snapshot()::text", &[])?.unwrap_or_default();
-    let now: Snapshot =
-        text.parse().map_err(|_| Error::Corrupt(format!("\"{text}\" is no snapshot")))?;
-    // SAFETY: a plain look at the transaction's state.
-    let own = unsafe { pg_sys::GetTopFullTransactionIdIfAny().value };
-    Ok(if own == 0 { now } else { now.without(own) })
+pub fn current_snapshot() -> Snapshot {
+    let fresh = Fresh::push();
+    // SAFETY: the server's function takes no arguments and returns a pg_snapshot in memory that the
+    // transaction's end frees: a length, the number of running transactions, and 64-bit ids (xmin,
+    // xmax, the running ones in order; `utils/adt/xid8funcs.c`).
+    let (now, own) = unsafe {
+        let function = pg_sys::Oid::from(pg_sys::F_PG_CURRENT_SNAPSHOT);
+        let datum = pg_sys::OidFunctionCall0Coll(function, pg_sys::InvalidOid);
+        let words = datum.cast_mut_ptr::<u32>();
+        let (running, ids) = (words.add(1).read() as usize, words.add(2).cast::<u64>());
+        let id = |at: usize| ids.add(at).read_unaligned();
+        let running = (0..running).map(|at| id(2 + at)).collect();
+        let now = Snapshot { xmin: id(0), xmax: id(1), running };
+        (now, pg_sys::GetTopFullTransactionIdIfAny().value)
+    };
+    drop(fresh);
+    if own == 0 { now } else { now.without(own) }
 }
 
 /// An MVCC snapshot for as long as it lives. Taken after the target, it shows all that the target

@@ -55,6 +55,8 @@ pub enum Course {
 pub struct Fed {
     /// There is more to send, and room for it.
     pub more: bool,
+    /// Something was sent.
+    pub sent: bool,
     pub refused: Vec<Refused>,
     /// Orgs that were set apart.
     pub failed: Vec<i32>,
@@ -428,7 +430,8 @@ impl Feed {
             }
             pgrx::check_for_interrupts!();
         }
-        let Sender { refused, failed, .. } = sender;
+        let Sender { refused, failed, size, .. } = sender;
+        fed.sent |= size > 0;
         fed.refused.extend(refused);
         fed.failed.extend(&failed);
         if lane != MAIN && failed.contains(&lane) {

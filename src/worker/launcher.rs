@@ -3,7 +3,8 @@
 //!
 //! A worker is `Stopped` until a moment, or `Running` since one. It goes from `Stopped` to `Running`
 //! when it is wanted and its moment has come, and from `Running` to `Stopped` when its process has
-//! ended; then it is wanted again after a while that grows with every short life. Wanted is: the
+//! ended; then it is wanted again at once, and after a while that grows with every short life when it
+//! ends soon. Wanted is: the
 //! keeper while the database's presence is unknown or present, the others while it is present, none
 //! while somebody holds the database.
 
@@ -25,7 +26,7 @@ use crate::pg::shared::{self, Database, Kind, Presence};
 /// being with the extension in them (CREATE DATABASE … TEMPLATE).
 const LOOK_FOR_DATABASES: Duration = Duration::from_secs(10);
 /// A worker that lived this long has not failed at once.
-const HEALTHY: Duration = Duration::from_secs(60);
+const HEALTHY: Duration = Duration::from_secs(5);
 
 pub fn register() {
     BackgroundWorkerBuilder::new("pg_manifold launcher")
@@ -72,15 +73,19 @@ pub extern "C-unwind" fn manifold_launcher(_argument: pg_sys::Datum) {
             }
             looked = Some(Instant::now());
         }
+        let mut wait = lifecycle::IDLE;
         for database in shared::databases() {
             for kind in Kind::ALL {
                 let slot = workers
                     .entry((database.oid().to_u32(), kind as usize))
                     .or_insert(Slot { state: State::Stopped { until: None }, failures: 0 });
                 step(database, kind, slot);
+                if let State::Stopped { until: Some(until) } = slot.state {
+                    wait = wait.min(until.saturating_duration_since(Instant::now()));
+                }
             }
         }
-        lifecycle::wait_latch(lifecycle::IDLE, None);
+        lifecycle::wait_latch(wait, None);
     }
 }
 
@@ -128,16 +133,19 @@ fn take_notice(databases: &[u32], workers: &mut HashMap<(u32, usize), Slot>) {
 }
 
 fn step(database: &Database, kind: Kind, slot: &mut Slot) {
+    if let State::Running { handle, since } = &slot.state
+        && let Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied) =
+            handle.pid()
+    {
+        slot.failures = if since.elapsed() >= HEALTHY { 1 } else { slot.failures + 1 };
+        let until = match slot.failures {
+            1 => None,
+            failures => Some(Instant::now() + backoff(failures - 1)),
+        };
+        slot.state = State::Stopped { until };
+    }
     match &slot.state {
-        State::Running { handle, since } => {
-            if let Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied) =
-                handle.pid()
-            {
-                slot.failures = if since.elapsed() >= HEALTHY { 1 } else { slot.failures + 1 };
-                let until = Some(Instant::now() + backoff(slot.failures));
-                slot.state = State::Stopped { until };
-            }
-        }
+        State::Running { .. } => {}
         State::Stopped { until } => {
             if !wanted(database, kind) {
                 // When it is wanted again, that is a new beginning.

@@ -78,6 +78,8 @@ pub struct Worker {
     reloads: Cell<u32>,
     /// The log's horizon when it was last looked at.
     horizon: Cell<u64>,
+    /// How far apart turns begin at least.
+    pace: Cell<Duration>,
 }
 
 /// What a turn begins with.
@@ -132,6 +134,7 @@ impl Worker {
             failures: 1,
             reloads: Cell::new(0),
             horizon: Cell::new(0),
+            pace: Cell::new(PACE),
         })
     }
 
@@ -158,7 +161,7 @@ impl Worker {
                 Err(failure) => (self.failed(&failure), None),
             };
             wait_latch(wait, fd);
-            std::thread::sleep(PACE.saturating_sub(began.elapsed()));
+            std::thread::sleep(self.pace.replace(PACE).saturating_sub(began.elapsed()));
         }
     }
 
@@ -173,6 +176,12 @@ impl Worker {
                 self.reloads.set(self.reloads.get() + 1);
             }
         }
+    }
+
+    /// After this turn, which found work, the next one need not wait: the worker has seen to it itself
+    /// that it takes more than one transaction a turn.
+    pub fn without_pause(&self) {
+        self.pace.set(Duration::ZERO);
     }
 
     /// How often the configuration was reloaded.
@@ -195,7 +204,7 @@ impl Worker {
     /// now, whose layouts and positions are not those that this worker knows.
     pub fn begin(&self) -> Result<Option<Moment>, Failure> {
         let found = transaction(|| match identity::extension() {
-            Some(extension) => Ok(Some((extension, read::current_snapshot()?))),
+            Some(extension) => Ok(Some((extension, read::current_snapshot()))),
             None => Ok(None),
         })?;
         let Some((extension, now)) = found else { return Ok(None) };

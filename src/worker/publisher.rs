@@ -156,7 +156,7 @@ impl Publisher {
         }
         match producer() {
             Some(producer) if self.exactly.is_some() => self.publish_exactly(worker, now, producer),
-            Some(producer) => self.publish(now, producer),
+            Some(producer) => self.publish(worker, now, producer),
             None => Ok(Turn::Wait(lifecycle::IDLE)),
         }
     }
@@ -254,7 +254,12 @@ impl Publisher {
         settles
     }
 
-    fn publish(&mut self, now: &Snapshot, producer: &mut Producer) -> Result<Turn, Failure> {
+    fn publish(
+        &mut self,
+        worker: &Worker,
+        now: &Snapshot,
+        producer: &mut Producer,
+    ) -> Result<Turn, Failure> {
         let Some(feed) = self.feed.as_mut() else { return Ok(Turn::Again) };
         producer.poll(Duration::ZERO, &mut self.deliveries);
         // Then everything fails, and nothing is wrong with any org.
@@ -271,7 +276,8 @@ impl Publisher {
                 booked.apart.iter().try_for_each(|org| note_trouble(feed, *org))
             })?;
         }
-        if feed.has_proof() {
+        let feeds = self.settling.is_none() && !feed.is_clogged();
+        if feed.has_proof() && !feeds {
             lifecycle::transaction(|| save_proven(feed, catalog, &paused))?;
         }
         show_health(producer, &mut self.shown, true)?;
@@ -288,6 +294,10 @@ impl Publisher {
         }
         let fed = lifecycle::transaction(|| {
             let Some(objects) = objects::objects() else { return Ok(None) };
+            // Together with what is sent next: a transaction of its own would cost as much again.
+            if feed.has_proof() {
+                save_proven(feed, catalog, &paused)?;
+            }
             let fed = feed.turn(now, &objects, catalog, producer, Course::All)?;
             note_fed(feed, catalog, &fed)?;
             Ok(Some(fed))
@@ -297,6 +307,11 @@ impl Publisher {
         let time = feed.next_try().into_iter().chain(beat).fold(lifecycle::IDLE, Duration::min);
         if feed.has_proof() || fed.more {
             return Ok(Turn::Again);
+        }
+        // Nothing is waited for but these.
+        if fed.sent {
+            producer.hurry();
+            worker.without_pause();
         }
         Ok(Turn::WaitFor(time, producer.wake_fd()))
     }

@@ -197,6 +197,14 @@ impl Client {
         true
     }
 
+    /// Has everything sent at once, whatever `linger.ms` says. The library only does so while the call
+    /// lasts, and here, where deliveries are events, that is until the time is over.
+    pub(in crate::kafka) fn flush(&self, time: Duration) {
+        let time = c_int::try_from(time.as_millis()).unwrap_or(c_int::MAX);
+        // SAFETY: a living producer. That not all has arrived yet is no error.
+        unsafe { rd::rd_kafka_flush(self.rk.as_ptr(), time) };
+    }
+
     /// Asks the library to give up all messages, queued and in flight, without waiting for it;
     /// their reports follow.
     pub(in crate::kafka) fn purge(&self) {
