@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use postgres::Client;
+
 use crate::Parts;
 use crate::debezium::{self, Tuning};
 use crate::place::{OURS, Place, THEIRS, execute, value};
@@ -43,7 +45,7 @@ fn publisher(place: &mut Place) -> f64 {
     let times = (0..5).map(|_| {
         let sfid = insert(place);
         tail.wait(&sfid, LIMIT);
-        let old = place.publisher(&mut client);
+        let old = settled_in(&mut client, place);
         let began = Instant::now();
         let _: bool = value(&mut client, &format!("SELECT pg_terminate_backend({old})"));
         wait::until("the publisher to end", LIMIT, || {
@@ -55,6 +57,21 @@ fn publisher(place: &mut Place) -> f64 {
     });
     let times: Vec<f64> = times.collect();
     Spread::of(times).median
+}
+
+/// The publisher, once it has lived for a while: one that ends soon after its start is started again
+/// after a pause, lest it does nothing else.
+fn settled_in(client: &mut Client, place: &Place) -> i32 {
+    let publisher = place.publisher(client);
+    wait::until("the publisher to have lived for some seconds", LIMIT, || {
+        let age = format!(
+            "SELECT extract(epoch FROM clock_timestamp() - backend_start)::float8 \
+             FROM pg_stat_activity WHERE pid = {publisher}"
+        );
+        let age: f64 = value(client, &age);
+        if age > 6.0 { Ok(()) } else { Err(format!("{age:.1} s")) }
+    });
+    publisher
 }
 
 fn server(place: &mut Place) -> f64 {

@@ -68,6 +68,8 @@ impl Feed {
     pub fn book(&mut self, deliveries: &mut Vec<Delivery>) -> Booked {
         let now = Instant::now();
         let mut failed: BTreeMap<i32, Failed> = BTreeMap::new();
+        // Reports come in long runs of a token.
+        let mut run = (0, 0);
         for delivery in deliveries.drain(..) {
             // One that was given up before is no news.
             if let Err(error) = delivery.result
@@ -77,8 +79,13 @@ impl Feed {
                 let slot = if error.of_message { &mut failed.message } else { &mut failed.org };
                 slot.get_or_insert(error);
             }
-            self.window.settled(delivery.token, now);
+            if run.0 != delivery.token {
+                self.window.settled(run.0, run.1, now);
+                run = (delivery.token, 0);
+            }
+            run.1 += 1;
         }
+        self.window.settled(run.0, run.1, now);
         let mut booked = Booked::default();
         for (org, failed) in failed {
             let culprit = match (&failed, self.careful.get_mut(&org)) {

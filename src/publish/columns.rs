@@ -137,6 +137,41 @@ impl Columns {
         Ok(())
     }
 
+    /// Appends two versions of a row as objects, with `between` between them. Of a column whose value is
+    /// the same one in both, in the same place in memory, the text is copied: most columns of most
+    /// updates, since the log stores of an old row only what differs.
+    pub fn write_both(
+        &self,
+        out: &mut Vec<u8>,
+        [first, second]: [&[Option<&[u8]>]; 2],
+        between: &str,
+        server: &dyn Server,
+    ) -> Result<(), Malformed> {
+        let start = out.len();
+        let mut ends = Vec::with_capacity(self.fields.len());
+        for field in &self.fields {
+            field.write(out, first, server)?;
+            ends.push(out.len());
+        }
+        let close = if self.fields.is_empty() { "{}" } else { "}" };
+        out.put(close);
+        out.put(between);
+        // Of the first version, what is to be copied next.
+        let mut run = start..start;
+        for (field, end) in self.fields.iter().zip(ends) {
+            if is_same(field.slot(first), field.slot(second)) {
+                run.end = end;
+            } else {
+                out.extend_from_within(run);
+                field.write(out, second, server)?;
+                run = end..end;
+            }
+        }
+        out.extend_from_within(run);
+        out.put(close);
+        Ok(())
+    }
+
     /// Appends the row as an object that holds no more than the key and what cannot be null.
     pub fn write_identity(
         &self,
@@ -153,5 +188,13 @@ impl Columns {
         }
         out.put(if self.fields.is_empty() { "{}" } else { "}" });
         Ok(())
+    }
+}
+
+/// Whether two slots are one and the same.
+fn is_same(one: Option<&[u8]>, other: Option<&[u8]>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => std::ptr::eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }

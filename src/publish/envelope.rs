@@ -428,19 +428,29 @@ impl Plan {
     ) -> Result<(), Malformed> {
         out.clear();
         out.extend_from_slice(&self.start);
-        match before {
-            Some(slots) if self.options.before_images => {
-                self.columns.write(out, slots, moment.server)?;
+        const AFTER: &str = ",\"after\":";
+        match (before, after) {
+            (Some(old), Some(new)) if self.options.before_images => {
+                self.columns.write_both(out, [old, new], AFTER, moment.server)?;
             }
-            Some(slots) if op == Op::Delete => {
-                self.columns.write_identity(out, slots, moment.server)?;
+            (_, Some(new)) => {
+                out.put("null");
+                out.put(AFTER);
+                self.columns.write(out, new, moment.server)?;
             }
-            _ => out.put("null"),
-        }
-        out.put(",\"after\":");
-        match after {
-            Some(slots) => self.columns.write(out, slots, moment.server)?,
-            None => out.put("null"),
+            (before, None) => {
+                match before {
+                    Some(old) if self.options.before_images => {
+                        self.columns.write(out, old, moment.server)?;
+                    }
+                    Some(old) if op == Op::Delete => {
+                        self.columns.write_identity(out, old, moment.server)?;
+                    }
+                    _ => out.put("null"),
+                }
+                out.put(AFTER);
+                out.put("null");
+            }
         }
         self.source(out, moment.head);
         out.put(",\"transaction\":");

@@ -142,19 +142,20 @@ impl Window {
         }
     }
 
-    /// One message of a part is settled.
-    pub fn settled(&mut self, token: u64, now: Instant) {
+    /// Messages of a part are settled.
+    pub fn settled(&mut self, token: u64, messages: u32, now: Instant) {
         let Some(part) = self.parts.get_mut(&token).filter(|part| part.unacknowledged > 0) else {
             return;
         };
-        part.unacknowledged -= 1;
+        let messages = messages.min(part.unacknowledged);
+        part.unacknowledged -= messages;
         // What a message had is not known: the part's bytes go with its last one.
         let bytes = if part.unacknowledged == 0 { std::mem::take(&mut part.bytes) } else { 0 };
         let (org, given_up) = (part.org, part.batch.is_none());
         match part.batch {
             Some(batch) => {
                 if let Some(batch) = self.batches.get_mut(&batch) {
-                    batch.unacknowledged -= 1;
+                    batch.unacknowledged -= messages;
                 }
             }
             None if part.unacknowledged == 0 => {
@@ -163,10 +164,11 @@ impl Window {
             None => {}
         }
         if let Some(moving) = self.orgs.get_mut(&org) {
-            if moving.parked { &mut self.parked } else { &mut self.load }.take(1, bytes);
-            moving.messages -= 1;
+            if moving.parked { &mut self.parked } else { &mut self.load }
+                .take(messages as usize, bytes);
+            moving.messages -= messages as usize;
             moving.bytes -= bytes;
-            moving.given_up -= usize::from(given_up);
+            moving.given_up -= if given_up { messages as usize } else { 0 };
             moving.since = now;
             let parts = &self.parts;
             let open = |token| parts.get(token).is_some_and(|part: &Part| part.unacknowledged > 0);

@@ -20,7 +20,7 @@ fn batch(window: &mut Window, lane: i32, orgs: &[(i32, u32)], after: u64) -> Vec
 }
 
 fn settled(window: &mut Window, token: u64, messages: u32) {
-    (0..messages).for_each(|_| window.settled(token, Instant::now()));
+    window.settled(token, messages, Instant::now());
 }
 
 #[test]
@@ -114,14 +114,14 @@ fn an_org_is_still_when_its_oldest_message_is_not_settled() {
     part(1, 1, 55);
     let (now, time) = (began + Duration::from_secs(60), Duration::from_secs(10));
     assert_eq!(window.still(began, time), []);
-    window.settled(one, now - Duration::from_secs(1));
+    window.settled(one, 1, now - Duration::from_secs(1));
     let still = window.still(now, time);
     assert_eq!(still, [(1, Duration::from_secs(1)), (2, Duration::from_secs(60))]);
-    window.settled(one, now);
+    window.settled(one, 1, now);
     assert_eq!(window.still(now, time), [(2, Duration::from_secs(60))]);
     window.park(2);
     assert_eq!(window.still(now, time), []);
-    window.settled(two, now);
+    window.settled(two, 1, now);
 }
 
 proptest! {
@@ -166,7 +166,7 @@ proptest! {
             }
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let (token, number, org) = left.swap_remove((state >> 33) as usize % left.len());
-            window.settled(token, Instant::now());
+            window.settled(token, 1, Instant::now());
             *open.get_mut(&(org, number)).expect("a batch") -= 1;
             step += 1;
         }

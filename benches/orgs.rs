@@ -1,0 +1,168 @@
+//! `make bench-orgs`: what a change costs the publisher where 750 orgs have a topic each, to what it
+//! costs with 30.
+//!
+//! Two databases of one cluster, and the same number of changes in both: the fixture org acme's leads,
+//! org by org in statements of 500 rows, as Heroku Connect syncs them, until they are all there. They
+//! are written while nobody publishes and then drained, by each database's publisher in its turn. The
+//! cost is CPU time of the publisher's process with all its threads. Needs the packaged extension and
+//! Kafka's jars. MANIFOLD_BENCH_ORGS says how many orgs the many are (default 750).
+
+use std::time::Duration;
+
+use postgres::Client;
+
+#[path = "support/cpu.rs"]
+mod cpu;
+#[path = "support/report.rs"]
+mod report;
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use report::{Goal, Report};
+use support::broker::Broker;
+use support::cluster::{Cluster, Database};
+use support::fixtures::Org;
+use support::heroku_connect::{HerokuConnect, ident, literal};
+use support::manifold;
+use support::mapping::Mapping;
+use support::run;
+use support::wait::{self, seconds};
+
+const FEW: usize = 30;
+/// Rows of a statement.
+const SYNC: usize = 500;
+const LIMIT: Duration = seconds(300);
+
+const SETTINGS: &str = "\
+fsync = off
+full_page_writes = off
+autovacuum = off
+max_wal_size = 16GB
+shared_buffers = 256MB
+max_locks_per_transaction = 1024
+manifold.max_log_size = 1TB
+";
+
+fn main() {
+    run::end_at_signal();
+    let many = std::env::var("MANIFOLD_BENCH_ORGS").map_or(750, |orgs| {
+        orgs.parse().unwrap_or_else(|e| panic!("MANIFOLD_BENCH_ORGS: {orgs}: {e}"))
+    });
+    let cluster = Cluster::start(run::dir(), SETTINGS);
+    let broker = Broker::measured(run::dir());
+    let changes = many * SYNC;
+    let costs = [FEW, many].map(|orgs| {
+        println!("{orgs} orgs, {changes} changes …");
+        let place = Place::make(&cluster, orgs);
+        let cost = place.cost(&broker, changes);
+        println!("  {cost:.2} µs of CPU a change");
+        cost
+    });
+    let [few, all] = costs;
+    let mut report = Report::new("orgs");
+    let figure = format!("{many} orgs, to {FEW}: CPU of the publisher a change");
+    report.compare(figure, "µs", all, few, Some(Goal::AtMost(1.15)));
+    report.print();
+    report.write();
+}
+
+struct Place<'a> {
+    database: Database<'a>,
+    orgs: usize,
+    /// All columns but id, as SQL.
+    columns: String,
+}
+
+impl<'a> Place<'a> {
+    fn make(cluster: &'a Cluster, orgs: usize) -> Self {
+        let org = Org::load("acme");
+        let names = org.columns.iter().map(|column| column.name.as_str());
+        let names = names.filter(|name| *name != "id").map(ident);
+        let columns = names.collect::<Vec<_>>().join(", ");
+        let place = Self { database: cluster.database(), orgs, columns };
+        let mut client = place.database.connect();
+        execute(&mut client, "CREATE EXTENSION pg_manifold");
+        execute(&mut client, "SELECT manifold.create_entity('lead')");
+        let mut connect = HerokuConnect::provision(place.database.connect(), "synced");
+        let mapped = connect.map_table(&org.table, &org.columns);
+        connect.load(&mapped, &org.columns, &org.many(SYNC));
+        let mapping = literal(Some(&Mapping::load("acme").json.to_string()));
+        for number in 0..orgs {
+            let name = name(number);
+            execute(
+                &mut client,
+                &format!(
+                    "BEGIN; CREATE SCHEMA {name}; \
+                     CREATE TABLE {name}.lead (LIKE synced.lead INCLUDING ALL); \
+                     SELECT manifold.add_org('{name}', schema => '{name}'); \
+                     SELECT manifold.set_mapping('{name}', 'lead', entity => 'lead', mapping => {mapping}); \
+                     SELECT manifold.pause('{name}', 'normalizer'); \
+                     SELECT manifold.start('{name}'); COMMIT"
+                ),
+            );
+        }
+        manifold::settled(&mut client, &["backfill"], LIMIT);
+        place
+    }
+
+    /// Microseconds of the publisher's CPU a change.
+    fn cost(&self, broker: &Broker, changes: usize) -> f64 {
+        let cluster = self.database.cluster();
+        let publish = |brokers: &str| cluster.set("manifold.kafka_brokers", brokers);
+        let mut client = self.database.connect();
+        execute(&mut client, "SET xmlbinary = 'hex'");
+        // Topics and plans are there before the clock starts.
+        (0..self.orgs).for_each(|org| self.write(&mut client, org, 1));
+        publish(&broker.bootstrap());
+        self.published(&mut client);
+        publish("");
+        for sync in 0..changes / SYNC {
+            self.write(&mut client, sync % self.orgs, SYNC);
+        }
+        let publisher = self.publisher(&mut client);
+        let before = cpu::process_microseconds(publisher);
+        publish(&broker.bootstrap());
+        self.published(&mut client);
+        let spent = cpu::process_microseconds(publisher) - before;
+        publish("");
+        spent / changes as f64
+    }
+
+    fn write(&self, client: &mut Client, org: usize, rows: usize) {
+        let (org, columns) = (name(org), &self.columns);
+        execute(
+            client,
+            &format!(
+                "INSERT INTO {org}.lead ({columns}) SELECT {columns} FROM synced.lead ORDER BY id LIMIT {rows} \
+                 ON CONFLICT (sfid) DO UPDATE SET systemmodstamp = now() AT TIME ZONE 'UTC'"
+            ),
+        );
+    }
+
+    fn published(&self, client: &mut Client) {
+        wait::until("the publisher to have caught up", LIMIT, || {
+            // One look for all orgs: the status of each would be counted one by one.
+            let sql = "SELECT coalesce(sum(lag_changes), 0)::bigint FROM manifold.status \
+                       WHERE consumer = 'publisher'";
+            match client.query_one(sql, &[]).map(|row| row.get::<_, i64>(0)) {
+                Ok(0) => Ok(()),
+                Ok(lag) => Err(format!("{lag} changes to go")),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+    }
+
+    fn publisher(&self, client: &mut Client) -> i32 {
+        let sql = "SELECT pid FROM pg_stat_activity \
+                   WHERE backend_type = 'pg_manifold publisher' AND datname = current_database()";
+        client.query_one(sql, &[]).unwrap_or_else(|e| panic!("{sql}: {e:?}")).get(0)
+    }
+}
+
+fn name(org: usize) -> String {
+    format!("org{org:03}")
+}
+
+fn execute(client: &mut Client, sql: &str) {
+    client.batch_execute(sql).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+}
