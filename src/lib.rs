@@ -49,6 +49,7 @@ extension_sql_file!("../sql/finish.sql", name = "finish", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
+    pg::discreet::install();
     pg::xact::register();
     capture::nesting::register();
     // SAFETY: plain reads of globals that the server sets before it loads libraries.

@@ -3,13 +3,15 @@
 pub mod encoding;
 
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::kafka::Config;
+use crate::error::{Error, Result};
+use crate::kafka::{self, Config};
 
 pub mod publication;
 
@@ -54,7 +56,7 @@ pub fn define() {
         secret,
         Some(check_options),
         None,
-        None,
+        Some(show_options),
     );
     }
     GucRegistry::define_string_guc(
@@ -178,7 +180,7 @@ unsafe extern "C-unwind" fn check_brokers(
     _source: pg_sys::GucSource::Type,
 ) -> bool {
     // SAFETY: as the server calls it.
-    unsafe { check(*value, |brokers| Config::parse(brokers, "", "").map(|_| ())) }
+    unsafe { check(*value, kafka::check_brokers) }
 }
 
 /// Refuses options that librdkafka does not know, when ALTER SYSTEM sets them.
@@ -190,6 +192,20 @@ unsafe extern "C-unwind" fn check_options(
 ) -> bool {
     // SAFETY: as the server calls it.
     unsafe { check(*value, |options| Config::parse("localhost:9092", options, "").map(|_| ())) }
+}
+
+/// Shows the options to superusers alone. The server itself would show them to every member of
+/// pg_read_all_settings as well, and agents that monitor servers are.
+#[pg_guard]
+unsafe extern "C-unwind" fn show_options() -> *const c_char {
+    // SAFETY: a copy in the caller's memory context, or a constant.
+    unsafe {
+        if !pg_sys::IsTransactionState() || !pg_sys::superuser() {
+            return c"(hidden)".as_ptr();
+        }
+        let value = KAFKA_OPTIONS.get().unwrap_or_default();
+        pg_sys::pstrdup(value.as_ptr())
+    }
 }
 
 /// A value that a user sets by a statement is checked, since he can be told. One that is read from a
@@ -255,14 +271,40 @@ pub fn kafka_options() -> String {
     text(&KAFKA_OPTIONS)
 }
 
-pub fn kafka_options_file() -> String {
-    text(&KAFKA_OPTIONS_FILE)
+/// What the options file holds; nothing where there is none.
+///
+/// # Errors
+/// It cannot be read, or holds secrets and can be read by everybody.
+pub fn options_file() -> Result<String> {
+    let path = text(&KAFKA_OPTIONS_FILE);
+    if path.is_empty() {
+        return Ok(String::new());
+    }
+    let cannot = |why: String, hint: &str| {
+        let message = format!("manifold.kafka_options_file \"{path}\" cannot be used: {why}");
+        Error::invalid(message, hint)
+    };
+    let read = || Ok((std::fs::read_to_string(&path)?, std::fs::metadata(&path)?));
+    let (options, metadata) = read().map_err(|error: std::io::Error| {
+        let hint = "Name a file that the server's operating system user may read.";
+        cannot(error.to_string(), hint)
+    })?;
+    if metadata.mode() & 0o004 != 0 && kafka::holds_secrets(&options) {
+        let why = "it holds secrets, and every user of this machine may read it";
+        return Err(cannot(why.into(), "Take that right away: chmod o-r."));
+    }
+    Ok(options)
 }
 
 /// The prefix of topics in this database.
 pub fn topic_prefix(database: &str) -> String {
     let prefix = text(&TOPIC_PREFIX);
-    if prefix.is_empty() { database.to_string() } else { prefix }
+    if !prefix.is_empty() {
+        // As Heroku writes it; the dot that follows is the topic's.
+        return prefix.strip_suffix('.').unwrap_or(&prefix).to_string();
+    }
+    let from_file = options_file().ok().and_then(|file| kafka::topic_prefix(&file));
+    from_file.unwrap_or_else(|| database.to_string())
 }
 
 /// Whether changes are published in Kafka transactions.

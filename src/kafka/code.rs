@@ -80,6 +80,11 @@ impl Code {
         described(self).map_or("error code not known to this librdkafka", |(_, text)| text)
     }
 
+    /// Whether rights are missing.
+    pub(super) fn is_denied(self) -> bool {
+        [Code::TOPIC_DENIED, Code::CLUSTER_DENIED, Code::TRANSACTIONAL_ID_DENIED].contains(&self)
+    }
+
     /// Whether a broker answered with this code, which proves that it can be reached.
     pub(super) fn is_from_broker(self) -> bool {
         self.0 > 0

@@ -2,6 +2,7 @@
 
 use super::admin::TopicSpec;
 use super::defaults::{DEFAULTS, OURS, nearest};
+use super::environment;
 use super::error::Error;
 use super::native::{Conf, Refusal};
 use super::options::{self, Source, Written};
@@ -13,6 +14,32 @@ use std::time::SystemTime;
 
 /// How long a transaction may take, in milliseconds, unless the admin says otherwise.
 const TRANSACTION_TIME: &str = "30000";
+/// In place of a broker list: the options file has it.
+const IN_FILE: &str = "file";
+
+/// What the names of all topics begin with, by an options file that comes from Heroku.
+pub fn topic_prefix(file: &str) -> Option<String> {
+    let mut written = options::read(file, Source::File).ok()?;
+    environment::take(&mut written).ok()?.prefix
+}
+
+/// Whether a broker list can be one.
+///
+/// # Errors
+/// As [`Config::parse`].
+pub fn check_brokers(brokers: &str) -> Result<(), Error> {
+    if brokers == IN_FILE { Ok(()) } else { Config::parse(brokers, "", "").map(drop) }
+}
+
+/// Whether an options file holds what nobody else may read.
+pub fn holds_secrets(file: &str) -> bool {
+    let public = ["ssl.ca.pem", "ssl.certificate.pem"];
+    let written = options::read(file, Source::File).unwrap_or_default();
+    written.iter().any(|option| {
+        let name = option.name.as_str();
+        environment::is_variable(name) || (is_secret(name) && !public.contains(&name))
+    })
+}
 
 /// A checked configuration of a producer. `Debug` shows no secrets.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,7 +55,8 @@ pub struct Config {
 impl Config {
     /// Checks and completes what the admin gave.
     ///
-    /// `brokers` is `host:port` or a URL such as `kafka+ssl://host:port`, several with commas.
+    /// `brokers` is `host:port` or a URL such as `kafka+ssl://host:port`, several with commas, or
+    /// `file` for those that the file names as `KAFKA_URL`.
     /// `setting` holds options as `key=value` separated by semicolons or line ends, `file` the
     /// content of an options file, one a line; the setting wins over the file and both over the
     /// built-in defaults.
@@ -37,8 +65,17 @@ impl Config {
     /// [`Error::NoBrokers`] for an empty broker list; otherwise the first option or address that is
     /// wrong, by name.
     pub fn parse(brokers: &str, setting: &str, file: &str) -> Result<Config, Error> {
-        let (brokers, protocol) = super::brokers::parse(brokers)?;
         let mut written = options::read(file, Source::File)?;
+        let environment = environment::take(&mut written)?;
+        let brokers = match (brokers, &environment.brokers) {
+            (IN_FILE, Some(brokers)) => brokers,
+            (IN_FILE, None) => return Err(Error::NoBrokersInFile),
+            (brokers, _) => brokers,
+        };
+        let (brokers, protocol) = super::brokers::parse(brokers)?;
+        let known = |name: &str| written.iter().any(|w: &Written| w.name == name);
+        let more: Vec<_> = environment.options.into_iter().filter(|o| !known(&o.name)).collect();
+        written.extend(more);
         let setting = options::read(setting, Source::Setting)?;
         written.retain(|w| !setting.iter().any(|s| s.name == w.name));
         written.extend(setting);
@@ -147,6 +184,12 @@ impl Config {
         self.topics.hash(&mut hasher);
         self.files.hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// Whether the admin wants to read all that the library says.
+    pub(super) fn is_curious(&self) -> bool {
+        let mut options = self.options.iter();
+        options.any(|(name, value)| name == "debug" || (name == "log_level" && value == "7"))
     }
 
     /// Takes every secret out of a text that the library made.

@@ -31,8 +31,8 @@ pub(super) const DEFAULTS: &[(&str, &str)] = &[
     ("topic.metadata.propagation.max.ms", "5000"),
     // Else closing waits for the cluster to collect metrics about this client.
     ("enable.metrics.push", "false"),
-    // Warnings and worse.
-    ("log_level", "4"),
+    // The library whispers why a broker hangs up; of the rest, warnings and worse are kept.
+    ("log_level", "6"),
     ("log.thread.name", "false"),
 ];
 

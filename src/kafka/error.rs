@@ -10,6 +10,8 @@ use std::time::Duration;
 pub enum Error {
     /// The broker list is empty.
     NoBrokers,
+    /// The options file is to name the brokers, and does not.
+    NoBrokersInFile,
     /// A broker address cannot be one. The address comes without user name and password.
     BadBroker { address: String, reason: String },
     /// The options cannot be read; `place` says where, such as "line 3 of the options file".
@@ -72,6 +74,8 @@ impl Error {
         match code {
             Code::LOCAL_RESOLVE => Error::NameNotResolved { reason },
             Code::LOCAL_SSL => Error::Tls { reason },
+            // After the handshake of TLS 1.3, when the broker has looked at our certificate.
+            Code::LOCAL_TRANSPORT if reason.contains("SSL alert") => Error::Tls { reason },
             Code::LOCAL_AUTHENTICATION | Code::SASL_FAILED => Error::Authentication { reason },
             Code::LOCAL_TRANSPORT | Code::LOCAL_TIMED_OUT | Code::LOCAL_ALL_BROKERS_DOWN => {
                 Error::Unreachable { reason }
@@ -143,6 +147,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NoBrokers => f.write_str("no Kafka broker is given"),
+            Error::NoBrokersInFile => f.write_str("manifold.kafka_options_file has no KAFKA_URL"),
             Error::BadBroker { address, reason } => {
                 write!(f, "\"{address}\" is not a Kafka broker address: {reason}")
             }
@@ -210,6 +215,13 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "a message for Kafka topic \"{topic}\" was not delivered: {reason} ({code})"
+                )
+            }
+            Error::Fatal { code, .. } if code.is_denied() => {
+                write!(
+                    f,
+                    "not allowed by the Kafka cluster to write to any topic ({})",
+                    code.name()
                 )
             }
             Error::Fatal { code, reason } => {

@@ -7,6 +7,10 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Error::NoBrokers => "Give the brokers as host:port, separated by commas.",
+            Error::NoBrokersInFile => {
+                "manifold.kafka_brokers = 'file' takes the brokers from the options file, which is \
+                 the output of heroku config --shell then. Set the brokers otherwise."
+            }
             Error::BadBroker { .. } => {
                 "A broker is written host:port, kafka://host:port or kafka+ssl://host:port; \
                  several are separated by commas. User name and password are options \
@@ -93,6 +97,12 @@ impl Error {
                 ));
             }
             Error::Rejected { .. } => "See the broker's log and the topic's configuration.",
+            Error::Fatal { code, .. } if code.is_denied() => {
+                "Allow it on the broker: kafka-acls.sh --bootstrap-server <broker> --add \
+                 --allow-principal User:<name> --operation Write --operation Describe --topic \
+                 '<prefix>.' --resource-pattern-type prefixed. The idempotent producer needs Write \
+                 on a topic, or IdempotentWrite on the cluster with brokers older than 2.8."
+            }
             Error::Fatal { .. } => {
                 "The producer is started anew, from the last acknowledged position."
             }
@@ -160,21 +170,21 @@ fn unreachable_hint(reason: &str) -> String {
 
 fn tls_hint(reason: &str) -> String {
     let reason = reason.to_ascii_lowercase();
-    let hint = if reason.contains("unknown_ca")
-        || reason.contains("unknown ca")
-        || reason.contains("certificate required")
-        || reason.contains("bad certificate")
-        || reason.contains("alert")
-    {
-        "The broker refuses our certificate: check ssl.certificate.location and ssl.key.location \
-         (or ssl.certificate.pem and ssl.key.pem), and that its CA is one that the broker trusts."
-    } else if reason.contains("hostname") || reason.contains("ip address mismatch") {
+    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    let hint = if says(&["has expired", "not yet valid"]) {
+        "The broker needs a certificate that is valid now; check the clocks of both servers, too. A \
+         Java broker takes a new keystore by kafka-configs.sh, without a restart."
+    } else if says(&["another host", "another ip", "hostname", "ip address mismatch"]) {
         "The broker's certificate is for another name: connect by that name, or, where the names \
          can never agree (Kafka on Heroku), set ssl.endpoint.identification.algorithm=none."
-    } else if reason.contains("verify failed") || reason.contains("self-signed") {
+    } else if says(&["verify failed", "self-signed", "that we were told to trust"]) {
         "The broker's certificate is signed by none of the known CAs: give the CA by \
          ssl.ca.location or ssl.ca.pem."
-    } else if reason.contains("wrong version") || reason.contains("plaintext") {
+    } else if says(&["alert", "certificate required", "authentication might be required"]) {
+        "The broker refuses our certificate, or the lack of one: check ssl.certificate.location and \
+         ssl.key.location (or ssl.certificate.pem and ssl.key.pem), that it is still valid, and \
+         that its CA is one that the broker trusts."
+    } else if says(&["wrong version", "plaintext"]) {
         "The listener on this port does not speak TLS: use its TLS port, or another \
          security.protocol."
     } else {

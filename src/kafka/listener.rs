@@ -7,12 +7,13 @@ use super::delivery::{Delivery, DeliveryError, TopicReport};
 use super::error::Error;
 use super::events::{EventKind, Journal, clean};
 use super::health::{Change, Tracker};
-use super::native::{Happening, TopicState};
+use super::native::{BEFORE_REASON, CERTIFICATE, Happening, TopicState};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The syslog level of errors.
+/// Syslog's levels.
 const LOG_ERROR: i32 = 3;
+const LOG_WARNING: i32 = 4;
 
 /// All that a producer knows of its messages and brokers.
 pub(super) struct Listener {
@@ -28,6 +29,8 @@ pub(super) struct Listener {
     pub(super) topics: Requests,
     /// Topics that messages failed for because they do not exist.
     pub(super) missing: Vec<String>,
+    /// Why a broker's certificate was not accepted last.
+    certificate: Option<String>,
     last_failure: Option<Arc<DeliveryError>>,
 }
 
@@ -42,6 +45,7 @@ impl Listener {
             reports: Vec::new(),
             topics: Requests::default(),
             missing: Vec::new(),
+            certificate: None,
             last_failure: None,
         }
     }
@@ -79,6 +83,20 @@ impl Listener {
 
     fn log(&mut self, level: i32, facility: &str, text: &str) {
         let text = self.config.redact(clean(text));
+        if facility == CERTIFICATE {
+            // An error event follows that does not say why.
+            self.certificate = text.split_once(BEFORE_REASON).map(|(_, why)| why.to_owned());
+            return;
+        }
+        if level > LOG_WARNING {
+            // That a broker hung up is no news; that it did for what we asked of it is.
+            if facility == "FAIL" && text.contains("security.protocol") {
+                self.tracker.error(Error::Unreachable { reason: text }, Instant::now());
+            } else if self.config.is_curious() {
+                self.journal.add(EventKind::Log { level, facility: facility.to_owned(), text });
+            }
+            return;
+        }
         match facility {
             // An error event says the same.
             "FAIL" | "ERROR" | "FATAL" if level <= LOG_ERROR => return,
@@ -160,7 +178,14 @@ impl Listener {
     }
 
     fn error(&mut self, code: Code, reason: &str) {
-        let error = Error::of_client(code, &self.config.redact(clean(reason)));
+        let mut error = Error::of_client(code, &self.config.redact(clean(reason)));
+        if let Error::Tls { reason } = &mut error
+            && reason.contains("certificate verify failed")
+            && let Some(why) = &self.certificate
+        {
+            let broker = reason.split(": ").next().unwrap_or_default();
+            *reason = format!("{broker}: the broker's certificate is not accepted: {why}");
+        }
         let now = Instant::now();
         if code == Code::LOCAL_ALL_BROKERS_DOWN {
             let change = self.tracker.all_down(error, now);

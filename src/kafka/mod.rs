@@ -15,6 +15,7 @@ mod code;
 mod config;
 mod defaults;
 mod delivery;
+mod environment;
 mod error;
 mod events;
 mod health;
@@ -29,7 +30,7 @@ mod transaction;
 
 pub use admin::TopicSpec;
 pub use code::Code;
-pub use config::Config;
+pub use config::{Config, check_brokers, holds_secrets, topic_prefix};
 pub use delivery::{Delivery, DeliveryError, SendError, TopicReport};
 pub use error::Error;
 pub use events::{ClientEvent, EventKind};

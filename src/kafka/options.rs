@@ -1,6 +1,7 @@
 //! Reads options from text: `key=value; key=value`, or one a line with comments, PEM texts as they
 //! are.
 
+use super::environment;
 use super::error::Error;
 
 /// One option as the admin wrote it.
@@ -63,6 +64,7 @@ pub(super) fn read(text: &str, source: Source) -> Result<Vec<Written>, Error> {
             return Err(fault("an entry without \"=\""));
         };
         let name = rest[..equals].trim();
+        let name = name.strip_prefix("export ").map_or(name, str::trim_start);
         if !looks_like_a_name(name) {
             return Err(fault("an option's name has letters, digits, dots and underscores only"));
         }
@@ -70,7 +72,12 @@ pub(super) fn read(text: &str, source: Source) -> Result<Vec<Written>, Error> {
             return Err(fault("an option is given a second time"));
         }
         let after = rest[equals + 1..].trim_start_matches([' ', '\t']);
-        let (value, remainder) = read_value(after, source).map_err(fault)?;
+        let variable = source == Source::File && environment::is_variable(name);
+        let (value, remainder) = if variable && !after.starts_with("-----BEGIN") {
+            environment::word(after).map_err(fault)?
+        } else {
+            read_value(after, source).map_err(fault)?
+        };
         let value = if name.ends_with(".pem") { value.replace("\\n", "\n") } else { value };
         options.push(Written { name: name.to_owned(), value, place });
         rest = remainder;

@@ -2,6 +2,7 @@
 
 pub mod compat;
 pub mod datum;
+pub mod discreet;
 pub mod expression;
 pub mod identity;
 pub mod relation;

@@ -12,7 +12,6 @@ use super::exactly::{self, Exactly, Step};
 use super::heart::Heart;
 use super::lifecycle::{self, Failure, Turn, Worker};
 use crate::catalog::{CANONICAL_NAME, Catalog};
-use crate::error::Error;
 use crate::kafka::{self, Config, Delivery, EventKind, Health, Producer};
 use crate::log::claim;
 use crate::log::lanes::Lanes;
@@ -208,7 +207,7 @@ impl Publisher {
             }
             return Ok(false);
         }
-        let file = read_options_file()?;
+        let file = settings::options_file().map_err(Failure::from)?;
         let config = Config::parse(&brokers, &settings::kafka_options(), &file)
             .map_err(failure)
             .inspect_err(|_| self.end_producer())?
@@ -401,19 +400,6 @@ pub(super) fn note_trouble(feed: &Feed, org: i32) -> crate::error::Result<()> {
         Some(trouble) => lifecycle::note_error(CONSUMER, org, "error", &trouble.failure),
         None => Ok(()),
     }
-}
-
-fn read_options_file() -> Result<String, Failure> {
-    let path = settings::kafka_options_file();
-    if path.is_empty() {
-        return Ok(String::new());
-    }
-    std::fs::read_to_string(&path).map_err(|error| {
-        Failure::from(Error::invalid(
-            format!("manifold.kafka_options_file \"{path}\" cannot be read: {error}"),
-            "Name a file that the server's operating system user may read.",
-        ))
-    })
 }
 
 /// Notes in `manifold.status` that the brokers are down, or up again.

@@ -22,6 +22,8 @@ pub struct Broker {
     port: u16,
     jvm: &'static [&'static str],
     guarded_port: u16,
+    controller_port: u16,
+    format: Vec<String>,
     server: Option<Server>,
 }
 
@@ -31,7 +33,7 @@ const QUICK: &[&str] = &["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=
 const MEASURED: &[&str] = &["-Xmx512m"];
 
 impl Broker {
-    /// Formats a data folder in the run folder and starts a broker on it.
+    /// Starts a broker on an empty data folder in the run folder.
     pub fn start(run: &Path) -> Self {
         let mut broker = Self::prepared(run);
         broker.launch();
@@ -49,38 +51,95 @@ impl Broker {
         broker
     }
 
-    /// A broker with its ports and an empty data folder, not started yet.
+    /// A broker with its ports, not started yet.
     pub fn prepared(run: &Path) -> Self {
+        Self::with(run, "", &[])
+    }
+
+    /// The same with further properties, which win over the usual ones, and arguments for formatting
+    /// its data folder.
+    pub fn with(run: &Path, properties: &str, format: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let name = format!("kafka-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let home = run.join(&name);
         fs::create_dir(&home).expect("run folder is writable");
-        let port = free_port();
+        let (port, controller_port) = (free_port(), free_port());
         let filled = PROPERTIES
             .replace("@PORT@", &port.to_string())
-            .replace("@CONTROLLER_PORT@", &free_port().to_string())
+            .replace("@CONTROLLER_PORT@", &controller_port.to_string())
             .replace("@DATA@", &home.join("data").display().to_string());
-        let properties = home.join("server.properties");
-        fs::write(&properties, filled).expect("run folder is writable");
-        run_to_end(
-            java(QUICK)
-                // Any 16 bytes in base64: one cluster is like another here.
-                .args(["kafka.tools.StorageTool", "format", "-t", "cGdfbWFuaWZvbGQxMjM0NQ", "-c"])
-                .arg(&properties),
-        );
+        let file = home.join("server.properties");
+        fs::write(&file, filled + properties).expect("run folder is writable");
+        let format = format.iter().map(|&argument| argument.to_owned()).collect();
         Self {
             run: run.to_owned(),
             name,
-            properties,
+            properties: file,
             port,
-            guarded_port: 0,
             jvm: QUICK,
+            guarded_port: 0,
+            controller_port,
+            format,
             server: None,
         }
     }
 
+    /// The same with further listeners: in `properties`, @LISTENERS@ and @ADVERTISED@ are the usual.
+    pub fn with_listeners(run: &Path, properties: &str, format: &[&str]) -> Self {
+        let mut broker = Self::with(run, "", &[]);
+        let client = format!("PLAINTEXT://127.0.0.1:{}", broker.port);
+        let controller = format!("CONTROLLER://127.0.0.1:{}", broker.controller_port);
+        let lines = properties
+            .replace("@LISTENERS@", &format!("{client},{controller}"))
+            .replace("@ADVERTISED@", &client);
+        broker.append(&lines);
+        broker.format = format.iter().map(|&argument| argument.to_owned()).collect();
+        broker
+    }
+
+    /// A second broker of the same cluster, which the first one controls; not started yet.
+    pub fn beside(&self) -> Self {
+        let first = self.controller_port;
+        // A broker alone has no controller's listener.
+        let own = "\nprocess.roles=broker\nnode.id=2\nlisteners=PLAINTEXT://127.0.0.1:@OWN@\n";
+        let mut second = Self::with(&self.run, "", &[]);
+        let own = own.replace("@OWN@", &second.port.to_string());
+        second.append(&format!("{own}controller.quorum.voters=1@127.0.0.1:{first}\n"));
+        second.controller_port = first;
+        second
+    }
+
+    /// Empties the data folder of a broker that is stopped, as a new disk is.
+    pub fn wipe(&self) {
+        assert!(self.server.is_none(), "{} is running", self.name);
+        fs::remove_dir_all(self.data()).expect("the data folder can be removed");
+    }
+
+    fn data(&self) -> PathBuf {
+        self.properties.with_file_name("data")
+    }
+
+    fn format(&self) {
+        run_to_end(
+            java(QUICK)
+                // Any 16 bytes in base64: one cluster is like another here.
+                .args(["kafka.tools.StorageTool", "format", "-t", "cGdfbWFuaWZvbGQxMjM0NQ", "-c"])
+                .arg(&self.properties)
+                .args(&self.format),
+        );
+    }
+
+    /// Adds lines to the properties, for the next launch.
+    pub fn append(&self, lines: &str) {
+        let properties = fs::read_to_string(&self.properties).expect("written before");
+        fs::write(&self.properties, properties + lines).expect("run folder is writable");
+    }
+
     /// Starts the broker on its data, and waits until it answers.
     pub fn launch(&mut self) {
+        if !self.data().exists() {
+            self.format();
+        }
         let mut server = Server::spawn(
             &self.run,
             &self.name,
@@ -144,6 +203,20 @@ impl Broker {
         command
     }
 
+    /// Says whether topics come into being when something is sent to them, from the next launch on.
+    pub fn creates_topics(&self, yes: bool) {
+        self.append(&format!("\nauto.create.topics.enable={yes}\n"));
+    }
+
+    /// Host and port, as clients want them.
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Runs one of Kafka's own tools against the broker; returns what it prints.
     pub fn tool(&self, class: &str, arguments: &[&str]) -> String {
         let output = self.tool_command(class).args(arguments).output().expect("java can be run");
@@ -156,17 +229,25 @@ impl Broker {
         text
     }
 
-    /// Says whether topics come into being when something is sent to them, from the next launch on.
-    pub fn creates_topics(&self, yes: bool) {
-        let name = "auto.create.topics.enable=";
-        let filled = fs::read_to_string(&self.properties).expect("written by `prepared`");
-        let (was, is) = (format!("{name}{}", !yes), format!("{name}{yes}"));
-        fs::write(&self.properties, filled.replace(&was, &is)).expect("run folder is writable");
+    /// The most bytes that the broker may write to one file, as a disk quota that is used up: of the
+    /// soft limit, so that it can be raised again.
+    pub fn limit_files(&self, bytes: libc::rlim_t) {
+        let pid = self.server().pid() as libc::pid_t;
+        // SAFETY: system calls on plain data that lives on this stack; the child has not been waited for.
+        unsafe {
+            let mut limit = std::mem::zeroed::<libc::rlimit>();
+            let none = std::ptr::null_mut();
+            assert_eq!(libc::prlimit(pid, libc::RLIMIT_FSIZE, std::ptr::null(), &mut limit), 0);
+            limit.rlim_cur = bytes.min(limit.rlim_max);
+            assert_eq!(libc::prlimit(pid, libc::RLIMIT_FSIZE, &limit, none), 0);
+        }
     }
 
-    /// Host and port, as clients want them.
-    pub fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+    /// Waits until a broker that cannot go on has ended by itself.
+    pub fn await_end(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.wait_for_end(seconds(60));
+        }
     }
 
     fn server(&self) -> &Server {

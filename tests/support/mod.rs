@@ -3,6 +3,7 @@
 //! a test then fails and the demo ends.
 #![allow(dead_code, reason = "each program uses its own part of this")]
 
+pub mod admin;
 pub mod broker;
 pub mod cluster;
 pub mod connect;
@@ -12,6 +13,8 @@ pub mod heroku_connect;
 pub mod installation;
 pub mod manifold;
 pub mod mapping;
+pub mod proxy;
 pub mod run;
 pub mod server;
+pub mod tls;
 pub mod wait;

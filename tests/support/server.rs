@@ -60,7 +60,7 @@ impl Server {
         let _ = fs::remove_file(&self.pid_file);
     }
 
-    fn wait_for_end(&mut self, limit: Duration) {
+    pub fn wait_for_end(&mut self, limit: Duration) {
         let what = format!("{} (process {}) to end", self.name, self.pid());
         wait::until(&what, limit, || match self.child.try_wait() {
             Ok(Some(_)) => Ok(()),

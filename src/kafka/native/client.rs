@@ -6,6 +6,7 @@ use super::describe;
 use super::event::{Event, Happening};
 use super::signals::SignalsBlocked;
 use super::topics;
+use super::verify;
 use crate::kafka::admin::TopicSpec;
 use crate::kafka::code::Code;
 use rd::rd_kafka_vtype_t as vtype;
@@ -54,6 +55,7 @@ impl Client {
         // SAFETY: the configuration is valid; from here on the client owns it unless null returns.
         let rk = unsafe {
             rd::rd_kafka_conf_set_events(conf.0.as_ptr(), events);
+            rd::rd_kafka_conf_set_ssl_cert_verify_cb(conf.0.as_ptr(), Some(verify::verify));
             let _blocked = SignalsBlocked::new();
             rd::rd_kafka_new(
                 rd::rd_kafka_type_t::RD_KAFKA_PRODUCER,

@@ -14,6 +14,7 @@ mod reader;
 mod signals;
 mod topics;
 mod transaction;
+mod verify;
 
 pub(super) use client::{Client, Message};
 pub(super) use conf::{Conf, Refusal};
@@ -22,6 +23,7 @@ pub(super) use describe::TopicState;
 pub(super) use event::Happening;
 pub(super) use reader::{PartitionReader, Taken};
 pub(super) use transaction::Refused;
+pub(super) use verify::{BEFORE as BEFORE_REASON, FACILITY as CERTIFICATE};
 
 use std::borrow::Cow;
 use std::ffi::{CStr, c_char};

@@ -54,6 +54,24 @@ fn no_broker_and_no_name_are_told_apart() {
 }
 
 #[test]
+fn a_broker_that_hangs_up_on_this_kind_of_connection_is_told() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let _ = std::io::Read::read(&mut connection, &mut [0; 64]);
+        }
+    });
+    let mut producer = start(&address, "security.protocol=plaintext");
+    send(&mut producer, "t", 1).expect("sent");
+    let says = |p: &Producer, _: &[Delivery]| match p.health() {
+        Health::Down { reason, .. } => reason.hint().is_some_and(|h| h.contains("hangs up")),
+        _ => false,
+    };
+    until(&mut producer, &mut Vec::new(), "told", says);
+}
+
+#[test]
 fn a_purge_forgets_everything_under_way() {
     let cluster = cluster();
     let mut producer = producer(&cluster, "reconnect.backoff.max.ms=200");

@@ -1,0 +1,174 @@
+//! What is wrong with one topic or one message, and stays with it.
+
+use std::fmt::Write;
+
+use crate::check;
+use crate::load::under_load;
+use crate::support::admin::Admin;
+use crate::support::broker::Broker;
+use crate::support::consumer::Event;
+use crate::support::heroku_connect::HerokuConnect;
+use crate::support::run;
+use crate::support::wait::{self, seconds};
+use crate::world::{LIMIT, World, broker, cluster_with};
+
+/// Text that no codec makes much smaller.
+fn noise(bytes: usize) -> String {
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut text = String::with_capacity(bytes + 16);
+    while text.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        write!(text, "{state:016x}").expect("writes to memory");
+    }
+    text
+}
+
+/// The problems of messages that were not published: org, record and message.
+fn refused(world: &mut World<'_>) -> Vec<(String, String, String)> {
+    let sql = "SELECT org, record, message FROM manifold.problem \
+               WHERE reason = 'not_published' AND source = 'lead' AND entity = 'kafka' ORDER BY 1, 2";
+    let rows = world.client.query(sql, &[]).unwrap_or_else(|e| panic!("{e:?}"));
+    rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+}
+
+/// The topic tells the table, but for these records.
+fn tells_but_for(world: &mut World<'_>, broker: &Broker, keys: &[String]) {
+    let mut topic = world.topic_on(broker, "acme.lead");
+    let events: Vec<Event> =
+        topic.all().iter().filter(|event| !keys.contains(&event.key_text)).cloned().collect();
+    check::topic_tells_table(&mut world.client, "acme", "lead", &events);
+}
+
+#[test]
+fn a_message_too_large_for_its_topic_is_found_and_set_aside_and_all_others_are_published() {
+    let mut world = World::new();
+    let admin = Admin::new(&broker().bootstrap());
+    let topic = format!("{}.acme.lead", world.prefix);
+    admin.create(&topic, 2, &[("max.message.bytes", "100000")]);
+    let mut acme = world.running("acme", 400);
+    let large: Vec<String> = [7, 140, 141].iter().map(|&n| acme.org.sfid(n).to_owned()).collect();
+    let keys: Vec<String> = large.iter().map(|sfid| format!("{{\"sfid\":\"{sfid}\"}}")).collect();
+    let mut other = HerokuConnect::attach(world.database.connect(), "acme");
+    let lead = acme.lead.clone();
+    under_load(&mut acme, || {
+        let noise = noise(300_000);
+        for sfid in &large {
+            other.update(&lead, &[sfid], &[("description", Some(&noise))]);
+        }
+        // Two further than any client sends.
+        wait::until("problems", LIMIT, || match refused(&mut world).len() {
+            3 => Ok(()),
+            n => Err(format!("{n} problems; {:#?}", world.status("acme", "publisher"))),
+        });
+    });
+    for (problem, key) in refused(&mut world).iter().zip(&keys) {
+        let (org, record, message) = problem;
+        assert_eq!((org.as_str(), record), ("acme", key));
+        let size = message.split(' ').find_map(|word| word.parse::<usize>().ok());
+        assert!(size.is_some_and(|size| size > 300_000), "{message}");
+        let tells = message.contains("the broker's limit") && message.contains("max.message.bytes");
+        assert!(tells && message.contains(&topic), "{message}");
+    }
+    world.published();
+    world.await_status("acme", "publisher", "well", |s| s.state == "ok" && s.lag_changes == 0);
+
+    // What even the client finds too large needs no broker to be refused.
+    let sfid = acme.org.sfid(20).to_owned();
+    acme.update(&[&sfid], &[("description", Some(&noise(2_000_000)))]);
+    world.published();
+    let found = refused(&mut world);
+    let own = |(org, record, message): &(String, String, String)| {
+        org == "acme" && record.contains(&sfid) && message.contains("our own limit")
+    };
+    assert!(found.iter().any(own), "{found:?}");
+
+    let gone: Vec<&str> = large.iter().chain([&sfid]).map(String::as_str).collect();
+    acme.connect.delete(&acme.lead, &gone);
+    world.published();
+    let keys: Vec<String> = gone.iter().map(|sfid| format!("{{\"sfid\":\"{sfid}\"}}")).collect();
+    tells_but_for(&mut world, broker(), &keys);
+}
+
+#[test]
+fn a_topic_that_is_deleted_under_way_comes_back_and_a_resync_fills_it() {
+    let mut world = World::new();
+    let mut acme = world.running("acme", 200);
+    world.published();
+    let topic = format!("{}.acme.lead", world.prefix);
+    under_load(&mut acme, || {
+        let before = world.topic("acme.lead").at_least(300, LIMIT).len();
+        Admin::new(&broker().bootstrap()).delete(&topic);
+        // Not the old one: that had more.
+        wait::until("the topic to be there again, with something new in it", LIMIT, || {
+            let events = world.topic("acme.lead").all().len();
+            if (1..before).contains(&events) { Ok(()) } else { Err(format!("{events} events")) }
+        });
+    });
+    world.published();
+    world.run("SELECT manifold.resync('acme')");
+    world.published();
+    let mut topic = world.topic("acme.lead");
+    let events = topic.all().to_vec();
+    check::topic_tells_table(&mut world.client, "acme", "lead", &events);
+    world.await_status("acme", "publisher", "well", |s| s.state == "ok");
+}
+
+#[test]
+fn an_org_whose_topic_has_no_leader_waits_alone_and_nothing_is_sent_twice() {
+    const MANY: usize = 1_200;
+    let mut first = Broker::start(run::dir());
+    let mut second = first.beside();
+    second.launch();
+    let admin = Admin::new(&first.bootstrap());
+    for (topic, node) in [("acme", 2), ("globex", 1), ("initech", 2), ("canonical", 1)] {
+        admin.create_on_node(&format!("leaderless.{topic}.lead"), node);
+    }
+    let cluster = cluster_with(&format!(
+        "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = 'leaderless'",
+        first.bootstrap()
+    ));
+    let mut world = World::in_cluster(&cluster);
+    world.prefix = "leaderless".to_owned();
+    let mut acme = world.running("acme", 100);
+    let mut globex = world.running("globex", 100);
+    let mut initech = world.running("initech", 100);
+    world.published();
+    second.kill();
+    // More than the share of one org of what may be on its way (20 kB each): others must not wait.
+    let mut rows = acme.org.many(MANY);
+    let description = acme.org.position("description");
+    rows.iter_mut().for_each(|row| row[description] = Some("x".repeat(20_000)));
+    acme.connect.load(&acme.lead, &acme.org.columns, &rows);
+    initech.load(100, 100);
+    let no_leader = |s: &crate::support::manifold::Status| {
+        s.state == "error" && s.last_error.as_deref().is_some_and(|e| e.contains("has no leader"))
+    };
+    under_load(&mut globex, || {
+        world.await_status("acme", "publisher", "in trouble", no_leader);
+        world.await_status("initech", "publisher", "in trouble", no_leader);
+        let now = world.topic_on(&first, "globex.lead").all().len();
+        world.topic_on(&first, "globex.lead").at_least(now + 200, LIMIT);
+        world.await_count("canonical.lead WHERE org = 'acme'", (MANY + 100) as i64);
+        world.topic_on(&first, "canonical.lead").at_least(MANY + 300, LIMIT);
+    });
+    world.await_status("globex", "publisher", "well", |s| s.state == "ok" && s.lag_changes == 0);
+    let status = world.status("acme", "publisher");
+    assert!(status.iter().all(|s| no_leader(s) && s.lag_changes >= MANY as i64), "{status:#?}");
+    assert!(status[0].detail.contains("--describe --topic 'leaderless.acme.lead'"), "{status:#?}");
+
+    second.launch();
+    world.published();
+    for (org, n) in [("acme", MANY + 100), ("initech", 200)] {
+        world.await_status(org, "publisher", "well", |s| s.state == "ok" && s.lag_changes == 0);
+        let mut topic = world.topic_on(&first, &format!("{org}.lead"));
+        let events = topic.at_least(n, seconds(60)).to_vec();
+        assert_eq!(events.len(), n, "nothing is sent twice");
+        check::topic_tells_table(&mut world.client, org, "lead", &events);
+    }
+    let mut topic = world.topic_on(&first, "globex.lead");
+    let events = topic.all().to_vec();
+    check::topic_tells_table(&mut world.client, "globex", "lead", &events);
+    first.stop();
+}
