@@ -81,17 +81,18 @@ impl Listener {
         }
     }
 
-    fn log(&mut self, level: i32, facility: &str, text: &str) {
-        let text = self.config.redact(clean(text));
+    fn log(&mut self, level: i32, facility: &str, line: &str) {
+        let text = self.config.redact(clean(line));
         if facility == CERTIFICATE {
             // An error event follows that does not say why.
             self.certificate = text.split_once(BEFORE_REASON).map(|(_, why)| why.to_owned());
             return;
         }
         if level > LOG_WARNING {
-            // That a broker hung up is no news; that it did for what we asked of it is.
-            if facility == "FAIL" && text.contains("security.protocol") {
-                self.tracker.error(Error::Unreachable { reason: text }, Instant::now());
+            // That a broker hung up is no news; that it did at the first word is.
+            if facility == "FAIL" && hung_up_at_once(line) {
+                let reason = format!("{text} at the first request (security.protocol?)");
+                self.tracker.error(Error::Unreachable { reason }, Instant::now());
             } else if self.config.is_curious() {
                 self.journal.add(EventKind::Log { level, facility: facility.to_owned(), text });
             }
@@ -222,5 +223,33 @@ impl Listener {
         self.fatal = Some(error.clone());
         self.journal.add(EventKind::Error(error.clone()));
         error
+    }
+}
+
+/// Whether a line tells of a broker that ended a connection as soon as it was up, as one does that
+/// speaks TLS, or wants SASL, when we do not.
+fn hung_up_at_once(line: &str) -> bool {
+    let Some((what, when)) = line.split_once(" (after ") else { return false };
+    let age = when.split_once("ms in state ").and_then(|(age, state)| {
+        let known = state.starts_with("APIVERSION_QUERY") || state.starts_with("UP");
+        age.parse::<u32>().ok().filter(|_| known)
+    });
+    what.contains("Disconnected") && age.is_some_and(|age| age < 2000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brokers_that_hang_up_at_once_are_known() {
+        for (line, at_once) in [
+            ("a:1/bootstrap: Disconnected (after 3ms in state APIVERSION_QUERY)", true),
+            ("a:1/bootstrap: Disconnected (after 3ms in state UP, 2 identical)", true),
+            ("a:1/1: Disconnected (after 60003ms in state UP)", false),
+            ("a:1/1: Connect failed: refused (after 3ms in state CONNECT)", false),
+        ] {
+            assert_eq!(hung_up_at_once(line), at_once, "{line}");
+        }
     }
 }

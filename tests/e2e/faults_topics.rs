@@ -74,6 +74,21 @@ fn a_message_too_large_for_its_topic_is_found_and_set_aside_and_all_others_are_p
     world.published();
     world.await_status("acme", "publisher", "well", |s| s.state == "ok" && s.lag_changes == 0);
 
+    // Once the topic takes them, they are published as they are now.
+    admin.set(&topic, &[("max.message.bytes", "1000000")]);
+    world.run("SELECT manifold.retry('acme', reason => 'not_published')");
+    wait::until("the problems to be gone", LIMIT, || match refused(&mut world).len() {
+        0 => Ok(()),
+        n => Err(format!("{n} problems")),
+    });
+    world.published();
+    let events = world.topic("acme.lead").all().to_vec();
+    for key in &keys {
+        let last = events.iter().rfind(|event| event.key_text == *key).expect("an event");
+        assert_eq!(last.op(), Some("r"));
+        assert!(last.after()["description"].as_str().is_some_and(|d| d.len() >= 300_000));
+    }
+
     // What even the client finds too large needs no broker to be refused.
     let sfid = acme.org.sfid(20).to_owned();
     acme.update(&[&sfid], &[("description", Some(&noise(2_000_000)))]);

@@ -63,6 +63,7 @@ ssl.truststore.location={ca}
 ssl.keystore.type=PEM
 ssl.keystore.location={good}
 listener.name.mutual.ssl.client.auth=required
+listener.name.elsewhere.ssl.client.auth=required
 listener.name.expired.ssl.keystore.location={expired}
 listener.name.elsewhere.ssl.keystore.location={elsewhere}
 ",
