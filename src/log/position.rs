@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::CStr;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::Ordering;
 
 use pgrx::datum::DatumWithOid;
@@ -91,7 +92,7 @@ pub fn save(consumer: &str, lane: i32, position: Option<&Position>) -> Result<()
     let table = table();
     Spi::connect_mut(|client| {
         // A busy consumer does this hundreds of times a second.
-        let plan = match SAVE.take() {
+        let plan = match SAVE.take().map(|(of, plan)| (of, ManuallyDrop::into_inner(plan))) {
             Some((of, plan)) if of == table => plan,
             _ => {
                 let sql = format!(
@@ -102,14 +103,16 @@ pub fn save(consumer: &str, lane: i32, position: Option<&Position>) -> Result<()
             }
         };
         client.update(&plan, None, &arguments)?;
-        SAVE.set(Some((table, plan)));
+        SAVE.set(Some((table, ManuallyDrop::new(plan))));
         Ok(())
     })
 }
 
 thread_local! {
-    /// The statement that appends a position to the table in use, and that table.
-    static SAVE: Cell<Option<(&'static str, OwnedPreparedStatement)>> = const { Cell::new(None) };
+    /// The statement that appends a position to the table in use, and that table. Not freed when the
+    /// process ends: by then the server has nothing left to free it with.
+    static SAVE: Cell<Option<(&'static str, ManuallyDrop<OwnedPreparedStatement>)>> =
+        const { Cell::new(None) };
 }
 
 /// How far a backfill is.
