@@ -61,7 +61,7 @@ COMMENT ON FUNCTION manifold.retry(text, text, text, text, text) IS
 COMMENT ON FUNCTION manifold.dismiss(text, text, text, text, text) IS
   'Puts problems out of sight, those of an org, table, field, reason or record, one of these at least, until their value or their reason changes; manifold.problem_count counts them. Returns the number of problems. Fails as manifold.retry does';
 COMMENT ON FUNCTION manifold.map_value(text, text, text, text, text, text) IS
-  'Gives a value of a field a meaning, and returns the version of the mapping that has it: an entry in the field''s table of values (map), a word for true or false (boolean), another name for a country or currency, which is given by its code. Null: the value means that there is none. Fails for an org, mapping or field that does not exist (42704), and where no rule of the field has such meanings (22023)';
+  'Gives a value of a field a meaning, and returns the version of the mapping that has it: an entry in the field''s table of values (map), a word for true or false (boolean), another name for a country or currency, which is given by its code. Null: the value means that there is none. Fails for an org, entity or field that does not exist (42704), for a table without a mapping (55000), and where no rule of the field has such meanings (22023)';
 COMMENT ON FUNCTION manifold.remedy(text, text, text, text, text, text, text) IS
   'What to do about a kind of problem, for manifold.problem_summary: a statement, or a word; null where there is nothing to say';
 COMMENT ON FUNCTION manifold.rule_catalogue() IS

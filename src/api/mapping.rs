@@ -24,7 +24,7 @@ use crate::row::layout::Layout;
 /// something else by it.
 #[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-pub(super) fn set_mapping(
+fn set_mapping(
     org: Option<&str>,
     source: Option<&str>,
     entity: Option<&str>,

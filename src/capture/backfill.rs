@@ -250,6 +250,30 @@ impl Backfill {
         Ok(rows)
     }
 
+    /// Rows that were held back whole have no canonical row for the sweep to find. Those that were not
+    /// met again by now are looked for one by one.
+    fn look_for_held(&self) -> Result<()> {
+        let found = sql::run(
+            "INSERT INTO manifold.reread (source_id, key) \
+             SELECT DISTINCT m.source_id, pg_catalog.jsonb_build_object( \
+               CASE WHEN q.reason = 'missing_key' THEN 'id' ELSE coalesce(m.mapping->>'key', 'sfid') END, \
+               CASE WHEN q.reason = 'missing_key' THEN pg_catalog.substr(q.record, 4) ELSE q.record END) \
+             FROM manifold.mapping m JOIN manifold.quarantine q ON q.entity = m.entity \
+             WHERE m.source_id = $1 AND m.active AND q.org = $2 AND q.source = $3 AND q.field = '*' \
+               AND q.record NOT LIKE 'event:%' AND q.last_at < $4::timestamptz",
+            &[
+                self.source.into(),
+                self.org.as_str().into(),
+                self.table.as_str().into(),
+                self.requested.as_str().into(),
+            ],
+        )?;
+        if found > 0 {
+            crate::pg::xact::defined();
+        }
+        Ok(())
+    }
+
     /// After all rows: the sweep, a page at a time, then the end.
     fn finish(&mut self, top: &Member) -> Result<Step> {
         if self.sweep {
@@ -267,6 +291,9 @@ impl Backfill {
             if more {
                 return Ok(Step::More);
             }
+        }
+        if self.sweep {
+            self.look_for_held()?;
         }
         sql::run(
             "UPDATE manifold.backfill SET finished_at = clock_timestamp() \

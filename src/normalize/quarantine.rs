@@ -157,6 +157,12 @@ pub fn begin_anew(org: &str, source: &str, sweep: bool) -> Result<()> {
            AND (t.org, t.source, t.entity, t.field, t.reason) = (o.org, o.source, o.entity, o.field, o.reason)",
         &[org.into(), source.into(), WHOLE.into(), sweep.into()],
     )?;
+    if sweep {
+        sql::run(
+            "DELETE FROM manifold.dismissal WHERE org = $1 AND source = $2 AND record LIKE 'event:%'",
+            &[org.into(), source.into()],
+        )?;
+    }
     Ok(())
 }
 

@@ -101,7 +101,7 @@ fn unknown_names_are_refused() {
             ("SELECT manifold.retry('nobody')", UNKNOWN, "nobody"),
             (
                 "SELECT manifold.map_value('acme', 'laed', 'lead', 'status', 'x', 'new')",
-                UNKNOWN,
+                STATE,
                 "laed",
             ),
             (

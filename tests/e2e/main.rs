@@ -28,6 +28,7 @@ mod lifecycle;
 mod load;
 mod log;
 mod onboarding;
+mod onboarding_doc;
 mod publication;
 mod publishing;
 mod quarantine;

@@ -76,6 +76,18 @@ fn a_row_without_its_key_is_kept_whole_until_it_has_one_or_is_gone() {
     assert_eq!(world.value::<i64>("SELECT manifold.retry(reason => 'missing_key')"), 1);
     world.await_count("manifold.problem WHERE reason = 'missing_key'", 0);
     assert_eq!(world.count("canonical.lead"), 3);
+    // So does a resync, which leaves those alone that are there.
+    world.run("INSERT INTO acme.lead (lastname) VALUES ('Three'), ('Four')");
+    world.await_count("manifold.problem WHERE reason = 'missing_key'", 2);
+    unseen(&mut world, "DELETE FROM acme.lead WHERE lastname = 'Three'");
+    world.run("SELECT manifold.resync('acme')");
+    world.await_count("manifold.problem WHERE reason = 'missing_key'", 1);
+    world.normalized();
+    world.await_text(
+        "SELECT image ->> 'lastname' FROM manifold.problem WHERE reason = 'missing_key'",
+        Some("Four"),
+    );
+    assert_eq!(world.count("canonical.lead"), 3);
 }
 
 #[test]
