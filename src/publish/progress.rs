@@ -187,6 +187,8 @@ impl Session {
     /// The transaction has been committed.
     pub fn committed(&mut self, after: State) {
         self.committed = after;
+        // From now on the topic has to know of this session: an empty one is one that has lost it.
+        self.claim.previous = Some(self.claim.session.clone());
         self.claim.transaction += 1;
     }
 }

@@ -70,6 +70,16 @@ fn contradictions_are_told_apart() {
 }
 
 #[test]
+fn a_topic_that_is_emptied_after_the_first_transaction_is_missed() {
+    let start = resume(None, None, &saved("10:10:")).expect("a start");
+    let mut session = Session::new("s".into(), &start, None, "db");
+    assert!(resume(Some(session.claim()), None, &saved("10:10:")).is_ok(), "nothing was committed");
+    session.committed(saved("10:10:"));
+    let lost = resume(Some(session.claim()), None, &saved("10:10:"));
+    assert_eq!(lost, Err(Contradiction::Lost));
+}
+
+#[test]
 fn records_are_read_as_they_were_written_and_others_are_refused() {
     let mut within = at("10:20:12");
     within.within = Some(("30:40:33,35".parse().expect("a snapshot"), 77));

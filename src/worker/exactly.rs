@@ -226,6 +226,10 @@ impl Exactly {
             },
             Phase::Aborting => match producer.abort(SLICE) {
                 Ok(true) => {
+                    // With the first one, which has records only, goes what the session began with.
+                    if !self.under_way {
+                        return Err(first_failed());
+                    }
                     // Nothing of it is ever seen; lanes are where they were before it.
                     feed.forget_in_flight();
                     deliveries.clear();
@@ -513,6 +517,10 @@ impl Exactly {
         lifecycle::transaction(|| claim::save(None))?;
         Ok(Step::Over)
     }
+}
+
+fn first_failed() -> Failure {
+    Failure { message: "the progress topic could not be written".into(), hint: None }
 }
 
 fn reader_records(phase: &Phase) -> Option<&kafka::Records> {

@@ -3,6 +3,8 @@
 use crate::support::broker::Broker;
 use crate::support::cluster::Cluster;
 use crate::support::consumer::{Event, Topic};
+use crate::support::heroku_connect::HerokuConnect;
+use crate::support::run;
 use crate::support::wait;
 use crate::world::{LIMIT, World, broker, cluster_with};
 
@@ -58,4 +60,229 @@ fn the_progress_topic_says_how_far_the_publisher_is() {
         let knows = (Some(seen.as_str()), claim["transaction"].as_u64());
         if says == knows { Ok(()) } else { Err(format!("{says:?}, {knows:?}")) }
     });
+}
+
+/// Waits until nothing is wrong with publishing.
+fn well(world: &mut World<'_>) {
+    world.await_status("acme", "publisher", "well", |s| s.state == "ok");
+}
+
+/// Waits until the status says this of publishing.
+fn told(world: &mut World<'_>, what: &str) {
+    world.await_status("acme", "publisher", what, |s| {
+        s.state == "error" && s.last_error.as_deref().is_some_and(|e| e.contains(what))
+    });
+}
+
+#[test]
+fn it_is_switched_off_and_on_under_load_without_losing_or_repeating() {
+    let cluster = cluster(broker(), "switched");
+    let mut world = world(&cluster, "switched");
+    let mut acme = world.running("acme", 0);
+    let rows = acme.org.many(3000);
+    let (columns, lead) = (acme.org.columns.clone(), &acme.lead);
+    std::thread::scope(|scope| {
+        let connect = &mut acme.connect;
+        let (rows, columns) = (&rows, &columns);
+        let loader = scope.spawn(move || {
+            rows.chunks(30).for_each(|batch| connect.insert(lead, columns, batch, 30));
+        });
+        let mut seen = 0;
+        for value in ["off", "on", "off", "on"] {
+            seen += 300;
+            let mut topic = world.topic("acme.lead");
+            topic.at_least(seen, LIMIT);
+            cluster.set("manifold.exactly_once", value);
+            // The other way is under way when there is a claim, or none.
+            let claim = "(SELECT FROM manifold.position WHERE consumer = 'exactly_once' \
+                         AND claim IS NOT NULL) c";
+            world.await_count(claim, i64::from(value == "on"));
+        }
+        loader.join().expect("the load went through");
+    });
+    world.published();
+    once(world.topic("acme.lead").all(), 3000);
+    well(&mut world);
+}
+
+#[test]
+fn of_two_publishers_with_one_identity_one_stops_and_stays_so_until_it_is_told() {
+    let mut original = cluster(broker(), "copies");
+    let mut world = world(&original, "copies");
+    let mut acme = world.running("acme", 20);
+    world.published();
+    let (lead, org) = (acme.lead, acme.org);
+    drop(acme.connect);
+    let name = world.keep();
+    original.stop();
+    let mut copy = original.copy();
+    copy.launch();
+    // Nothing was published since the copy was made: it goes on in the original's place.
+    let mut copied = World::reopen(&copy, &name);
+    copied.prefix = "copies".into();
+    let mut its = HerokuConnect::attach(copied.database.connect(), "acme");
+    its.load(&lead, &org.columns, &org.leads[20..30]);
+    copied.published();
+    // The original finds out without stopping the copy.
+    original.launch();
+    let mut world = World::reopen(&original, &name);
+    world.prefix = "copies".into();
+    told(&mut world, "another publisher has taken over");
+    acme.connect = HerokuConnect::attach(world.database.connect(), "acme");
+    acme.connect.load(&lead, &org.columns, &org.leads[40..45]);
+    world.run("SELECT pg_reload_conf()");
+    its.load(&lead, &org.columns, &org.leads[30..35]);
+    copied.published();
+    told(&mut world, "another publisher has taken over");
+    once(world.topic("acme.lead").all(), 35);
+    // It is the original that is to go on: the copy is fenced in the middle of its work, and does not
+    // fight for it.
+    original.set("manifold.exactly_once", "off");
+    world.published();
+    well(&mut world);
+    original.set("manifold.exactly_once", "on");
+    let claim =
+        "(SELECT FROM manifold.position WHERE consumer = 'exactly_once' AND claim IS NOT NULL) c";
+    world.await_count(claim, 1);
+    world.published();
+    its.load(&lead, &org.columns, &org.leads[50..60]);
+    told(&mut copied, "another publisher has taken over");
+    acme.connect.load(&lead, &org.columns, &org.leads[45..50]);
+    world.published();
+    well(&mut world);
+    copied.run("SELECT pg_reload_conf()");
+    told(&mut copied, "another publisher has taken over");
+    let topic = world.topic("acme.lead").all().len();
+    assert_eq!(topic, 45, "35 of the copy, 10 of the original, none of a copy that was fenced");
+    copied.keep();
+    world.keep();
+}
+
+#[test]
+fn a_progress_topic_that_was_deleted_is_missed() {
+    let broker = Broker::start(run::dir());
+    let cluster = cluster(&broker, "deleted");
+    let mut world = world(&cluster, "deleted");
+    let mut acme = world.running("acme", 10);
+    world.published();
+    let name = "deleted.publisher-progress";
+    broker.tool("org.apache.kafka.tools.TopicCommand", &["--delete", "--topic", name]);
+    world.run("SELECT pg_reload_conf()");
+    told(&mut world, "does not hold what this database has published");
+    acme.load(10, 10);
+    cluster.set("manifold.exactly_once", "off");
+    world.published();
+    well(&mut world);
+    cluster.set("manifold.exactly_once", "on");
+    let claim =
+        "(SELECT FROM manifold.position WHERE consumer = 'exactly_once' AND claim IS NOT NULL) c";
+    world.await_count(claim, 1);
+    acme.load(20, 10);
+    world.published();
+    well(&mut world);
+    once(world.topic_on(&broker, "acme.lead").all(), 30);
+}
+
+#[test]
+fn what_was_aborted_is_not_seen_and_what_is_refused_is_set_aside() {
+    let broker = Broker::start(run::dir());
+    let cluster = cluster(&broker, "aborted");
+    let mut world = world(&cluster, "aborted");
+    let mut acme = world.running("acme", 20);
+    let mut globex = world.running("globex", 20);
+    world.published();
+    broker.tool(
+        "kafka.admin.ConfigCommand",
+        &["--alter", "--topic", "aborted.acme.lead", "--add-config", "max.message.bytes=20000"],
+    );
+    // One that is too large among many that are not, in one statement and one chunk.
+    let large: String = (0..40_000).map(|n: u32| char::from(b'a' + (n * n % 23) as u8)).collect();
+    let sfid = acme.org.sfid(7).to_owned();
+    world.run(&format!(
+        "UPDATE acme.lead SET city = CASE sfid WHEN '{sfid}' THEN '{large}' ELSE 'Rome' END"
+    ));
+    globex.load(20, 20);
+    acme.load(20, 10);
+    world.await_text(
+        "SELECT reason FROM manifold.problem WHERE entity = 'kafka' AND org = 'acme'",
+        Some("not_published"),
+    );
+    world.published();
+    well(&mut world);
+    // 20 read, 19 of 20 updated, 10 more; and what the quarantine holds is shown there.
+    once(world.topic_on(&broker, "acme.lead").all(), 49);
+    once(world.topic_on(&broker, "globex.lead").all(), 40);
+    let committed = world.topic_on(&broker, "acme.lead").all().len();
+    let mut all = Topic::uncommitted(&broker.bootstrap(), "aborted.acme.lead");
+    assert!(all.all().len() > committed, "there were messages that were aborted");
+}
+
+#[test]
+fn a_broker_that_restarts_in_the_middle_of_transactions_loses_and_repeats_nothing() {
+    let mut broker = Broker::start(run::dir());
+    let cluster = cluster(&broker, "restarted");
+    let mut world = world(&cluster, "restarted");
+    let mut acme = world.running("acme", 0);
+    let rows = acme.org.many(3000);
+    let (columns, lead) = (acme.org.columns.clone(), &acme.lead);
+    std::thread::scope(|scope| {
+        let connect = &mut acme.connect;
+        let (rows, columns) = (&rows, &columns);
+        let loader = scope.spawn(move || {
+            rows.chunks(20).for_each(|batch| connect.insert(lead, columns, batch, 20));
+        });
+        for seen in [300, 900] {
+            world.topic_on(&broker, "acme.lead").at_least(seen, LIMIT);
+            broker.kill();
+            broker.launch();
+        }
+        loader.join().expect("the load goes on without a broker");
+    });
+    world.published();
+    once(world.topic_on(&broker, "acme.lead").all(), 3000);
+    well(&mut world);
+}
+
+#[test]
+fn brokers_that_refuse_transactions_are_told_of_and_nothing_is_published_until_they_do_not() {
+    let broker = Broker::guarded(run::dir());
+    let options = "security.protocol=sasl_plaintext; sasl.mechanism=PLAIN; \
+                   sasl.username=manifold; sasl.password=manifold-secret";
+    let cluster = cluster_with(&format!(
+        "manifold.kafka_brokers = '{}'\nmanifold.kafka_options = '{options}'\n\
+         manifold.topic_prefix = 'refused'\nmanifold.exactly_once = on",
+        broker.guarded_bootstrap()
+    ));
+    let topics = ["acme.lead", "canonical.lead"].map(|topic| format!("refused.{topic}"));
+    for topic in &topics {
+        broker.tool("org.apache.kafka.tools.TopicCommand", &["--create", "--topic", topic]);
+        broker.allow("manifold", &["Write", "Describe"], topic);
+    }
+    let mut world = world(&cluster, "refused");
+    let _acme = world.running("acme", 10);
+    // Without the right to create it, nor to see it, the topic is missing.
+    told(&mut world, "the progress topic \"refused.publisher-progress\"");
+    let compact = ["--partitions", "1", "--config", "cleanup.policy=compact"];
+    let create = ["--create", "--topic", "refused.publisher-progress"];
+    broker.tool("org.apache.kafka.tools.TopicCommand", &[&create[..], &compact[..]].concat());
+    broker.allow("manifold", &["Read", "Write", "Describe"], "refused.publisher-progress");
+    told(&mut world, "allow no transactions");
+    assert_eq!(world.topic_on(&broker, "acme.lead").all().len(), 0, "nothing is published");
+    broker.tool(
+        "org.apache.kafka.tools.AclCommand",
+        &[
+            "--add",
+            "--allow-principal",
+            "User:manifold",
+            "--operation",
+            "Write",
+            "--operation",
+            "Describe",
+            "--transactional-id",
+            "refused.publisher",
+        ],
+    );
+    world.published();
+    well(&mut world);
+    once(world.topic_on(&broker, "acme.lead").all(), 10);
 }

@@ -62,6 +62,29 @@ impl Cluster {
         cluster
     }
 
+    /// A second cluster on a copy of this one's data, which is not running; not started yet.
+    pub fn copy(&self) -> Self {
+        assert!(self.server.is_none(), "a running server's data cannot be copied");
+        let name = format!("{}-copy", self.name);
+        let home = self.run.join(&name);
+        fs::create_dir(&home).expect("run folder is writable");
+        let data = home.join("data");
+        run_to_end(Command::new("cp").arg("-a").arg(&self.data).arg(&data));
+        if is_root() {
+            run_to_end(Command::new("chown").arg("postgres:").arg(&home));
+        }
+        let port = free_port();
+        let conf = data.join("postgresql.conf");
+        let filled = fs::read_to_string(&conf).expect("written by `start`");
+        let (old, new) = (self.data.parent().expect("data is in a folder"), &home);
+        let filled = filled
+            .replace(&format!("port = {}", self.port), &format!("port = {port}"))
+            .replace(&old.display().to_string(), &new.display().to_string());
+        fs::write(conf, filled).expect("data folder is writable");
+        let (run, installation) = (self.run.clone(), self.installation);
+        Self { run, name, data, port, installation, server: None }
+    }
+
     /// Starts the server again on the same data and port.
     pub fn launch(&mut self) {
         let mut command = self.installation.command("postgres");

@@ -55,8 +55,18 @@ pub struct Topic {
 
 impl Topic {
     pub fn new(bootstrap: &str, name: &str) -> Self {
+        Self::reading(bootstrap, name, "read_committed")
+    }
+
+    /// One that sees messages of transactions that are open or were aborted, too.
+    pub fn uncommitted(bootstrap: &str, name: &str) -> Self {
+        Self::reading(bootstrap, name, "read_uncommitted")
+    }
+
+    fn reading(bootstrap: &str, name: &str, isolation: &str) -> Self {
         let consumer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
+            .set("isolation.level", isolation)
             .set("group.id", "pg_manifold-test")
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
