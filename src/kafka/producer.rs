@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long messages on their way are hurried: the least that the library knows.
 const HURRY: Duration = Duration::from_millis(1);
+/// How long a try to abort a transaction takes.
+const ABORT_SLICE: Duration = Duration::from_millis(50);
 /// How long `Drop` may take.
 const DROP_LIMIT: Duration = Duration::from_secs(1);
 
@@ -266,6 +268,19 @@ impl Producer {
         self.listener.pending
     }
 
+    /// Aborts the transaction that is open, if there is one and it can be done soon: else consumers wait
+    /// until the brokers find out that nobody goes on with it.
+    fn abort_within(&mut self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        while self.transaction == Some(State::Open)
+            && Instant::now() < deadline
+            && matches!(self.abort(ABORT_SLICE), Ok(false))
+        {
+            // The library waits for the reports of what it gave up to be taken.
+            self.serve(Duration::ZERO, drop);
+        }
+    }
+
     /// Drops all messages, queued and in flight, without deliveries, so that the caller can start
     /// again from its last proven position. What was in flight may have been written.
     ///
@@ -297,6 +312,7 @@ impl Producer {
     /// they still run when the time is over: then end the process by `_exit`.
     pub fn close(&mut self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
+        self.abort_within(limit / 2);
         let Some(client) = self.client.take() else {
             return true;
         };

@@ -19,6 +19,8 @@ pub(super) enum State {
     /// No transaction is open; the next message opens one.
     Ready,
     Open,
+    /// Whether it will have been committed is the brokers' to say: nothing else may be tried.
+    Committing,
 }
 
 /// How ending a transaction went.
@@ -51,7 +53,7 @@ impl Producer {
 
     /// Whether messages were sent that no commit has made visible.
     pub fn in_transaction(&self) -> bool {
-        self.transaction == Some(State::Open)
+        matches!(self.transaction, Some(State::Open | State::Committing))
     }
 
     /// Opens a transaction before the first message, where there are transactions.
@@ -73,6 +75,7 @@ impl Producer {
     /// `init_transactions`.
     pub fn commit(&mut self, limit: Duration) -> Result<Ending, Error> {
         let Some(client) = &self.client else { return Err(super::producer::closed()) };
+        self.transaction = Some(State::Committing);
         match client.commit_transaction(limit) {
             Ok(()) => {
                 self.transaction = Some(State::Ready);
@@ -80,6 +83,7 @@ impl Producer {
             }
             Err(refused) if refused.again => Ok(Ending::NotYet),
             Err(refused) if refused.abort => {
+                self.transaction = Some(State::Open);
                 Ok(Ending::MustAbort(self.of_transaction(refused.code, &refused.reason)))
             }
             Err(refused) => Err(self.spent(refused)),

@@ -110,6 +110,11 @@ impl Feed {
         booked
     }
 
+    /// A message is no longer on its way, whatever became of it.
+    pub fn settle(&mut self, token: u64) {
+        self.window.settled(token, Instant::now());
+    }
+
     /// Gives an org a lane of its own, from the proven position on; what is on its way of it is sent
     /// again, carefully, once all reports of it are in. Without a failure, at once: then it is a
     /// single message that is to be found.

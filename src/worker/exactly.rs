@@ -232,7 +232,6 @@ impl Exactly {
                     }
                     // Nothing of it is ever seen; lanes are where they were before it.
                     feed.forget_in_flight();
-                    deliveries.clear();
                     self.phase = Phase::Feeding(None);
                     Ok(Step::Again)
                 }
@@ -261,7 +260,11 @@ impl Exactly {
             Ok(()) => true,
             Err(error) => {
                 failed = true;
-                !given_up && (error.of_message || error.is_of_topic())
+                let tells = !given_up && (error.of_message || error.is_of_topic());
+                if !tells {
+                    feed.settle(delivery.token);
+                }
+                tells
             }
         });
         let booked = feed.book(deliveries);
