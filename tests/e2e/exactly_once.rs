@@ -196,10 +196,11 @@ fn what_was_aborted_is_not_seen_and_what_is_refused_is_set_aside() {
         &["--alter", "--topic", "aborted.acme.lead", "--add-config", "max.message.bytes=20000"],
     );
     // One that is too large among many that are not, in one statement and one chunk.
-    let large: String = (0..40_000).map(|n: u32| char::from(b'a' + (n * n % 23) as u8)).collect();
     let sfid = acme.org.sfid(7).to_owned();
+    world.run("ALTER TABLE acme.lead ADD COLUMN long__c text");
     world.run(&format!(
-        "UPDATE acme.lead SET city = CASE sfid WHEN '{sfid}' THEN '{large}' ELSE 'Rome' END"
+        "UPDATE acme.lead SET city = 'Rome', long__c = CASE sfid WHEN '{sfid}' THEN \
+           (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 2000) i) END"
     ));
     globex.load(20, 20);
     acme.load(20, 10);
@@ -285,4 +286,22 @@ fn brokers_that_refuse_transactions_are_told_of_and_nothing_is_published_until_t
     world.published();
     well(&mut world);
     once(world.topic_on(&broker, "acme.lead").all(), 10);
+}
+
+#[test]
+fn brokers_that_cannot_keep_transactions_are_told_of() {
+    let mut broker = Broker::prepared(run::dir());
+    broker.set("transaction.state.log.replication.factor", "3");
+    broker.launch();
+    let cluster = cluster(&broker, "uncoordinated");
+    let mut world = world(&cluster, "uncoordinated");
+    let _acme = world.running("acme", 5);
+    told(&mut world, "no coordinator for transactions");
+    assert_eq!(world.topic_on(&broker, "acme.lead").all().len(), 0, "nothing is published");
+    broker.stop();
+    broker.set("transaction.state.log.replication.factor", "1");
+    broker.launch();
+    world.published();
+    well(&mut world);
+    once(world.topic_on(&broker, "acme.lead").all(), 5);
 }

@@ -243,6 +243,11 @@ impl Broker {
         }
     }
 
+    /// Gives a property another value, from the next launch on.
+    pub fn set(&self, name: &str, value: &str) {
+        self.append(&format!("\n{name}={value}\n"));
+    }
+
     /// Waits until a broker that cannot go on has ended by itself.
     pub fn await_end(&mut self) {
         if let Some(mut server) = self.server.take() {
