@@ -112,7 +112,7 @@ impl Feed {
 
     /// A message is no longer on its way, whatever became of it.
     pub fn settle(&mut self, token: u64) {
-        self.window.settled(token, Instant::now());
+        self.window.settled(token, 1, Instant::now());
     }
 
     /// Gives an org a lane of its own, from the proven position on; what is on its way of it is sent
