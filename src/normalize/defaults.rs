@@ -214,10 +214,13 @@ struct Merged {
     others: Vec<(String, Value, Level)>,
     /// What is no field at all, which shows when the mapping is read.
     nonsense: Option<Value>,
+    /// The mapping itself names it.
+    own: bool,
 }
 
 impl Merged {
     fn add(&mut self, json: &Value, level: &Level) {
+        self.own |= *level == Level::Mapping;
         let members = match json {
             Value::String(column) => {
                 Map::from_iter([("column".to_string(), Value::String(column.clone()))])
@@ -286,11 +289,7 @@ pub fn merge(layers: &[Layer], mapping: &Value, entity: &Entity) -> Effective {
         }
     }
     // Rules without a source map nothing, unless the mapping says so itself, which is then an error.
-    fields.retain(|(_, merged)| {
-        merged.source.is_some()
-            || merged.nonsense.is_some()
-            || merged.others.iter().any(|(.., level)| *level == Level::Mapping)
-    });
+    fields.retain(|(_, merged)| merged.source.is_some() || merged.own);
     let arguments = arguments(layers);
     for (name, merged) in &mut fields {
         argue(name, merged, &arguments, entity);
@@ -338,6 +337,10 @@ fn arguments(layers: &[Layer]) -> Vec<(String, Value, Level)> {
 
 /// Gives the rules of a chain that are mere names their default arguments.
 fn argue(field: &str, merged: &mut Merged, arguments: &[(String, Value, Level)], entity: &Entity) {
+    if let Some((source, _)) = &mut merged.source {
+        let parts = source.iter_mut().filter(|(name, _)| *name != "constant");
+        parts.for_each(|(_, json)| argue_within(json, arguments));
+    }
     let own = merged.others.iter().position(|(name, ..)| name == "rules");
     let chain = match (own, entity.field(field)) {
         (Some(at), _) => merged.others[at].1.clone(),
@@ -345,20 +348,44 @@ fn argue(field: &str, merged: &mut Merged, arguments: &[(String, Value, Level)],
         (None, None) => return,
     };
     let Value::Array(mut rules) = chain else { return };
+    if let Some(level) = argue_chain(&mut rules, arguments) {
+        match own {
+            // The chain stays its author's; the argument shows in it.
+            Some(at) => merged.others[at].1 = Value::Array(rules),
+            None => merged.others.push(("rules".into(), Value::Array(rules), level)),
+        }
+    }
+}
+
+/// The level of the last argument that was given, if one was.
+fn argue_chain(rules: &mut [Value], arguments: &[(String, Value, Level)]) -> Option<Level> {
     let mut from = None;
-    for rule in &mut rules {
+    for rule in rules {
         let Some(name) = rule.as_str().map(str::to_string) else { continue };
         if let Some((_, argument, level)) = arguments.iter().find(|(other, ..)| *other == name) {
             *rule = serde_json::json!({ name: argument });
             from = Some(level.clone());
         }
     }
-    if let Some(level) = from {
-        match own {
-            // The chain stays its author's; the argument shows in it.
-            Some(at) => merged.others[at].1 = Value::Array(rules),
-            None => merged.others.push(("rules".into(), Value::Array(rules), level)),
+    from
+}
+
+/// The chains of what a field is made of.
+fn argue_within(json: &mut Value, arguments: &[(String, Value, Level)]) {
+    match json {
+        Value::Array(list) => list.iter_mut().for_each(|part| argue_within(part, arguments)),
+        Value::Object(members) => {
+            for (name, part) in members {
+                match part {
+                    Value::Array(rules) if name == "rules" => {
+                        argue_chain(rules, arguments);
+                    }
+                    _ if name == "constant" => {}
+                    part => argue_within(part, arguments),
+                }
+            }
         }
+        _ => {}
     }
 }
 
@@ -454,6 +481,10 @@ mod tests {
         assert_eq!(fields["score"]["rules"][1], json!({"range": {"min": 0, "max": 100}}));
         assert_eq!(fields["birth_date"]["rules"], json!([{"date": "%Y"}]));
         assert_eq!(fields["title"], "title");
+        let nested =
+            json!({"fields": {"budget_min": {"first_of": [{"column": "a", "rules": ["number"]}]}}});
+        let fields = &merge(&layers, &nested, &lead()).json["fields"];
+        assert_eq!(fields["budget_min"]["first_of"][0]["rules"], json!([number]));
     }
 
     #[test]
@@ -462,8 +493,9 @@ mod tests {
             json!({"fields": {"status": {"column": "status", "rules": []}, "email": "email"}});
         assert_eq!(merge(&[], &mapping, &lead()).json, mapping);
         assert_eq!(merge(&[], &json!(7), &lead()).json, json!(7));
-        let wrong = json!({"fields": {"status": {"rules": []}, "x": 7}});
-        assert!(mapping::Mapping::from_json(&merge(&[], &wrong, &lead()).json).is_err());
+        let wrong = json!({"fields": {"status": {"rules": []}, "x": 7, "city": {}}});
+        assert_eq!(merge(&[], &wrong, &lead()).json, wrong);
+        assert!(mapping::Mapping::from_json(&wrong).is_err());
     }
 
     #[test]

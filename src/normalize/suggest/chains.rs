@@ -62,6 +62,7 @@ pub fn chains(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Ch
         }
         return chains;
     }
+    chains.extend(countries(field, profile));
     match field.kind {
         FieldType::Integer | FieldType::Bigint | FieldType::Numeric => {
             for (decimal, group) in NUMBERS {
@@ -160,6 +161,14 @@ fn meaning(field: &str, value: &str, targets: &[String]) -> Option<String> {
     best.map(|(_, target)| target.to_string()).filter(|target| targets.contains(target))
 }
 
+/// Whether a value is one that a picklist of this field may have.
+pub fn is_meant_for(field: &str, value: &str) -> bool {
+    let targets = WORDS.meanings.get(field).map(|meanings| &meanings.0);
+    let targets: Vec<String> =
+        targets.into_iter().flatten().map(|(target, _)| target.clone()).collect();
+    meaning(field, value, &targets).is_some()
+}
+
 /// Whether the words stand in a text as whole words.
 pub fn is_in(words: &str, text: &str) -> bool {
     let bounded = |at: usize| {
@@ -168,6 +177,23 @@ pub fn is_in(words: &str, text: &str) -> bool {
         before.is_none_or(|c| !c.is_alphanumeric()) && after.is_none_or(|c| !c.is_alphanumeric())
     };
     text.match_indices(words).any(|(at, _)| bounded(at))
+}
+
+/// Names of countries in other languages than the rule knows, as aliases.
+fn countries(field: &Field, profile: &Profile<'_>) -> Option<Chain> {
+    field.rules.iter().find(|rule| rule.name == "country" && rule.argument.is_none())?;
+    let mut aliases: Map<String, Json> = Map::new();
+    for (value, _) in profile.values.iter().take(500) {
+        let name = fold(&value.split_whitespace().collect::<Vec<_>>().join(" "));
+        let known = WORDS.countries.0.iter().find(|(_, names)| names.contains(&name));
+        if let Some((code, _)) = known
+            && !aliases.keys().any(|alias| fold(alias) == name)
+        {
+            aliases.insert(value.trim().into(), Json::from(code.as_str()));
+        }
+    }
+    let country = json!({"country": {"aliases": aliases}});
+    (!aliases.is_empty()).then(|| Chain::of(in_place_of(field, "country", country)))
 }
 
 /// A table for grades such as A to E, or stars in words.

@@ -98,6 +98,7 @@ pub fn suggest(
         found.push((at, candidates));
     }
     found.sort_by_key(|(at, _)| *at);
+    take_the_other_name(entity, &mut found);
     give_way(&mut found);
     let fields = found.into_iter().flat_map(|(at, candidates)| {
         let name = entity.fields[at].name.clone();
@@ -141,6 +142,22 @@ fn ranked(field: String, mut candidates: Vec<Candidate>) -> Vec<Suggestion> {
             samples: candidate.samples,
         })
         .collect()
+}
+
+/// Beside a first name, what is merely called a name is the last name.
+fn take_the_other_name(entity: &Entity, found: &mut [(usize, Vec<Candidate>)]) {
+    let at = |name: &str| entity.field(name).map(|(at, _)| at);
+    let (Some(first), Some(last)) = (at("first_name"), at("last_name")) else { return };
+    let sure = |candidate: &&Candidate| candidate.confidence >= 0.85 && !candidate.shared;
+    let Some(first) = found[first].1.first().filter(sure).map(|c| c.columns.clone()) else {
+        return;
+    };
+    let candidates = &mut found[last].1;
+    if candidates.iter().all(|candidate| candidate.confidence < SURE)
+        && let Some(other) = candidates.iter_mut().find(|candidate| candidate.columns != first)
+    {
+        other.confidence = 0.75;
+    }
 }
 
 /// A column that feeds one field for sure is less likely to feed another.
@@ -279,6 +296,8 @@ fn shape(field: &Field, profile: &Profile<'_>) -> f64 {
         {
             1.0 - 0.9 * several
         }
+        // In several languages the same word is a part of a country, and how far somebody is.
+        "state" if profile.share(|value| chains::is_meant_for("status", value)) > 0.5 => 0.4,
         "first_name" | "last_name" => 1.0 - 0.4 * several,
         _ => 1.0,
     }

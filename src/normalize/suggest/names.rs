@@ -119,8 +119,10 @@ fn segments(token: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut end = letters.len();
     let (left, ..) = best[end];
-    // Mostly letters that mean nothing: no compound of known words.
-    if left * 2 > letters.len() {
+    // Mostly letters that mean nothing: no compound of known words, unless the last one is, which says
+    // what the whole is.
+    let (.., last, known) = best[end];
+    if left * 2 > letters.len() && !(known && end - last >= 5) {
         return vec![token.to_string()];
     }
     while end > 0 {
@@ -133,7 +135,8 @@ fn segments(token: &str) -> Vec<String> {
 }
 
 fn weight(word: &str) -> f64 {
-    if is_filler(word) {
+    // A letter between the parts of a compound.
+    if is_filler(word) || word.chars().nth(1).is_none() {
         0.1
     } else if WORDS.weak.iter().any(|weak| weak == word) {
         0.5
@@ -257,6 +260,20 @@ mod tests {
             ("work_email__c", "email"),
             ("leadsource", "source"),
             ("systemmodstamp", "modified_at"),
+            ("bearbeitungsstatus__c", "status"),
+            ("einwilligungsdatum__c", "consent_at"),
+            ("befragungs_id__c", "survey_id"),
+            ("geboren_am__c", "birth_date"),
+            ("umsatz_eur__c", "annual_revenue"),
+            ("anzahl_mitarbeiter__c", "employees"),
+            ("datenschutz_akzeptiert__c", "consent"),
+            ("numero_dipendenti__c", "employees"),
+            ("tel_movil__c", "mobile_phone"),
+            ("aantal_werknemers__c", "employees"),
+            ("data_richiamo__c", "callback_at"),
+            ("terugbeldatum__c", "callback_at"),
+            ("budget_massimo__c", "budget_max"),
+            ("presupuesto_desde__c", "budget_min"),
         ]
         .iter()
         .filter(|(column, field)| best(column).0 != *field || best(column).1 < 0.5)

@@ -306,7 +306,7 @@ fn orgs_in_spanish_italian_and_dutch() {
             ("telefono_movil__c", TEXT, &["612 345 678"]),
             ("codigo_postal__c", TEXT, &["28001"]),
             ("ciudad__c", TEXT, &["Madrid", "Sevilla"]),
-            ("pais__c", TEXT, &["ES", "Spain"]),
+            ("pais__c", TEXT, &["ES", "España", "Alemania"]),
             ("facturacion_anual__c", TEXT, &["1.234,50", "99.000,00"]),
             ("numero_empleados__c", 23, &["5"]),
             ("fecha_nacimiento__c", TEXT, &["31/12/1980", "01/02/1990"]),
@@ -333,7 +333,9 @@ fn orgs_in_spanish_italian_and_dutch() {
         ("consent_at", "fecha_consentimiento__c"),
         ("score", "puntuacion__c"),
     ];
-    check(&spanish, "ES", "Europe/Madrid", &truth);
+    let found = check(&spanish, "ES", "Europe/Madrid", &truth);
+    let fields = &mapping(&found, SURE)["fields"];
+    assert_eq!(fields["country"]["rules"][0]["country"]["aliases"]["Alemania"], "DE");
     let italian = made_up(
         &[
             ("sfid", TEXT, &["00Q1a000000001AAQ1"]),
@@ -396,6 +398,30 @@ fn orgs_in_spanish_italian_and_dutch() {
         ("consent", "toestemming__c"),
     ];
     check(&dutch, "NL", "Europe/Amsterdam", &truth);
+}
+
+#[test]
+fn words_that_mean_one_thing_here_and_another_there() {
+    let french = made_up(
+        &[
+            ("sfid", TEXT, &["00Q1a000000001AAQ1"]),
+            ("prenom__c", TEXT, &["Anne", "Luc"]),
+            ("nom__c", TEXT, &["Petit", "Le Gall"]),
+            ("etat__c", TEXT, &["Nouveau", "Perdu", "En cours"]),
+        ],
+        40,
+    );
+    let truth = [("first_name", "prenom__c"), ("last_name", "nom__c"), ("status", "etat__c")];
+    check(&french, "FR", "Europe/Paris", &truth);
+    let mexican = made_up(
+        &[
+            ("sfid", TEXT, &["00Q1a000000001AAQ1"]),
+            ("estado__c", TEXT, &["Jalisco", "Oaxaca"]),
+            ("estatus__c", TEXT, &["Nuevo", "Perdido"]),
+        ],
+        40,
+    );
+    check(&mexican, "MX", "UTC", &[("state", "estado__c"), ("status", "estatus__c")]);
 }
 
 fn check(

@@ -22,6 +22,8 @@ pub struct Words {
     pub standard: indexed::Pairs<String>,
     /// Field with a table of values → value → words that stand in picklist values of that meaning.
     pub meanings: indexed::Pairs<Lists>,
+    /// Country → names that the rule of that name does not know.
+    pub countries: Lists,
     /// Currency → how column names and values tell it.
     pub currencies: Lists,
     /// Words that say little: about whom, or that it is a field at all.
