@@ -86,6 +86,15 @@ pub fn suggest(
             // A whole that is put together from its parts is as tidy as they are.
             candidates.iter_mut().for_each(|whole| whole.confidence *= 0.9);
         }
+        // One of several columns that belong together is not all of it.
+        for single in &mut candidates {
+            let part = |made: &Candidate| {
+                !made.shared && made.columns.len() > 1 && made.columns.contains(&single.columns[0])
+            };
+            if made.iter().any(part) {
+                single.confidence *= 0.8;
+            }
+        }
         // An amount's currency, where there is an amount, rather than wherever there is a currency.
         candidates.retain(|single| made.iter().all(|made| made.columns != single.columns));
         candidates.extend(made);
