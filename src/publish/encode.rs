@@ -21,7 +21,7 @@ const MONTH: i128 = 2_629_800_000_000;
 /// the year 3000 in nanoseconds) is null, or zero where the column is never null, which is what
 /// Debezium makes of it, where that does not stop.
 pub fn write(form: &Form, nullable: bool, out: &mut Vec<u8>, value: &Value<'_>) {
-    if *value == Value::Null {
+    if matches!(value, Value::Null) {
         return out.put("null");
     }
     if fit(form, out, value).is_none() {

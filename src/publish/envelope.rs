@@ -19,7 +19,7 @@ use super::columns::{Columns, Treatments};
 use super::field::Field;
 use super::form::Types;
 use super::json;
-use super::key::{Key, KeyPlan};
+use super::key::{self, Key, KeyPlan};
 use super::modes::Modes;
 use super::options::Options;
 use super::schema;
@@ -313,8 +313,8 @@ impl Plan {
             self.event(old_value, &moment, Op::Delete, old, None, orders.as_deref_mut())?;
             self.event(value, &moment, Op::Create, None, new, orders)?;
             let (mut of_old, mut of_new) = (headers, headers);
-            of_old.add("__debezium.newkey", self.key.payload(key));
-            of_new.add("__debezium.oldkey", self.key.payload(old_key));
+            of_old.add("__debezium.newkey", key::payload(key));
+            of_new.add("__debezium.oldkey", key::payload(old_key));
             send(Some(old_key), Some(old_value), of_old.all())?;
             if self.options.tombstones_on_delete {
                 send(Some(old_key), None, of_old.all())?;

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use crate::log::change::Op;
 use crate::publish::form::{Type, Types};
+use crate::publish::key::payload;
 use crate::publish::modes::{Binaries, Decimals, Hstores, Intervals, Modes, Times};
 use crate::publish::tests::{column, head, source};
 use crate::publish::{Key, Message, Plan, Scratch, Source};
@@ -230,4 +231,36 @@ fn a_keys_schema_to_the_byte() {
             r#""optional":false,"name":"manifold.acme.lead.Key"},"payload":{"id":1}}"#
         )]
     );
+}
+
+/// What people and headers are shown of a key has no schema, whatever its columns are called.
+#[test]
+fn a_key_without_its_schema() {
+    let layout = Layout {
+        columns: vec![column("payload", oid::TEXT, -1, 'i'), column("schema", oid::TEXT, -1, 'i')],
+    };
+    let text = |text: &str| [&[(text.len() as u8 + 1) << 1 | 1], text.as_bytes()].concat();
+    let (old, new) = (text("{\"a\":1,\"payload\":2}"), text("new"));
+    for schemas in [true, false] {
+        let key = Key::Columns(vec!["payload".into(), "schema".into()]);
+        let modes = Modes { schemas, ..Modes::default() };
+        let source = Source { key, ..described(modes, "", Types::new()) };
+        let mut sent = Vec::new();
+        let mut sink = |message: Message<'_>| -> Result<(), Infallible> {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            let other = message.headers.last().unwrap();
+            sent.push((text(payload(message.key.unwrap())), other.0, text(other.1)));
+            Ok(())
+        };
+        let rows = [[Some(&old[..]), Some(&old[..])], [Some(&new[..]), Some(&old[..])]];
+        let (before, after) = (Some(&rows[0][..]), Some(&rows[1][..]));
+        let scratch = &mut Scratch::default();
+        let plan = Plan::new(&layout, &source).unwrap();
+        plan.encode(&head(Op::Update), 0, before, after, 0, &Printer, scratch, &mut sink).unwrap();
+        let old = r#"{"payload":"{\"a\":1,\"payload\":2}","schema":"{\"a\":1,\"payload\":2}"}"#;
+        let new = r#"{"payload":"new","schema":"{\"a\":1,\"payload\":2}"}"#;
+        assert_eq!(sent.len(), 3);
+        assert_eq!(sent[0], (old.to_owned(), "__debezium.newkey", new.to_owned()));
+        assert_eq!(sent[2], (new.to_owned(), "__debezium.oldkey", old.to_owned()));
+    }
 }

@@ -8,6 +8,7 @@ use super::again::{Again, Place};
 use super::apart::{Refused, told};
 use super::envelope::{EncodeError, Message, Scratch};
 use super::feed::Feed;
+use super::key;
 use super::plans::Compiled;
 use super::transaction::Transaction;
 use super::transactions::{Log, Told};
@@ -221,10 +222,11 @@ impl Sender<'_> {
             token,
         );
         let size = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
+        let record = key::payload(message.key.unwrap_or_default());
         let described = |told: String| Refused {
             source,
             event_id: message.event.to_string(),
-            key: String::from_utf8_lossy(message.key.unwrap_or_default()).into_owned(),
+            key: String::from_utf8_lossy(record).into_owned(),
             size,
             place,
             message: told,
@@ -233,8 +235,7 @@ impl Sender<'_> {
             Ok(()) => {
                 self.feed.window.sent(token, size);
                 if let Some(org) = self.feed.window.org(token) {
-                    let key = message.key.unwrap_or_default();
-                    self.feed.refusals.sent(source, key, message.event, org, token);
+                    self.feed.refusals.sent(source, record, message.event, org, token);
                 }
                 self.budget -= usize::from(!good);
                 self.size += size;
