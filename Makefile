@@ -12,7 +12,7 @@ PACKAGE = target/release/pg_manifold-pg$(PG_MAJOR)
 DEMO = target/release/examples/demo
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup package install demo up down test lint accuracy bench bench-capture bench-log bench-kafka bench-orgs profile-kafka
+.PHONY: help setup package install demo up down test lint accuracy bench bench-capture bench-log bench-kafka bench-orgs bench-normalize profile-kafka
 
 help:
 	@echo "make demo            the story, on servers of its own (EXIT=1: end after it)"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench           what turning a captured row into an event and handing it to librdkafka costs"
 	@echo "make bench-capture   what capture costs those who write, beside other ways to do it"
 	@echo "make bench-log       what an old snapshot and a transaction of millions of rows do to readers"
+	@echo "make bench-normalize normalizing, beside the same mapping written by hand; what each rule costs"
 	@echo "make bench-kafka     publishing, beside Debezium and what librdkafka can do"
 	@echo "make bench-orgs      what a change costs where 750 orgs have a topic each, to 30"
 	@echo "make profile-kafka   where the publisher's time goes (needs perf)"
@@ -76,10 +77,10 @@ bench: setup
 	cargo bench $(FEATURES) --bench encode --bench produce
 
 # These take the packaged extension to servers of their own.
-bench-capture bench-log bench-kafka bench-orgs: package
+bench-capture bench-log bench-kafka bench-orgs bench-normalize: package
 	@$(MAKE) --no-print-directory _$@
 
-_bench-capture _bench-log _bench-kafka _bench-orgs: _bench-%:
+_bench-capture _bench-log _bench-kafka _bench-orgs _bench-normalize: _bench-%:
 	cargo bench $(FEATURES) --bench $*
 
 profile-kafka: export MANIFOLD_BENCH_PARTS = profile
