@@ -26,8 +26,8 @@ fn main() {
         rows.parse().unwrap_or_else(|e| panic!("MANIFOLD_BENCH_ROWS: {rows}: {e}"))
     });
     let mut report = Report::new("normalize");
-    rules::measure(&mut report);
     server::measure(rows, &mut report);
+    rules::measure(&mut report);
     report.print();
     report.write();
 }

@@ -17,7 +17,7 @@ use crate::support::fixtures::{ORGS, Org};
 use crate::support::mapping::Mapping;
 
 /// How often every value goes through.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 5;
 
 pub fn measure(report: &mut Report) {
     for name in ORGS {

@@ -44,6 +44,7 @@ pub fn measure(rows: usize, report: &mut Report) {
     let mut client = database.connect();
     run(&mut client, "CREATE EXTENSION pg_manifold");
     run(&mut client, "SELECT manifold.create_entity('lead')");
+    let mut synced = Vec::new();
     for name in ORGS {
         let org = Org::load(name);
         let mut connect = HerokuConnect::provision(database.connect(), name);
@@ -51,7 +52,10 @@ pub fn measure(rows: usize, report: &mut Report) {
         for sql in manifold::onboarding(name, &Mapping::load(name).json) {
             run(&mut client, &sql);
         }
-        manifold::settled(&mut client, &["backfill", "normalizer"], seconds(60));
+        synced.push((name, org, connect, lead));
+    }
+    manifold::settled(&mut client, &["backfill", "normalizer"], seconds(60));
+    for (name, org, mut connect, lead) in synced {
         run(&mut client, &format!("SELECT manifold.pause('{name}', 'normalizer')"));
         connect.load(&lead, &org.columns, &org.many(rows));
         run(&mut client, &format!("ANALYZE {name}.lead"));

@@ -60,7 +60,8 @@ impl Rule for StripHtml {
                 stripped = regex.replace_all(&stripped, with).into_owned();
             }
         }
-        let plain = html_escape::decode_html_entities(&stripped).trim().to_string();
+        // &#0; stands for what the server's text cannot hold.
+        let plain = html_escape::decode_html_entities(&stripped).trim().replace('\0', "");
         Ok(Cell::Text(Cow::Owned(plain)))
     }
 }

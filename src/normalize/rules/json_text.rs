@@ -107,7 +107,8 @@ impl Rule for Member {
         let found = self.0.iter().try_fold(json, |value, name| step(&value, name));
         Ok(match found {
             None | Some(Value::Null) => Cell::Null,
-            Some(Value::String(text)) => Cell::Text(Cow::Owned(text)),
+            // \u0000 stands for what the server's text cannot hold.
+            Some(Value::String(text)) => Cell::Text(Cow::Owned(text.replace('\0', ""))),
             Some(Value::Number(number)) => {
                 let text = decimal::from_json(&number).unwrap_or_else(|| number.to_string());
                 Cell::Text(Cow::Owned(text))

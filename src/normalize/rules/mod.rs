@@ -296,7 +296,9 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::normalize::Org;
-    use crate::normalize::chain::Steps;
+    use crate::normalize::chain::{self, Steps};
+    use crate::normalize::field_type::FieldType;
+    use proptest::prelude::*;
 
     #[test]
     fn every_example_is_true() {
@@ -334,6 +336,76 @@ mod tests {
                 assert!(shown, "{}: {reason}", rule.name);
             }
             assert!(ALL[..index].iter().all(|other| other.name != rule.name));
+        }
+    }
+
+    /// Texts of all sorts, and such as rules look for.
+    fn any_text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "[ \\t\u{a0}]{0,2}[+(]?[0-9. ,:/()x;-]{0,20}",
+            "(https?:|<p>|&amp;|&#0;|@|\\{\"a\":|[a-zé. ]|\u{0}){0,12}",
+            "[0-9]{1,4}[-/. ](Jan|März|avr\\.|[0-9]{1,2})[-/. ][0-9]{2,4}",
+            prop::sample::select(
+                ALL.iter()
+                    .flat_map(|r| r.examples)
+                    .map(|e| e.input.to_string())
+                    .collect::<Vec<_>>()
+            ),
+        ]
+    }
+
+    /// Every chain of the examples, with the kind of what it yields.
+    fn chains() -> Vec<(Steps, Option<Kind>)> {
+        let org = Org { phone_region: Some("FR".into()), ..Org::default() };
+        let scope = Scope::new(&org, &[]);
+        let mut errors = Vec::new();
+        ALL.iter()
+            .flat_map(|rule| rule.examples)
+            .map(|example| {
+                let json: Value = serde_json::from_str(example.rules).unwrap();
+                let specs = mapping::read_rules(&json, "", &mut errors).unwrap();
+                Steps::compile(&specs, Some(Kind::Text), "", &scope, &mut errors)
+            })
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// No text breaks a rule; what comes out is of the kind that the rule promised, can become
+        /// every type that takes it, or fails with a reason that is known, and is text that the
+        /// server takes.
+        #[test]
+        fn no_text_breaks_a_rule(text in any_text()) {
+            for (steps, kind) in &chains() {
+                let Ok(cell) = steps.run(Cell::Text(text.replace('\0', "").into()), &Row::of(&[])) else {
+                    continue;
+                };
+                let kind = kind.unwrap();
+                prop_assert!(matches!(
+                    (&cell, kind),
+                    (Cell::Null, _)
+                        | (Cell::Text(_), Kind::Text)
+                        | (Cell::Boolean(_), Kind::Boolean)
+                        | (Cell::Number(_) | Cell::Integer(_), Kind::Number)
+                        | (Cell::Date(_), Kind::Date)
+                        | (Cell::Time(_), Kind::Time)
+                        | (Cell::Timestamp(_), Kind::Timestamp)
+                        | (Cell::Json(_), Kind::Json)
+                        | (Cell::List(_), Kind::List)
+                ), "{:?} of {:?}", cell, steps);
+                for target in FieldType::ALL.iter().filter(|target| target.accepts(kind).is_ok()) {
+                    let mut out = String::new();
+                    match chain::finish(cell.clone(), *target, &mut out) {
+                        Ok(_) => prop_assert!(!out.contains('\0'), "{:?} of {:?}", out, steps),
+                        Err(failed) => {
+                            let known = reasons().any(|reason| reason == failed.failure.reason);
+                            prop_assert!(known, "{}", failed.failure.reason);
+                        }
+                    }
+                }
+            }
         }
     }
 
