@@ -1,5 +1,5 @@
 -- tests/mappings/globex.json by hand.
-INSERT INTO canonical.lead AS t (org, sfid, first_name, last_name, full_name, title, company, email, phone, mobile_phone, website, street, city, state, postal_code, country, status, source, industry, annual_revenue, employees, survey_id, respondent_id, interests, consent, consent_at, score, birth_date, budget_min, budget_max, budget_currency, callback_at, answers, created_at, modified_at, extras, source_table, event_id, normalized_at)
+INSERT INTO canonical.lead AS t (org, sfid, first_name, last_name, full_name, title, company, email, phone, mobile_phone, website, street, city, state, postal_code, country, status, source, industry, annual_revenue, employees, survey_id, respondent_id, interests, consent, consent_at, score, birth_date, budget_min, budget_max, budget_currency, callback_at, answers, created_at, modified_at, extras, source_table, event_id, normalized_at, mapping_version)
 SELECT 'globex, by hand', l.sfid,
   nullif(btrim(regexp_replace(firstname, '\s+', ' ', 'g')), ''),
   nullif(btrim(regexp_replace(lastname, '\s+', ' ', 'g')), ''),
@@ -48,7 +48,7 @@ SELECT 'globex, by hand', l.sfid,
   createddate AT TIME ZONE 'UTC',
   systemmodstamp AT TIME ZONE 'UTC',
   nullif(jsonb_strip_nulls(jsonb_build_object('description', description, 'hasoptedoutofemail', hasoptedoutofemail, 'isconverted', isconverted, 'name', name, 'ownerid', ownerid, 'rating', rating)), '{}'),
-  'globex.lead', '0.0', clock_timestamp()
+  'globex.lead', '0.0', clock_timestamp(), 1
 FROM globex.lead l,
   LATERAL (SELECT CASE WHEN l.website ~* '^https?://' THEN lower(substring(l.website from '^[^/]+//[^/]*')) || regexp_replace(l.website, '^[^/]+//[^/]*', '')
     ELSE 'https://' || btrim(l.website) END AS url) w,

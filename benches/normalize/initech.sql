@@ -1,5 +1,5 @@
 -- tests/mappings/initech.json by hand.
-INSERT INTO canonical.lead AS t (org, sfid, first_name, last_name, full_name, title, company, email, phone, mobile_phone, website, street, city, state, postal_code, country, status, source, industry, annual_revenue, employees, survey_id, respondent_id, interests, consent, consent_at, score, birth_date, budget_min, budget_max, budget_currency, callback_at, answers, created_at, modified_at, extras, source_table, event_id, normalized_at)
+INSERT INTO canonical.lead AS t (org, sfid, first_name, last_name, full_name, title, company, email, phone, mobile_phone, website, street, city, state, postal_code, country, status, source, industry, annual_revenue, employees, survey_id, respondent_id, interests, consent, consent_at, score, birth_date, budget_min, budget_max, budget_currency, callback_at, answers, created_at, modified_at, extras, source_table, event_id, normalized_at, mapping_version)
 SELECT 'initech, by hand', l.sfid,
   nullif(regexp_replace(nullif(btrim(regexp_replace(name, '\s+', ' ', 'g')), ''), ' ?[^ ]+$', ''), ''),
   substring(nullif(btrim(regexp_replace(name, '\s+', ' ', 'g')), '') from '[^ ]+$'),
@@ -48,7 +48,7 @@ SELECT 'initech, by hand', l.sfid,
   createddate AT TIME ZONE 'UTC',
   systemmodstamp AT TIME ZONE 'UTC',
   nullif(jsonb_strip_nulls(jsonb_build_object('age_band__c', age_band__c, 'best_time__c', best_time__c, 'description', description, 'hasoptedoutofemail', hasoptedoutofemail, 'isconverted', isconverted, 'ownerid', ownerid, 'rating', rating)), '{}'),
-  'initech.lead', '0.0', clock_timestamp()
+  'initech.lead', '0.0', clock_timestamp(), 1
 FROM initech.lead l,
   LATERAL (SELECT CASE WHEN l.website ~* '^https?://' THEN lower(substring(l.website from '^[^/]+//[^/]*')) || regexp_replace(l.website, '^[^/]+//[^/]*', '')
     ELSE 'https://' || btrim(l.website) END AS url) w,
