@@ -148,3 +148,35 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn the_command_that_creates_a_topic_is_that_of_the_place() {
+    let spec = TopicSpec { partitions: 4, ..TopicSpec::default() };
+    let command = |brokers: &str, spec: Option<TopicSpec>| {
+        Config::parse(brokers, "", "").unwrap().creating(spec).command("m.acme.lead")
+    };
+    let heroku = "kafka+ssl://ec2-1.compute-1.amazonaws.com:9096,kafka+ssl://ec2-2.compute-1.amazonaws.com:9096";
+    assert_eq!(
+        command(heroku, Some(spec.clone())).as_deref(),
+        Some("heroku kafka:topics:create 'm.acme.lead' --partitions 4")
+    );
+    assert_eq!(
+        command("a:9092,b:9096", Some(spec)).as_deref(),
+        Some(
+            "kafka-topics.sh --bootstrap-server a:9092,b:9096 --create --topic 'm.acme.lead' --partitions 4"
+        )
+    );
+    assert_eq!(command("a:9092", None), None);
+}
+
+#[test]
+fn brokers_create_no_topics_while_we_do_unless_they_are_told_to() {
+    let auto = |options: &str, spec: Option<TopicSpec>| {
+        let config = Config::parse("a:9092", options, "").unwrap().creating(spec);
+        config.native().unwrap().get("allow.auto.create.topics")
+    };
+    let on = Some(TopicSpec::default());
+    assert_eq!(auto("", on.clone()).as_deref(), Some("false"));
+    assert_eq!(auto("allow.auto.create.topics=true", on).as_deref(), Some("true"));
+    assert_eq!(auto("", None), auto("client.id=x", None));
+}

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::modes::Modes;
 use super::publication::Treatment;
 use super::tests::{Sent, count_by, encode_by, lead, source};
 use super::{Key, Options, Source, Treatments};
@@ -158,4 +159,24 @@ fn events_are_counted_as_they_are_sent() {
         let events = sent.iter().filter(|sent| sent.op().is_some()).count() as u64;
         assert_eq!(count_by(&source, op, old, new), events, "{op:?} {sent:?}");
     }
+}
+
+#[test]
+fn a_schema_describes_what_leaves() {
+    let treatments = treated(&[("id", Treatment::Excluded), (ODD, Treatment::Hashed)]);
+    let modes = Modes { schemas: true, ..Modes::default() };
+    let key = Key::Columns(vec!["sfid".into(), ODD.into()]);
+    let source = Source { treatments, modes, key, ..source() };
+    let sent = encode_by(&source, Op::Create, None, Some(&lead(1, Some("00Q1"), "Anne")));
+    let json = sent[0].json();
+    let columns = |json: &serde_json::Value| -> Vec<String> {
+        let fields = json["fields"].as_array().unwrap();
+        fields.iter().map(|field| format!("{} {}", field["field"], field["type"])).collect()
+    };
+    let expected = [r#""sfid" "string""#, r#""odd \"name\"" "string""#];
+    assert_eq!(columns(&json["schema"]["fields"][1]), expected);
+    assert_eq!(json["payload"]["after"].as_object().unwrap().len(), 2);
+    let key: serde_json::Value = serde_json::from_str(sent[0].key.as_deref().unwrap()).unwrap();
+    assert_eq!(columns(&key["schema"]), expected);
+    assert_eq!(key["payload"], json["payload"]["after"]);
 }

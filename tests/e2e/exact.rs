@@ -356,6 +356,9 @@ fn what_a_dump_brings_back_says_that_a_resync_is_due() {
         "SELECT act(i) FROM generate_series(1, 200) i; SELECT manifold.create_consumer('one')",
     );
     ledger::compare_canonical(&mut world);
+    world.run(
+        "SELECT manifold.set_publication('acme', 'lead', '{\"when\": {\"column\": \"sfid\", \"present\": true}}')",
+    );
     // Changes that are on their way when the dump is made.
     world.run("SELECT manifold.pause('acme', 'normalizer'); SELECT act(i, 0.1) FROM generate_series(1, 20) i; \
         SELECT act(i) FROM generate_series(201, 300) i");
@@ -384,6 +387,7 @@ fn what_a_dump_brings_back_says_that_a_resync_is_due() {
     assert_eq!(world.count("manifold.change"), 0);
     assert_eq!(world.count("manifold.consumer"), 0, "where it was means nothing here");
     assert_eq!(world.count("manifold.mapping WHERE active"), 1);
+    assert_eq!(world.count("manifold.publication WHERE options ? 'when'"), 1);
     for (org, consumer) in
         [("acme", "normalizer"), ("acme", "publisher"), ("canonical", "publisher")]
     {

@@ -110,6 +110,20 @@ fn topics_are_created_as_the_settings_say() {
     );
     world.published();
     world.await_status("other", "publisher", "well", |status| status.state == "ok");
+
+    // Heartbeats that do not arrive hold up nothing, and show.
+    cluster.set("manifold.heartbeat_interval", "100ms");
+    world.await_status("tiny", "publisher", "warned of heartbeats", |status| {
+        status.state == "warn"
+            && status.last_error.as_ref().is_some_and(|e| e.contains("__debezium-heartbeat.made"))
+    });
+    add(&mut world, "tiny", 3);
+    world.published();
+    broker.tool(
+        "org.apache.kafka.tools.TopicCommand",
+        &["--create", "--topic", "__debezium-heartbeat.made"],
+    );
+    world.await_status("tiny", "publisher", "well", |status| status.state == "ok");
 }
 
 #[test]
