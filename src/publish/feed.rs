@@ -197,9 +197,7 @@ impl Feed {
         self.partly.clear();
         self.refusals.give_up_all();
         for (lane, careful) in &self.careful {
-            if let Some(begun) = careful.begun() {
-                self.again.entry(*lane).or_default().good_up_to(begun);
-            }
+            self.again.entry(*lane).or_default().aborted(careful.begun());
         }
     }
 
@@ -388,8 +386,9 @@ impl Feed {
         }
         let begun = self.partly.get(&lane).copied();
         let budget = self.careful.get_mut(&lane).and_then(|careful| careful.next_group(begun));
-        if budget.is_none() {
-            self.careful.remove(&lane);
+        match budget {
+            Some(_) => self.again.entry(lane).or_default().next_group(),
+            None => drop(self.careful.remove(&lane)),
         }
         let batch = self.window.begin(lane);
         let fetcher = Fetcher::open(objects, &visible);

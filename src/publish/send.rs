@@ -86,7 +86,7 @@ impl Sender<'_> {
         let token = self.part(org);
         let count = Cell::new(0);
         let mut scratch = std::mem::take(&mut self.feed.scratch);
-        let again = self.feed.again.remove(&self.lane).unwrap_or_default();
+        let mut again = self.feed.again.remove(&self.lane).unwrap_or_default();
         let outcome = self.events(
             head,
             images,
@@ -104,6 +104,9 @@ impl Sender<'_> {
             },
         );
         self.feed.scratch = scratch;
+        if outcome.is_ok() && self.feed.careful.contains_key(&self.lane) {
+            again.sent(head.seq);
+        }
         self.feed.again.insert(self.lane, again);
         match outcome {
             Ok(()) => {
