@@ -9,7 +9,7 @@ packages=(
     clang libclang-dev pkg-config make gcc                        # pgrx, bindgen, librdkafka
     libssl-dev zlib1g-dev libzstd-dev                             # librdkafka
     openjdk-17-jre-headless maven kcat                            # Kafka, Debezium, and a reader for people
-    util-linux
+    util-linux openssl                                            # tests
 )
 pgrx_version=0.18.1
 
