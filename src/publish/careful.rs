@@ -51,6 +51,11 @@ impl Careful {
         }
     }
 
+    /// The group on its way is given up for another reason: nothing was found out about it.
+    pub fn given_up(&mut self) {
+        (self.on_its_way, self.single) = (false, None);
+    }
+
     /// The group is refused: the message, if there was but one.
     pub fn culprit(&mut self) -> Option<Refused> {
         let single = self.single.take();

@@ -196,8 +196,9 @@ impl Feed {
         }
         self.partly.clear();
         self.refusals.give_up_all();
-        for (lane, careful) in &self.careful {
+        for (lane, careful) in &mut self.careful {
             self.again.entry(*lane).or_default().aborted(careful.begun());
+            careful.given_up();
         }
     }
 
