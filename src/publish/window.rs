@@ -8,7 +8,7 @@
 //! Parts are what keeps orgs apart. An org that gets no further takes its parts of the main lane
 //! along into a lane of its own ([`Window::carry_over`]), and its messages no longer count for the
 //! window that all share ([`Window::park`]). Of one whose messages failed, the parts are given up, but
-//! their reports are awaited ([`Window::is_draining`]): what is sent after them is sent once nothing
+//! their reports are awaited ([`Window::load_of`]): what is sent after them is sent once nothing
 //! of it is on its way any more.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -40,8 +40,6 @@ struct Part {
 struct Moving {
     messages: usize,
     bytes: usize,
-    /// Of the messages, those that were given up.
-    given_up: usize,
     /// Parts, oldest first.
     parts: VecDeque<u64>,
     /// When a message was last settled, or the first was sent.
@@ -58,14 +56,7 @@ pub struct Load {
 
 impl Moving {
     fn new(now: Instant) -> Moving {
-        Moving {
-            messages: 0,
-            bytes: 0,
-            given_up: 0,
-            parts: VecDeque::new(),
-            since: now,
-            parked: false,
-        }
+        Moving { messages: 0, bytes: 0, parts: VecDeque::new(), since: now, parked: false }
     }
 }
 
@@ -151,7 +142,7 @@ impl Window {
         part.unacknowledged -= messages;
         // What a message had is not known: the part's bytes go with its last one.
         let bytes = if part.unacknowledged == 0 { std::mem::take(&mut part.bytes) } else { 0 };
-        let (org, given_up) = (part.org, part.batch.is_none());
+        let org = part.org;
         match part.batch {
             Some(batch) => {
                 if let Some(batch) = self.batches.get_mut(&batch) {
@@ -168,7 +159,6 @@ impl Window {
                 .take(messages as usize, bytes);
             moving.messages -= messages as usize;
             moving.bytes -= bytes;
-            moving.given_up -= if given_up { messages as usize } else { 0 };
             moving.since = now;
             let parts = &self.parts;
             let open = |token| parts.get(token).is_some_and(|part: &Part| part.unacknowledged > 0);
@@ -224,11 +214,6 @@ impl Window {
     /// Whether nothing of a lane is on its way.
     pub fn is_quiet(&self, lane: i32) -> bool {
         !self.order.contains_key(&lane)
-    }
-
-    /// Whether reports are still to come of messages of an org that were given up.
-    pub fn is_draining(&self, org: i32) -> bool {
-        self.orgs.get(&org).is_some_and(|moving| moving.given_up > 0)
     }
 
     /// Gives up what is on its way in a lane: it will be sent again from the proven position.
@@ -299,9 +284,6 @@ impl Window {
             return;
         }
         part.batch = None;
-        if let Some(moving) = self.orgs.get_mut(&part.org) {
-            moving.given_up += part.unacknowledged as usize;
-        }
     }
 
     /// What is on its way, but for orgs that are parked.
@@ -314,7 +296,7 @@ impl Window {
         self.parked
     }
 
-    /// What an org has on its way.
+    /// What an org has on its way, what was given up included.
     pub fn load_of(&self, org: i32) -> Load {
         self.orgs.get(&org).map_or_else(Load::default, |moving| Load {
             messages: moving.messages,

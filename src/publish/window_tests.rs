@@ -58,9 +58,9 @@ fn what_was_given_up_proves_nothing_and_is_awaited() {
     settled(&mut window, first[0], 1);
     window.give_up(7);
     assert_eq!((window.org(first[0]), window.is_quiet(7)), (None, true));
-    assert!(window.is_draining(7));
+    assert_eq!(window.load_of(7).messages, 1);
     settled(&mut window, first[0], 1);
-    assert_eq!((window.proven(), window.is_draining(7)), (vec![], false));
+    assert_eq!((window.proven(), window.load_of(7).messages), (vec![], 0));
     let again = batch(&mut window, 7, &[(7, 2)], 10);
     settled(&mut window, again[0], 2);
     assert_eq!(window.proven(), [(7, at(10))]);
@@ -74,7 +74,7 @@ fn the_main_lane_does_not_wait_for_an_org_that_left_it() {
     assert_eq!(window.proven(), []);
     window.give_up_in_main(1);
     assert_eq!(window.proven(), [(MAIN, at(10))]);
-    assert!(window.is_draining(1) && !window.is_draining(2));
+    assert_eq!((window.load_of(1).messages, window.load_of(2).messages), (3, 0));
     settled(&mut window, both[0], 3);
     assert_eq!((window.load(), window.parts.len()), (Load::default(), 0));
 }
@@ -170,7 +170,7 @@ proptest! {
             *open.get_mut(&(org, number)).expect("a batch") -= 1;
             step += 1;
         }
-        prop_assert!(window.is_quiet(MAIN) && window.is_quiet(1) && !window.is_draining(1));
+        prop_assert!(window.is_quiet(MAIN) && window.is_quiet(1) && window.load_of(1).messages == 0);
         prop_assert_eq!((window.load(), window.parts.len()), (Load::default(), 0));
     }
 }
