@@ -246,36 +246,44 @@ struct Source {
     lsn: i64,
 }
 
-fn consumer() -> BaseConsumer {
+fn consumer(isolation: &str) -> BaseConsumer {
     ClientConfig::new()
         .set("bootstrap.servers", broker().bootstrap())
         .set("group.id", "pg_manifold-kills")
-        .set("isolation.level", "read_committed")
+        .set("isolation.level", isolation)
         .set("enable.partition.eof", "true")
         .create()
         .expect("a consumer needs no broker to be made")
 }
 
-/// Where the topic's partitions end.
+/// Where the topic's partitions end, what is not committed included: brokers go on writing in partitions
+/// that a transaction is committed when they have said so, and those who read what is committed see it
+/// a moment later.
 fn ends(topic: &str) -> BTreeMap<i32, i64> {
     thread_local! {
-        static CONSUMER: BaseConsumer = consumer();
+        static CONSUMER: BaseConsumer = consumer("read_uncommitted");
     }
-    CONSUMER.with(|consumer| {
-        let metadata = consumer.fetch_metadata(Some(topic), LIMIT).expect("metadata");
-        let partitions = metadata.topics()[0].partitions().iter();
-        partitions
-            .map(|partition| {
-                let marks = consumer.fetch_watermarks(topic, partition.id(), LIMIT);
-                (partition.id(), marks.expect("watermarks").1)
-            })
-            .collect()
-    })
+    CONSUMER.with(|consumer| ends_for(consumer, topic))
+}
+
+fn ends_for(consumer: &BaseConsumer, topic: &str) -> BTreeMap<i32, i64> {
+    let metadata = consumer.fetch_metadata(Some(topic), LIMIT).expect("metadata");
+    let partitions = metadata.topics()[0].partitions().iter();
+    partitions
+        .map(|partition| {
+            let marks = consumer.fetch_watermarks(topic, partition.id(), LIMIT);
+            (partition.id(), marks.expect("watermarks").1)
+        })
+        .collect()
 }
 
 /// All of the topic that is committed, in the order of its partitions.
 fn read(topic: &str) -> Vec<Told> {
-    let consumer = consumer();
+    let consumer = consumer("read_committed");
+    wait::until("the last transaction to be seen", LIMIT, || {
+        let (seen, all) = (ends_for(&consumer, topic), ends(topic));
+        if seen == all { Ok(()) } else { Err(format!("{seen:?} of {all:?}")) }
+    });
     let mut list = TopicPartitionList::new();
     let mut left = 0;
     for partition in ends(topic).keys() {
