@@ -16,8 +16,8 @@ pub struct Again {
     /// Messages that the brokers will never take, which are in quarantine.
     refused: BTreeSet<Place>,
     /// Chunks that were sent whole, the last of them with the group that is on its way.
-    before_group: Vec<i64>,
-    in_group: Vec<i64>,
+    before_group: BTreeSet<i64>,
+    in_group: BTreeSet<i64>,
 }
 
 impl Again {
@@ -37,7 +37,7 @@ impl Again {
 
     /// A chunk was sent whole.
     pub fn sent(&mut self, chunk: i64) {
-        self.in_group.push(chunk);
+        self.in_group.insert(chunk);
     }
 
     /// All that was sent before is acknowledged, and another group begins.
@@ -48,7 +48,7 @@ impl Again {
     /// All is sent again; the group that failed began here.
     pub fn aborted(&mut self, begun: Option<Place>) {
         self.in_group.clear();
-        self.good.extend(self.before_group.drain(..));
+        self.good.append(&mut self.before_group);
         let more = |new: Place| match self.good_before {
             Some(old) if old.0 == new.0 => new.1 > old.1,
             _ => true,

@@ -130,6 +130,8 @@ impl Feed {
         let mut healed = Vec::new();
         for (lane, position) in self.window.proven() {
             if self.lanes.position(lane) != &position {
+                // Its chunks are consumed.
+                self.again.remove(&lane);
                 let (lane, position) = self.lanes.advance(lane, position);
                 position::save(CONSUMER, lane, position.as_ref())?;
             }
@@ -207,11 +209,6 @@ impl Feed {
         self.again.entry(lane).or_default().refuse(place);
     }
 
-    /// What was known of lanes' chunks is of no more use: they are consumed.
-    pub fn forget_again(&mut self, lanes: &[i32]) {
-        self.again.retain(|lane, _| !lanes.contains(lane));
-    }
-
     /// Goes on elsewhere.
     pub fn go_on_from(&mut self, lanes: Lanes) {
         self.forget_in_flight();
@@ -274,6 +271,7 @@ impl Feed {
             self.window.give_up(gone);
             self.troubles.remove(&gone);
             self.careful.remove(&gone);
+            self.again.remove(&gone);
             if let Some((lane, position)) = self.lanes.forget(gone) {
                 position::save(CONSUMER, lane, position.as_ref())?;
             }

@@ -178,12 +178,6 @@ impl Session {
         gone.chain(moved).collect()
     }
 
-    /// Lanes that are elsewhere at `after` than the last transaction left them.
-    pub fn moved(&self, after: &State) -> Vec<i32> {
-        let moved = after.iter().filter(|(lane, at)| self.committed.get(lane) != Some(at));
-        moved.map(|(lane, _)| *lane).collect()
-    }
-
     /// The transaction has been committed.
     pub fn committed(&mut self, after: State) {
         self.committed = after;

@@ -201,8 +201,13 @@ impl Exactly {
                     }
                 }
                 // An acknowledgement that is missing would have the library wait for it.
-                if !unsent.is_empty() || producer.in_flight() > 0 {
+                if producer.in_flight() > 0 {
                     return Ok(Step::Wait(lifecycle::IDLE));
+                }
+                if !unsent.is_empty() {
+                    // It is not for want of room: the library takes nothing but the end of it any more.
+                    self.phase = Phase::Aborting;
+                    return Ok(Step::Again);
                 }
                 let Phase::Draining(after, _) =
                     std::mem::replace(&mut self.phase, Phase::Feeding(None))
@@ -253,7 +258,7 @@ impl Exactly {
         catalog: &Catalog,
         deliveries: &mut Vec<Delivery>,
     ) -> Result<bool, Failure> {
-        let mut failed = false;
+        let (mut failed, mut of_progress) = (false, None);
         let given_up = matches!(self.phase, Phase::Aborting);
         // What is given up with a transaction, or did not arrive in time, is nobody's trouble.
         deliveries.retain(|delivery| match &delivery.result {
@@ -261,12 +266,19 @@ impl Exactly {
             Err(error) => {
                 failed = true;
                 let tells = !given_up && (error.of_message || error.is_of_topic());
+                if tells && delivery.token == PROGRESS {
+                    of_progress = Some(Failure::from(&error.error));
+                }
                 if !tells {
                     feed.settle(delivery.token);
                 }
                 tells
             }
         });
+        // Another transaction would end no better.
+        if let Some(failure) = of_progress {
+            return Err(failure);
+        }
         let booked = feed.book(deliveries);
         for refused in &booked.refused {
             // It is sent again without this message, and may then be committed.
@@ -379,7 +391,9 @@ impl Exactly {
             Ok(Some(fed))
         })?;
         let Some(fed) = fed else { return Ok(Step::Wait(lifecycle::IDLE)) };
-        if !fed.failed.is_empty() {
+        // The rest of the chunk is not to be sent: its org is paused now, say, or no more.
+        let stuck = cut.is_some() && feed.cut() == cut && !fed.sent;
+        if stuck || !fed.failed.is_empty() {
             // Some of what the org sent may be in this transaction, and the org begins again before it.
             feed.forget_in_flight();
             self.phase =
@@ -433,7 +447,6 @@ impl Exactly {
         lifecycle::set(c"lock_timeout", c"0");
         let first = !std::mem::replace(&mut self.under_way, true);
         if let Some(session) = &mut self.session {
-            feed.forget_again(&session.moved(&after));
             session.committed(after);
         }
         self.phase = Phase::Feeding(None);
