@@ -16,7 +16,7 @@
 use std::time::{Duration, Instant};
 
 use super::lifecycle::{self, Failure};
-use super::publisher::{note_fed, note_trouble, save_proven, set_aside};
+use super::publisher::{note_booked, note_fed, save_proven};
 use crate::catalog::{CANONICAL, CANONICAL_NAME, Catalog};
 use crate::error::Error;
 use crate::kafka::{
@@ -29,6 +29,7 @@ use crate::log::objects;
 use crate::log::position::{self, MAIN};
 use crate::log::snapshot::Snapshot;
 use crate::pg::sql;
+use crate::publish::apart::Booked;
 use crate::publish::feed::{CONSUMER, Course, Feed};
 use crate::publish::naming::Naming;
 use crate::publish::progress::{self, Contradiction, Session, Start, State, Told, Written};
@@ -124,14 +125,12 @@ impl Exactly {
             return self.refused(error);
         }
         let failed = self.book(feed, catalog, deliveries)?;
-        let parked = feed.watch(producer);
-        for org in &parked {
+        let parked = Booked { apart: feed.watch(producer), ..Booked::default() };
+        for org in &parked.apart {
             feed.postpone(*org);
         }
-        if !parked.is_empty() {
-            lifecycle::transaction(|| parked.iter().try_for_each(|org| note_trouble(feed, *org)))?;
-        }
-        if (failed || !parked.is_empty()) && producer.in_transaction() {
+        note_booked(feed, catalog, &parked)?;
+        if (failed || !parked.apart.is_empty()) && producer.in_transaction() {
             self.phase = Phase::Aborting;
         }
         match &mut self.phase {
@@ -286,12 +285,7 @@ impl Exactly {
                 feed.pass_over(lane, refused.place);
             }
         }
-        if !booked.refused.is_empty() || !booked.apart.is_empty() {
-            lifecycle::transaction(|| {
-                booked.refused.iter().try_for_each(|refused| set_aside(catalog, refused))?;
-                booked.apart.iter().try_for_each(|org| note_trouble(feed, *org))
-            })?;
-        }
+        note_booked(feed, catalog, &booked)?;
         Ok(failed)
     }
 
@@ -398,6 +392,11 @@ impl Exactly {
             feed.forget_in_flight();
             self.phase =
                 if producer.in_transaction() { Phase::Aborting } else { Phase::Feeding(None) };
+            return Ok(Step::Again);
+        }
+        if feed.is_quiet() && producer.in_transaction() {
+            // All that it has is of an org that has just been removed.
+            self.phase = Phase::Aborting;
             return Ok(Step::Again);
         }
         if feed.is_quiet() {

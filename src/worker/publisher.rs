@@ -20,7 +20,7 @@ use crate::log::{objects, position};
 use crate::normalize::quarantine::{self, Aside, Place};
 use crate::pg::identity;
 use crate::pg::shared::Kind;
-use crate::publish::apart::Refused;
+use crate::publish::apart::{Booked, Refused};
 use crate::publish::feed::{CONSUMER, Course, Fed, Feed};
 use crate::publish::plans::Plans;
 use crate::publish::refusals::Refusals;
@@ -269,12 +269,7 @@ impl Publisher {
         let mut booked = feed.book(&mut self.deliveries);
         booked.apart.extend(feed.watch(producer));
         let (paused, catalog) = (self.catalog.paused(CONSUMER), &self.catalog);
-        if !booked.apart.is_empty() || !booked.refused.is_empty() {
-            lifecycle::transaction(|| {
-                booked.refused.iter().try_for_each(|refused| set_aside(catalog, refused))?;
-                booked.apart.iter().try_for_each(|org| note_trouble(feed, *org))
-            })?;
-        }
+        note_booked(feed, catalog, &booked)?;
         let feeds = self.settling.is_none() && !feed.is_clogged();
         if feed.has_proof() && !feeds {
             lifecycle::transaction(|| save_proven(feed, catalog, &paused))?;
@@ -386,6 +381,17 @@ pub(super) fn save_proven(
     Ok(())
 }
 
+/// Notes what reports set aside, and whom they set apart.
+pub(super) fn note_booked(feed: &Feed, catalog: &Catalog, booked: &Booked) -> Result<(), Failure> {
+    if booked.apart.is_empty() && booked.refused.is_empty() {
+        return Ok(());
+    }
+    lifecycle::transaction(|| {
+        booked.refused.iter().try_for_each(|refused| set_aside(catalog, refused))?;
+        booked.apart.iter().try_for_each(|org| note_trouble(feed, *org))
+    })
+}
+
 /// Notes what a turn set aside, and whom it set apart.
 pub(super) fn note_fed(feed: &Feed, catalog: &Catalog, fed: &Fed) -> crate::error::Result<()> {
     fed.refused.iter().try_for_each(|refused| set_aside(catalog, refused))?;
@@ -393,7 +399,7 @@ pub(super) fn note_fed(feed: &Feed, catalog: &Catalog, fed: &Fed) -> crate::erro
 }
 
 /// Notes where an org that was set apart begins again, and why it was.
-pub(super) fn note_trouble(feed: &Feed, org: i32) -> crate::error::Result<()> {
+fn note_trouble(feed: &Feed, org: i32) -> crate::error::Result<()> {
     let lane_position = feed.lanes.position(org).clone();
     position::save(CONSUMER, org, Some(&lane_position))?;
     match feed.troubles().get(&org) {
@@ -433,7 +439,7 @@ fn show_health(producer: &mut Producer, shown: &mut Shown, clears: bool) -> Resu
 }
 
 /// Notes a change that Kafka will never take; the others go on.
-pub(super) fn set_aside(catalog: &Catalog, refused: &Refused) -> crate::error::Result<()> {
+fn set_aside(catalog: &Catalog, refused: &Refused) -> crate::error::Result<()> {
     let Some(place) = place(catalog, refused.source) else { return Ok(()) };
     let aside = Aside {
         record: &refused.key,
