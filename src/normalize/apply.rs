@@ -7,6 +7,7 @@ use super::bisect::{self, Fault};
 use super::entity::Entity;
 use super::quarantine;
 use crate::error::{Error, Result};
+use crate::pg::rows::Rows;
 use crate::pg::sql;
 use crate::pg::subtransaction::{self, Failure};
 
@@ -24,6 +25,8 @@ pub struct Target {
 
 #[derive(Debug, Clone)]
 struct Statements {
+    /// The table's name.
+    table: String,
     upsert: String,
     delete: String,
     truncate: String,
@@ -71,26 +74,32 @@ impl Target {
                 &[self.org.as_str().into(), gone.into(), self.source.as_str().into()],
             )?;
         }
-        let rows: Vec<&Entry> =
-            entries.iter().filter(|entry| matches!(entry.fate, Fate::Upsert { .. })).collect();
-        if rows.is_empty() {
+        let landing = || entries.iter().filter(|entry| matches!(entry.fate, Fate::Upsert { .. }));
+        if landing().next().is_none() {
             return Ok(());
         }
-        let events: Vec<String> = rows.iter().map(|entry| entry.event.to_string()).collect();
-        let records: Vec<&str> = rows.iter().map(|entry| entry.record.as_str()).collect();
-        let extras: Vec<Option<&str>> = rows.iter().map(|entry| entry.extras()).collect();
-        let mut arguments: Vec<pgrx::datum::DatumWithOid> = vec![
+        let Some(table) = sql::one::<pg_sys::Oid>(
+            "SELECT $1::pg_catalog.regclass::pg_catalog.oid",
+            &[self.statements.table.as_str().into()],
+        )?
+        else {
+            return Ok(());
+        };
+        let names = self.entity.fields.iter().map(|field| field.name.as_str());
+        let names: Vec<&str> = ["sfid", "event_id", "extras"].into_iter().chain(names).collect();
+        let mut rows = Rows::of(table, &names);
+        for entry in landing() {
+            let event = entry.event.to_string();
+            let own = [Some(entry.record.as_str()), Some(event.as_str()), entry.extras()];
+            let fields = (0..self.entity.fields.len()).map(|at| entry.field(at));
+            rows.add(own.into_iter().chain(fields));
+        }
+        let arguments: [pgrx::datum::DatumWithOid; 4] = [
             self.org.as_str().into(),
             self.source.as_str().into(),
-            records.into(),
-            events.into(),
-            extras.into(),
             self.version.into(),
+            rows.array(),
         ];
-        for at in 0..self.entity.fields.len() {
-            let column: Vec<Option<&str>> = rows.iter().map(|entry| entry.field(at)).collect();
-            arguments.push(column.into());
-        }
         sql::run(&self.statements.upsert, &arguments)?;
         Ok(())
     }
@@ -99,34 +108,24 @@ impl Target {
 impl Statements {
     fn of(entity: &Entity) -> Result<Statements> {
         let table = sql::qualified("canonical", &entity.name)?;
-        let mut columns = Vec::new();
-        let mut casts = Vec::new();
-        for (at, field) in entity.fields.iter().enumerate() {
-            columns.push(sql::identifier(&field.name)?);
-            casts.push(format!("u.v{at}::{}", field.kind.sql()));
-        }
-        let arrays: Vec<String> =
-            (0..columns.len()).map(|at| format!("${}::text[]", at + 7)).collect();
-        let values: Vec<String> = (0..columns.len()).map(|at| format!("v{at}")).collect();
+        let columns = entity.fields.iter().map(|field| sql::identifier(&field.name));
+        let columns = columns.collect::<Result<Vec<String>>>()?;
         let prefixed = |prefix: &str| -> String {
             columns.iter().map(|column| format!("{prefix}{column}, ")).collect()
         };
         let set: String =
             columns.iter().map(|column| format!("{column} = excluded.{column}, ")).collect();
-        let list = columns.iter().map(|column| format!("{column}, ")).collect::<String>();
         let upsert = format!(
             "INSERT INTO {table} AS t (org, sfid, {list}extras, source_table, mapping_version, event_id, normalized_at) \
-             SELECT $1, u.sfid, {casts}u.extras::jsonb, $2, $6, u.event_id, pg_catalog.clock_timestamp() \
-             FROM unnest($3::text[], $4::text[], $5::text[]{arrays}) \
-               AS u (sfid, event_id, extras{values}) \
+             SELECT $1, u.sfid, {values}u.extras, $2, $3, u.event_id, pg_catalog.clock_timestamp() \
+             FROM unnest($4) AS u \
              ON CONFLICT (org, sfid) DO UPDATE SET {set}extras = excluded.extras, \
                source_table = excluded.source_table, mapping_version = excluded.mapping_version, \
                event_id = excluded.event_id, \
                normalized_at = excluded.normalized_at \
              WHERE ({old}t.extras, t.source_table) IS DISTINCT FROM ({new}excluded.extras, excluded.source_table)",
-            casts = casts.iter().map(|cast| format!("{cast}, ")).collect::<String>(),
-            arrays = arrays.iter().map(|array| format!(", {array}")).collect::<String>(),
-            values = values.iter().map(|value| format!(", {value}")).collect::<String>(),
+            list = prefixed(""),
+            values = prefixed("u."),
             old = prefixed("t."),
             new = prefixed("excluded."),
         );
@@ -136,6 +135,7 @@ impl Statements {
                 "DELETE FROM {table} WHERE org = $1 AND sfid = ANY ($2) AND source_table = $3"
             ),
             truncate: format!("DELETE FROM {table} WHERE org = $1 AND source_table = $2"),
+            table,
         })
     }
 }

@@ -6,11 +6,14 @@
 //! that a new kind shows whatever else there is. Those that were kept first stay: they are mended one
 //! by one or by their kind, and which ones are shown does not change under the admin's eyes.
 
+use std::borrow::Cow;
+
 use super::apply::Target;
 use super::batch::{Entry, Fate};
 use super::json;
 use super::outcome::Problem;
 use crate::error::Result;
+use crate::pg::rows::Rows;
 use crate::pg::sql;
 use crate::pg::subtransaction::Failure;
 use crate::settings;
@@ -44,7 +47,7 @@ impl Target {
 /// Brings the problems of these records up to date; `refused` are those that the database did not
 /// take, by position.
 pub fn note(target: &Target, entries: &[Entry], refused: &[(usize, Failure)]) -> Result<()> {
-    let mut rows = Rows::default();
+    let mut rows = Noted::default();
     for (at, entry) in entries.iter().enumerate() {
         match &entry.fate {
             Fate::Hold { image } => {
@@ -67,7 +70,7 @@ pub fn note(target: &Target, entries: &[Entry], refused: &[(usize, Failure)]) ->
                 reason: "refused",
                 message: &failure.message,
                 event: entry.event.to_string(),
-                image: entry.values(&target.entity).as_deref(),
+                image: entry.values(&target.entity).map(Cow::Owned),
             });
         }
     }
@@ -85,7 +88,7 @@ pub struct Aside<'a> {
 
 /// Notes a change that was set aside; others of the same record before it are forgotten.
 pub fn set_aside(place: Place<'_>, aside: &Aside<'_>) -> Result<()> {
-    let mut rows = Rows::default();
+    let mut rows = Noted::default();
     rows.add(Row {
         record: aside.record,
         field: WHOLE,
@@ -101,7 +104,7 @@ pub fn set_aside(place: Place<'_>, aside: &Aside<'_>) -> Result<()> {
 
 /// These records have no problem any more.
 pub fn forget(place: Place<'_>, records: Vec<&str>) -> Result<()> {
-    write(place, records, Rows::default())
+    write(place, records, Noted::default())
 }
 
 /// What Kafka would not take: source, message key and event id.
@@ -181,9 +184,9 @@ fn cause<'a>(target: &Target, problems: &'a [Problem]) -> Option<&'a Problem> {
 
 /// What of the quarantine there is of these records is replaced by these rows, in one statement; the
 /// tally goes with it.
-fn write(place: Place<'_>, records: Vec<&str>, rows: Rows) -> Result<()> {
+fn write(place: Place<'_>, records: Vec<&str>, noted: Noted<'_>) -> Result<()> {
     let Place { org, source, entity } = place;
-    if rows.records.is_empty() {
+    if noted.0.is_empty() {
         // The usual case by far: nothing to note, and perhaps something to forget.
         let any = sql::one::<bool>(
             "SELECT true FROM manifold.quarantine WHERE org = $1 AND source = $2 AND entity = $3 LIMIT 1",
@@ -193,22 +196,32 @@ fn write(place: Place<'_>, records: Vec<&str>, rows: Rows) -> Result<()> {
             return Ok(());
         }
     }
+    let Some(table) = sql::one::<pgrx::pg_sys::Oid>(
+        "SELECT 'manifold.quarantine'::pg_catalog.regclass::pg_catalog.oid",
+        &[],
+    )?
+    else {
+        return Ok(());
+    };
+    let mut rows = Rows::of(table, &COLUMNS);
+    for row in &noted.0 {
+        rows.add(row.texts().into_iter());
+    }
+    let room = sql::run_one::<i64>(
+        "SELECT ($2 - coalesce(sum(kept), 0))::bigint FROM manifold.problem_tally WHERE org = $1",
+        &[org.into(), settings::max_problems().into()],
+    )?
+    .unwrap_or_default();
+    let fresh = if room < noted.0.len() as i64 { FRESH_WHERE_ROOM } else { FRESH };
     sql::run(
-        WRITE,
+        &WRITE.replace("{fresh}", fresh),
         &[
             org.into(),
             source.into(),
             entity.into(),
             records.clone().into(),
-            rows.records.into(),
-            rows.fields.into(),
-            rows.values.into(),
-            rows.rules.into(),
-            rows.reasons.into(),
-            rows.messages.into(),
-            rows.events.into(),
-            rows.images.into(),
-            settings::max_problems().into(),
+            rows.array(),
+            room.into(),
             SAMPLES.into(),
         ],
     )?;
@@ -224,13 +237,14 @@ fn write(place: Place<'_>, records: Vec<&str>, rows: Rows) -> Result<()> {
     Ok(())
 }
 
+/// What is said of a problem, in the order of [`Row::texts`].
+const COLUMNS: [&str; 8] =
+    ["record", "field", "value", "rule", "reason", "message", "event_id", "image"];
+
 /// `n` is what there is to be, `old` what there is; `fresh` is new and kept where there is room.
 const WRITE: &str = "\
 WITH n AS MATERIALIZED (
-  SELECT DISTINCT ON (record, field) record, field, value, rule, reason, message, event_id, image::jsonb AS image
-  FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
-    WITH ORDINALITY AS n (record, field, value, rule, reason, message, event_id, image, at)
-  ORDER BY record, field, at
+  SELECT record, field, value, rule, reason, message, event_id, image FROM unnest($5)
 ), old AS MATERIALIZED (
   SELECT q.record, q.field, q.reason, n.reason AS now
   FROM manifold.quarantine q LEFT JOIN n USING (record, field)
@@ -245,18 +259,8 @@ WITH n AS MATERIALIZED (
     since = CASE WHEN q.reason = n.reason THEN q.since ELSE pg_catalog.clock_timestamp() END
   FROM n JOIN old USING (record, field)
   WHERE q.org = $1 AND q.source = $2 AND q.entity = $3 AND q.record = n.record AND q.field = n.field
-), room AS (
-  SELECT $13 - coalesce(sum(kept), 0) AS room FROM manifold.problem_tally WHERE org = $1
 ), fresh AS MATERIALIZED (
-  SELECT f.*, f.at <= room.room OR f.at_in_kind <= $14 - coalesce(t.kept, 0) AS kept
-  FROM (
-    SELECT n.*, row_number() OVER (ORDER BY n.record, n.field) AS at,
-           row_number() OVER (PARTITION BY n.field, n.reason ORDER BY n.record) AS at_in_kind
-    FROM n LEFT JOIN old USING (record, field) WHERE old.record IS NULL
-  ) f
-  CROSS JOIN room
-  LEFT JOIN manifold.problem_tally t
-    ON t.org = $1 AND t.source = $2 AND t.entity = $3 AND t.field = f.field AND t.reason = f.reason
+  {fresh}
 ), added AS (
   INSERT INTO manifold.quarantine (org, source, entity, record, field, value, rule, reason, message, event_id, image)
   SELECT $1, $2, $3, record, field, value, rule, reason, message, event_id, image FROM fresh WHERE kept
@@ -272,6 +276,21 @@ GROUP BY field, reason HAVING sum(kept) <> 0 OR sum(dropped) <> 0
 ON CONFLICT (org, source, entity, field, reason) DO UPDATE
   SET kept = t.kept + excluded.kept, dropped = t.dropped + excluded.dropped";
 
+/// Where there is room for all.
+const FRESH: &str = "\
+  SELECT n.*, true AS kept FROM n LEFT JOIN old USING (record, field) WHERE old.record IS NULL";
+
+/// Where there may not be: the first, and the first of each kind.
+const FRESH_WHERE_ROOM: &str = "\
+  SELECT f.*, f.at <= $6 OR f.at_in_kind <= $7 - coalesce(t.kept, 0) AS kept
+  FROM (
+    SELECT n.*, row_number() OVER (ORDER BY n.record, n.field) AS at,
+           row_number() OVER (PARTITION BY n.field, n.reason ORDER BY n.record) AS at_in_kind
+    FROM n LEFT JOIN old USING (record, field) WHERE old.record IS NULL
+  ) f
+  LEFT JOIN manifold.problem_tally t
+    ON t.org = $1 AND t.source = $2 AND t.entity = $3 AND t.field = f.field AND t.reason = f.reason";
+
 struct Row<'a> {
     record: &'a str,
     field: &'a str,
@@ -280,23 +299,36 @@ struct Row<'a> {
     reason: &'a str,
     message: &'a str,
     event: String,
-    image: Option<&'a str>,
+    image: Option<Cow<'a, str>>,
 }
 
+impl Row<'_> {
+    fn texts(&self) -> [Option<&str>; 8] {
+        [
+            Some(self.record),
+            Some(self.field),
+            self.value,
+            self.rule,
+            Some(self.reason),
+            Some(self.message),
+            Some(&self.event),
+            self.image.as_deref(),
+        ]
+    }
+}
+
+/// Problems, those of a record one after the other.
 #[derive(Default)]
-struct Rows {
-    records: Vec<String>,
-    fields: Vec<String>,
-    values: Vec<Option<String>>,
-    rules: Vec<Option<String>>,
-    reasons: Vec<String>,
-    messages: Vec<String>,
-    events: Vec<String>,
-    images: Vec<Option<String>>,
-}
+struct Noted<'a>(Vec<Row<'a>>);
 
-impl Rows {
-    fn problem(&mut self, entry: &Entry, field: &str, problem: &Problem, image: Option<&str>) {
+impl<'a> Noted<'a> {
+    fn problem(
+        &mut self,
+        entry: &'a Entry,
+        field: &'a str,
+        problem: &'a Problem,
+        image: Option<&'a str>,
+    ) {
         self.add(Row {
             record: &entry.record,
             field,
@@ -305,30 +337,28 @@ impl Rows {
             reason: problem.reason,
             message: &problem.message,
             event: entry.event.to_string(),
-            image,
+            image: image.map(Cow::Borrowed),
         });
     }
 
-    fn add(&mut self, row: Row<'_>) {
-        self.records.push(row.record.to_string());
-        self.fields.push(row.field.to_string());
-        self.values.push(row.value.map(str::to_string));
-        self.rules.push(row.rule.map(str::to_string));
-        self.reasons.push(row.reason.to_string());
-        self.messages.push(row.message.to_string());
-        self.events.push(row.event);
-        let image = row.image.filter(|image| image.len() <= IMAGE_BYTES);
-        self.images.push(image.map(storable));
+    /// The first of several problems of a field counts.
+    fn add(&mut self, mut row: Row<'a>) {
+        let same_record = self.0.iter().rev().take_while(|known| known.record == row.record);
+        if same_record.into_iter().any(|known| known.field == row.field) {
+            return;
+        }
+        row.image = row.image.filter(|image| image.len() <= IMAGE_BYTES).map(storable);
+        self.0.push(row);
     }
 }
 
 /// An image as `jsonb` takes it: a `json` column may hold what `jsonb` refuses, and the image is then
 /// kept as text.
-fn storable(image: &str) -> String {
-    if json::is_jsonb(image) {
-        return image.to_string();
+fn storable(image: Cow<'_, str>) -> Cow<'_, str> {
+    if json::is_jsonb(&image) {
+        return image;
     }
-    serde_json::Value::from(image).to_string()
+    Cow::Owned(serde_json::Value::from(image).to_string())
 }
 
 impl Entry {

@@ -6,6 +6,7 @@ pub mod discreet;
 pub mod expression;
 pub mod identity;
 pub mod relation;
+pub mod rows;
 pub mod server;
 pub mod shared;
 pub mod snapshot;
