@@ -74,8 +74,7 @@ impl Target {
                 &[self.org.as_str().into(), gone.into(), self.source.as_str().into()],
             )?;
         }
-        let landing = || entries.iter().filter(|entry| matches!(entry.fate, Fate::Upsert { .. }));
-        if landing().next().is_none() {
+        if !entries.iter().any(|entry| matches!(entry.fate, Fate::Upsert { .. })) {
             return Ok(());
         }
         let Some(table) = sql::one::<pg_sys::Oid>(
@@ -88,11 +87,11 @@ impl Target {
         let names = self.entity.fields.iter().map(|field| field.name.as_str());
         let names: Vec<&str> = ["sfid", "event_id", "extras"].into_iter().chain(names).collect();
         let mut rows = Rows::of(table, &names);
-        for entry in landing() {
+        for entry in entries {
+            let Fate::Upsert { fields, extras } = &entry.fate else { continue };
             let event = entry.event.to_string();
-            let own = [Some(entry.record.as_str()), Some(event.as_str()), entry.extras()];
-            let fields = (0..self.entity.fields.len()).map(|at| entry.field(at));
-            rows.add(own.into_iter().chain(fields));
+            let own = [Some(entry.record.as_str()), Some(event.as_str()), extras.as_deref()];
+            rows.add(own.into_iter().chain(fields.iter()));
         }
         let arguments: [pgrx::datum::DatumWithOid; 4] = [
             self.org.as_str().into(),

@@ -11,7 +11,7 @@ use crate::log::change::EventId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// Its canonical row is to hold these values.
-    Upsert { fields: Vec<Option<String>>, extras: Option<String> },
+    Upsert { fields: Texts, extras: Option<String> },
     /// Its canonical row is to go.
     Delete,
     /// It cannot land; the canonical row that it may have had stays as it was. The source row as
@@ -29,21 +29,35 @@ pub struct Entry {
     pub problems: Vec<Problem>,
 }
 
-impl Entry {
-    /// The value of a field that is to land.
-    pub fn field(&self, at: usize) -> Option<&str> {
-        match &self.fate {
-            Fate::Upsert { fields, .. } => fields.get(at)?.as_deref(),
-            _ => None,
-        }
+/// The texts of a row's fields, one behind the other: a batch has thousands of rows, and memory of its
+/// own for each text takes longer than the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Texts {
+    text: String,
+    /// Where each ends; the others are NULL.
+    ends: Vec<Option<usize>>,
+}
+
+impl Texts {
+    pub fn of(fields: &[Option<String>]) -> Texts {
+        let length = fields.iter().flatten().map(String::len).sum();
+        let mut text = String::with_capacity(length);
+        let ends = fields.iter().map(|field| {
+            text.push_str(field.as_deref()?);
+            Some(text.len())
+        });
+        let ends = ends.collect();
+        Texts { text, ends }
     }
 
-    /// The extras that are to land, as JSON.
-    pub fn extras(&self) -> Option<&str> {
-        match &self.fate {
-            Fate::Upsert { extras, .. } => extras.as_deref(),
-            _ => None,
-        }
+    /// All of them, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&str>> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let text = &self.text[start..(*end)?];
+            start += text.len();
+            Some(text)
+        })
     }
 }
 
@@ -59,10 +73,8 @@ pub struct Batch {
 impl Batch {
     /// Takes over what a plan made of a row that has its key.
     pub fn upsert(&mut self, record: String, event: EventId, outcome: &mut Outcome) {
-        let fate = Fate::Upsert {
-            fields: std::mem::take(&mut outcome.fields),
-            extras: outcome.extras.take(),
-        };
+        let (fields, extras) = (Texts::of(&outcome.fields), outcome.extras.clone());
+        let fate = Fate::Upsert { fields, extras };
         let problems = std::mem::take(&mut outcome.problems);
         self.put(Entry { record, event, fate, problems });
     }
@@ -137,6 +149,14 @@ mod tests {
             batch.entries().iter().map(|entry| (entry.record.as_str(), entry.event.seq)).collect();
         assert_eq!(fates, [("a", 3), ("b", 2)]);
         assert_eq!(batch.entries()[0].fate, Fate::Delete);
+    }
+
+    #[test]
+    fn texts_are_what_they_are_of() {
+        let fields = [None, Some("é".into()), Some(String::new()), None, Some("b".into())];
+        let texts = Texts::of(&fields);
+        let found: Vec<_> = texts.iter().map(|text| text.map(str::to_string)).collect();
+        assert_eq!(found, fields);
     }
 
     #[test]

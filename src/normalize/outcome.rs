@@ -6,6 +6,9 @@ use std::sync::Arc;
 /// Longer source values are shortened in problems.
 const VALUE_CHARACTERS: usize = 200;
 
+/// A buffer of more is let go of.
+const KEPT_BYTES: usize = 64 * 1024;
+
 /// What a plan made of one row. Meant to be reused: the next run keeps the allocations.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -48,9 +51,9 @@ pub struct Problem {
 impl Outcome {
     /// Makes room for the next row.
     pub(super) fn reset(&mut self, fields: usize) {
-        self.spare.extend(self.key.take());
-        self.spare.extend(self.extras.take());
-        self.spare.extend(self.fields.iter_mut().filter_map(Option::take));
+        let texts = self.fields.iter_mut().map(Option::take);
+        let used = texts.chain([self.key.take(), self.extras.take()]).flatten();
+        self.spare.extend(used.filter(|buffer| buffer.capacity() <= KEPT_BYTES));
         self.fields.resize_with(fields, || None);
         self.problems.clear();
         self.held = false;

@@ -368,8 +368,8 @@ impl Entry {
         let members: serde_json::Map<String, serde_json::Value> = entity
             .fields
             .iter()
-            .zip(fields)
-            .filter_map(|(field, value)| Some((field.name.clone(), value.clone()?.into())))
+            .zip(fields.iter())
+            .filter_map(|(field, value)| Some((field.name.clone(), value?.into())))
             .collect();
         Some(serde_json::Value::Object(members).to_string())
     }
