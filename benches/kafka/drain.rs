@@ -54,7 +54,7 @@ fn ours(place: &Place, events: usize, profile: Option<&str>) -> Drain {
     if let Some(profile) = profile {
         profile.print();
     }
-    place.published(&mut client, Duration::from_secs(60));
+    place.published(&mut client, "acme", Duration::from_secs(60));
     place.publish(false);
     tell("pg_manifold", &drain);
     drain

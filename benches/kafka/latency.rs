@@ -32,9 +32,9 @@ pub fn ours(place: &mut Place) -> Latency {
     let publisher = place.publisher(&mut client);
     place.publish(true);
     // Connected before the first insert.
-    place.published(&mut client, seconds(60));
+    place.published(&mut client, "acme", seconds(60));
     let latency = measure(place, OURS, &[publisher]);
-    place.published(&mut client, seconds(60));
+    place.published(&mut client, "acme", seconds(60));
     place.publish(false);
     tell("pg_manifold", &latency);
     latency

@@ -5,7 +5,7 @@
 //! each with the machine to itself, into a topic of one partition of its own. Needs the packaged
 //! extension and the jars of Kafka and Debezium. MANIFOLD_BENCH_ROWS says how many inserts the backlog
 //! has (default 1,000,000; half as many updates), MANIFOLD_BENCH_PARTS which of `debezium`, `writer`,
-//! `limit`, `latency`, `restart` and `profile` are measured beside our drains (default: all but the last,
+//! `limit`, `reading`, `latency`, `restart` and `profile` are measured beside our drains (default: all but the last,
 //! which `make profile-kafka` measures alone).
 //!
 //! What makes the comparison fair:
@@ -41,6 +41,7 @@ mod drain;
 mod latency;
 mod place;
 mod profile;
+mod reading;
 mod restart;
 mod topic;
 mod writer;
@@ -91,6 +92,11 @@ fn main() {
     if wanted("limit") {
         say("librdkafka with the same events");
         report_limit(&place, rows, inserts.ours.per_second, &mut report);
+    }
+    if wanted("reading") {
+        say("Reading the log");
+        let read = reading::measure(&place, rows / 2);
+        report.value("reading the log, nothing published: CPU", "µs/row", read, None);
     }
     say("Writing updates");
     place.write(|first, count| Place::update("acme", first, count), rows / 2);

@@ -184,12 +184,11 @@ impl Place {
         })
     }
 
-    /// Waits until our publisher has nothing left to do.
-    pub fn published(&self, client: &mut Client, limit: Duration) {
+    /// Waits until our publisher has nothing left to do for an org.
+    pub fn published(&self, client: &mut Client, org: &str, limit: Duration) {
         wait::until("the publisher to have caught up", limit, || {
             let status = manifold::status(client);
-            let behind =
-                |s: &&Status| s.org == "acme" && s.consumer == "publisher" && s.is_behind();
+            let behind = |s: &&Status| s.org == org && s.consumer == "publisher" && s.is_behind();
             status.iter().find(behind).map_or(Ok(()), |s| Err(format!("{s:?}")))
         });
     }

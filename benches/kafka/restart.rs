@@ -40,7 +40,7 @@ pub fn measure(place: &mut Place, parts: Parts) -> Restarts {
 fn publisher(place: &mut Place) -> f64 {
     place.publish(true);
     let mut client = place.connect();
-    place.published(&mut client, LIMIT);
+    place.published(&mut client, "acme", LIMIT);
     let tail = Tail::start(&place.broker.bootstrap(), OURS);
     let times = (0..5).map(|_| {
         let sfid = insert(place);
@@ -84,7 +84,7 @@ fn server(place: &mut Place) -> f64 {
     });
     let times: Vec<f64> = times.collect();
     drop(tail);
-    place.published(&mut place.connect(), LIMIT);
+    place.published(&mut place.connect(), "acme", LIMIT);
     place.publish(false);
     Spread::of(times).median
 }

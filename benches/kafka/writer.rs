@@ -33,7 +33,7 @@ pub fn measure(place: &Place) -> Vec<Cost> {
     let mut client = place.connect();
     execute(&mut client, "SELECT manifold.pause('captured', 'publisher')");
     place.publish(true);
-    place.published(&mut client, seconds(60));
+    place.published(&mut client, "acme", seconds(60));
     execute(&mut client, "SET xmlbinary = 'hex'");
     let mut times: BTreeMap<(usize, &str), Vec<f64>> = BTreeMap::new();
     let mut ways = WAYS;

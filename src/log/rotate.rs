@@ -61,7 +61,7 @@ impl Rotation {
             // A full log grows where it is, where there is no empty table.
             _ => current,
         };
-        let horizon = if too_large { end_of_rest(current, &sizes)? } else { 0 };
+        let horizon = if too_large { end_of_oldest(current, &sizes)? } else { 0 };
         database.log_horizon.store(horizon, Ordering::Relaxed);
         Ok(())
     }
@@ -91,9 +91,10 @@ fn sizes(objects: &Objects) -> Result<[u64; 3]> {
     Ok(sizes)
 }
 
-/// The transaction id after the last in the tables at rest; 0 where they are empty.
-fn end_of_rest(current: usize, sizes: &[u64; 3]) -> Result<u64> {
-    let mut end = 0;
+/// The transaction id after the last in the oldest of the tables at rest; 0 where they are empty. One
+/// table at a time is let go of: who is merely behind by what was just written holds a newer one.
+fn end_of_oldest(current: usize, sizes: &[u64; 3]) -> Result<u64> {
+    let mut oldest: Option<u64> = None;
     for number in (0..3).filter(|&number| number != current && sizes[number] > 0) {
         let last = sql::one::<i64>(
             &format!(
@@ -101,9 +102,11 @@ fn end_of_rest(current: usize, sizes: &[u64; 3]) -> Result<u64> {
             ),
             &[],
         )?;
-        end = end.max(last.map_or(0, |xid| xid.unsigned_abs() + 1));
+        if let Some(end) = last.map(|xid| xid.unsigned_abs() + 1) {
+            oldest = Some(oldest.map_or(end, |oldest| oldest.min(end)));
+        }
     }
-    Ok(end)
+    Ok(oldest.unwrap_or(0))
 }
 
 /// A publisher that has nowhere to publish holds the log only while there is room.
