@@ -12,6 +12,7 @@ use crate::catalog::{self, CANONICAL_NAME};
 use crate::error::{Error, Result};
 use crate::normalize::quarantine::KAFKA;
 use crate::pg::{sql, xact};
+use crate::row::name::HASHED;
 
 /// Tries problems again: their records are read into the log once more, in the background. Returns
 /// the number of problems.
@@ -172,7 +173,7 @@ fn key(
     reason: &str,
     column: String,
 ) -> Option<BTreeMap<String, String>> {
-    if record.starts_with("event:") {
+    if record.starts_with("event:") || record.starts_with(HASHED) {
         return None;
     }
     if entity == KAFKA {
@@ -264,6 +265,7 @@ mod tests {
         );
         assert_eq!(found("kafka", r#"{"id":7}"#, "not_published"), named(r#"{"id":"7"}"#));
         assert_eq!(found("kafka", "", "not_published"), None);
+        assert_eq!(found("lead", "sha256:00", "key_too_long"), None);
         assert_eq!(found("kafka", r#"{"at":true}"#, "not_published"), None);
     }
 }

@@ -260,7 +260,7 @@ impl Backfill {
                CASE WHEN q.reason = 'missing_key' THEN pg_catalog.substr(q.record, 4) ELSE q.record END) \
              FROM manifold.mapping m JOIN manifold.quarantine q ON q.entity = m.entity \
              WHERE m.source_id = $1 AND m.active AND q.org = $2 AND q.source = $3 AND q.field = '*' \
-               AND q.record NOT LIKE 'event:%' AND q.last_at < $4::timestamptz",
+               AND q.record !~ '^(event|sha256):' AND q.last_at < $4::timestamptz",
             &[
                 self.source.into(),
                 self.org.as_str().into(),

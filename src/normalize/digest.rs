@@ -18,7 +18,7 @@ use crate::pg::server::Here;
 use crate::pg::subtransaction::Failure;
 use crate::row::image::Malformed;
 use crate::row::layout::Layout;
-use crate::row::{decode, json as row_json};
+use crate::row::{decode, json as row_json, name};
 
 /// Why a lane's turn came to nothing.
 pub enum Stop {
@@ -152,7 +152,7 @@ fn add_row(
     let Some(new) = row.new.as_deref() else { return Ok(()) };
     runner.plan.run(new, &Here, outcome)?;
     let now = match &outcome.key {
-        Some(key) => key.clone(),
+        Some(key) => name::of(key).into_owned(),
         None => record(&runner.plan, layout, new)?,
     };
     if let Some(old) = old.filter(|_| op == Op::Update) {
@@ -194,10 +194,11 @@ fn undecodable(head: &ChunkHead, message: &str) -> Failure {
     }
 }
 
-/// What a record goes by: its key, or `id:N` as long as Salesforce has not given it one.
+/// What a record goes by: its key (or the hash of one that is too long), or `id:N` as long as Salesforce
+/// has not given it one.
 fn record(plan: &Plan, layout: &Layout, slots: &[Option<&[u8]>]) -> Result<String, Malformed> {
     if let Some(key) = plan.key(slots, &Here)? {
-        return Ok(key);
+        return Ok(name::of(&key).into_owned());
     }
     let mut text = String::from("id:");
     if let Some((at, column)) = layout.column("id") {

@@ -14,8 +14,8 @@ const KEPT_BYTES: usize = 64 * 1024;
 pub struct Outcome {
     /// The record's id, the canonical `sfid`. `None` where the source has none.
     pub key: Option<String>,
-    /// The row cannot land at all, because its key or a required field is missing; `problems` says
-    /// which (reasons `missing_key` and `missing_value`).
+    /// The row cannot land at all, because its key or a required field is missing, or its key is
+    /// too long; `problems` says which (reasons `missing_key`, `key_too_long` and `missing_value`).
     pub held: bool,
     /// The mapping's `when` does not hold: there is to be no canonical row. Nothing but the key is
     /// filled.

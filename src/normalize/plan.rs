@@ -13,6 +13,7 @@ use super::outcome::Outcome;
 use super::source::{Derived, Row};
 use crate::row::image::Malformed;
 use crate::row::layout::Column;
+use crate::row::name::KEY_BYTES;
 use crate::row::value::{Server, Value};
 use crate::row::{Kind, json as row_json};
 
@@ -252,12 +253,20 @@ impl Plan {
     }
 
     fn fill_key(&self, used: &[Value<'_>], out: &mut Outcome) {
-        out.key = self.key_text(used);
-        if out.key.is_none() {
+        let key = self.key_text(used);
+        let wrong = match &key {
+            None => Some((("key", "missing_key"), "the record has no id yet".into())),
+            Some(key) if key.len() > KEY_BYTES => {
+                let message = format!("the key has {} bytes, of {KEY_BYTES} at most", key.len());
+                Some((("key", "key_too_long"), message))
+            }
+            Some(_) => None,
+        };
+        if let Some((what, message)) = wrong {
             out.held = true;
-            let message = "the record has no id yet".into();
-            out.problem(&self.key_name, None, ("key", "missing_key"), message);
+            out.problem(&self.key_name, key.as_deref(), what, message);
         }
+        out.key = key;
     }
 }
 

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::pg::rows::Rows;
 use crate::pg::sql;
 use crate::pg::subtransaction::Failure;
+use crate::row::name;
 use crate::settings;
 
 /// In place of an entity's name: Kafka.
@@ -88,9 +89,10 @@ pub struct Aside<'a> {
 
 /// Notes a change that was set aside; others of the same record before it are forgotten.
 pub fn set_aside(place: Place<'_>, aside: &Aside<'_>) -> Result<()> {
+    let record = name::of(aside.record);
     let mut rows = Noted::default();
     rows.add(Row {
-        record: aside.record,
+        record: &record,
         field: WHOLE,
         value: None,
         rule: None,
@@ -99,7 +101,7 @@ pub fn set_aside(place: Place<'_>, aside: &Aside<'_>) -> Result<()> {
         event: aside.event.to_string(),
         image: None,
     });
-    write(place, vec![aside.record], rows)
+    write(place, vec![&record], rows)
 }
 
 /// These records have no problem any more.
@@ -107,7 +109,7 @@ pub fn forget(place: Place<'_>, records: Vec<&str>) -> Result<()> {
     write(place, records, Noted::default())
 }
 
-/// What Kafka would not take: source, message key and event id.
+/// What Kafka would not take: source, message key (or its [hash](name::of)) and event id.
 pub fn refusals() -> Result<Vec<(i32, String, String)>> {
     sql::rows(
         "SELECT s.source_id, q.record, q.event_id FROM manifold.quarantine q \
@@ -146,12 +148,12 @@ pub fn forget_org(org: &str) -> Result<()> {
 }
 
 /// All rows of a source are read anew: what was only counted is counted anew. If rows that are not
-/// there are deleted as well, what has no name (`event:…`) is not what is wrong any more: the reading
-/// shows whether its row is.
+/// there are deleted as well, what nobody could look for (`event:…`, and the hash of a key that is too
+/// long) is not what is wrong any more: the reading shows whether its row is.
 pub fn begin_anew(org: &str, source: &str, sweep: bool) -> Result<()> {
     sql::run(
         "WITH gone AS (DELETE FROM manifold.quarantine \
-           WHERE $4 AND org = $1 AND source = $2 AND field = $3 AND record LIKE 'event:%' \
+           WHERE $4 AND org = $1 AND source = $2 AND field = $3 AND record ~ '^(event|sha256):' \
            RETURNING entity, field, reason), \
          n AS (SELECT entity, field, reason, count(*) AS kept FROM gone GROUP BY 1, 2, 3) \
          UPDATE manifold.problem_tally t SET dropped = 0, kept = t.kept - coalesce(n.kept, 0) \
@@ -171,7 +173,7 @@ pub fn begin_anew(org: &str, source: &str, sweep: bool) -> Result<()> {
 
 /// Of the problems of a row that is held back, the one that it is held back for.
 fn cause<'a>(target: &Target, problems: &'a [Problem]) -> Option<&'a Problem> {
-    let missing = |problem: &&Problem| matches!(problem.reason, "missing_key" | "missing_value");
+    let missing = |problem: &&Problem| matches!(problem.rule, "key" | "required");
     let required = |problem: &&Problem| {
         target.entity.fields.iter().any(|field| field.required && *field.name == *problem.field)
     };

@@ -49,6 +49,7 @@ pub fn suggest(line: &Line<'_>, chain: &[Value]) -> Option<String> {
         "too_long" => "the field takes a code: map the value to one with \"map\"".into(),
         "invalid_value" => "the rules yield something else than the field takes: add a rule that converts it".into(),
         "missing_key" => "Salesforce has not given the row its id yet; if it never does, its _hc_err says why".into(),
+        "key_too_long" => "the mapping's key is a column that no key fits into: name another one in \"key\"".into(),
         "missing_value" => "the entity requires the field: fill it in Salesforce, or map it to a column that is filled".into(),
         "sql_error" => "the SQL expression of the field fails for such values: mend it".into(),
         "refused" => line.retry("when the constraint or trigger of the canonical table lets it pass"),

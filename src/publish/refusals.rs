@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 
 use crate::log::change::EventId;
+use crate::row::name;
 
-/// A record: number of the source, and the message's key.
+/// A record: number of the source, and the message's key, [hashed](name::of) if it is too long.
 pub type Record = (i32, String);
 
 #[derive(Debug, Default)]
@@ -18,7 +19,8 @@ pub struct Refusals {
 
 impl Refusals {
     /// A change was refused.
-    pub fn add(&mut self, record: Record, event: String) {
+    pub fn add(&mut self, (source, key): Record, event: String) {
+        let record = (source, name::of(&key).into_owned());
         self.later.retain(|(later, ..)| *later != record);
         self.refused.insert(record, event);
     }
@@ -30,7 +32,7 @@ impl Refusals {
         if self.refused.is_empty() {
             return;
         }
-        let record = (source, String::from_utf8_lossy(key).into_owned());
+        let record = (source, name::of(&String::from_utf8_lossy(key)).into_owned());
         if self.refused.get(&record).is_some_and(|refused| *refused != event.to_string()) {
             self.later.push((record, org, token));
         }
@@ -81,6 +83,16 @@ mod tests {
         assert_eq!(refusals.mended(|token| token == 2), []);
         assert_eq!(refusals.mended(|_| false), [(1, "a".to_string())]);
         assert_eq!(refusals.mended(|_| false), []);
+    }
+
+    #[test]
+    fn a_record_with_a_long_key_is_mended_too() {
+        let long = "k".repeat(5000);
+        let mut refusals = Refusals::default();
+        refusals.add((1, long.clone()), "7.0".into());
+        refusals.sent(1, long.as_bytes(), event(8), 5, 1);
+        let mended = refusals.mended(|_| false);
+        assert_eq!(mended, [(1, name::of(&long).into_owned())]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod image;
 pub mod json;
 mod jsonb;
 pub mod layout;
+pub mod name;
 mod numeric;
 pub mod oid;
 pub mod record;

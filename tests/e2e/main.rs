@@ -10,6 +10,7 @@ mod world;
 mod aids;
 mod backfill;
 mod bad_input;
+mod bounds;
 mod capture;
 mod consumer;
 mod control;
