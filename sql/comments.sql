@@ -99,7 +99,7 @@ COMMENT ON COLUMN manifold.consumer.created_at IS 'When it was created; it takes
 COMMENT ON COLUMN manifold.consumer.dropped IS 'Where it goes on if it is not there yet: it held the log beyond manifold.drop_log_size, and what came before was dropped. Null where that was never so';
 
 COMMENT ON COLUMN manifold.position.consumer IS 'normalizer, publisher, exactly_once (its claim), backfill, or one of manifold.consumer';
-COMMENT ON COLUMN manifold.position.lane IS '0: all orgs without a lane of their own; otherwise an org_id, or -1 for the canonical tables. For backfill: the source_id';
+COMMENT ON COLUMN manifold.position.lane IS '0: all orgs without a lane of their own; otherwise an org_id, -1 for the canonical tables, or manifold.source_lane(source_id) for one source. For backfill: the source_id';
 COMMENT ON COLUMN manifold.position.seen IS 'All changes of transactions that this snapshot sees are consumed. Null: the lane is no more, or this is a backfill';
 COMMENT ON COLUMN manifold.position.upto IS 'In the middle of a batch, where the batch ends; else null';
 COMMENT ON COLUMN manifold.position.last_seq IS 'In the middle of a batch, its chunks up to this sequence number are consumed; else null';
@@ -110,7 +110,7 @@ COMMENT ON COLUMN manifold.position.claim IS 'exactly_once: the Kafka transactio
 COMMENT ON COLUMN manifold.position.total IS 'Backfill: the number of blocks when it began; rows beyond come by the triggers';
 
 COMMENT ON COLUMN manifold.consumer_error.consumer IS 'keeper, normalizer, publisher, backfill or retry';
-COMMENT ON COLUMN manifold.consumer_error.lane IS 'Whom it concerns: 0 all orgs, -1 the canonical tables, otherwise an org_id. For backfill and retry: the source_id';
+COMMENT ON COLUMN manifold.consumer_error.lane IS 'Whom it concerns: 0 all orgs, -1 the canonical tables, an org_id that org, manifold.source_lane(source_id) one source. For backfill and retry: the source_id';
 COMMENT ON COLUMN manifold.consumer_error.severity IS 'warn or error, as manifold.status shows it';
 COMMENT ON COLUMN manifold.consumer_error.message IS 'What went wrong; never holds a secret option of Kafka';
 COMMENT ON COLUMN manifold.consumer_error.hint IS 'What to do about it; null where there is nothing to say';

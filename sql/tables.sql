@@ -256,7 +256,7 @@ CREATE VIEW manifold.position AS
   ) p
   LEFT JOIN manifold.consumer k USING (consumer),
   LATERAL (SELECT coalesce(pg_snapshot_xmax(k.dropped) >= pg_snapshot_xmax(p.seen), false) AS is_newer) d;
-COMMENT ON VIEW manifold.position IS 'Where each consumer is. Lane 0 holds for all orgs without a lane of their own (org_id; -1 for the canonical tables). All that is visible in seen is consumed, and of what is visible in upto, all to last_seq. For backfill the lane is the source, request when it was asked for, file the table''s, progress the next block and total the last';
+COMMENT ON VIEW manifold.position IS 'Where each consumer is. Lane 0 holds for all orgs without a lane of their own (org_id; -1 for the canonical tables), and an org''s for all its sources without one of theirs (manifold.source_lane). All that is visible in seen is consumed, and of what is visible in upto, all to last_seq. For backfill the lane is the source, request when it was asked for, file the table''s, progress the next block and total the last';
 
 CREATE TABLE manifold.consumer_error (
   consumer text NOT NULL,
@@ -269,7 +269,7 @@ CREATE TABLE manifold.consumer_error (
   cleared_at timestamptz,
   PRIMARY KEY (consumer, lane)
 );
-COMMENT ON TABLE manifold.consumer_error IS 'The last error of each consumer; lane 0 concerns all orgs, -1 the canonical tables, another the org with this org_id; cleared_at says when it was over';
+COMMENT ON TABLE manifold.consumer_error IS 'The last error of each consumer; lane 0 concerns all orgs, -1 the canonical tables, an org_id that org, and the publisher''s manifold.source_lane(source_id) one source; cleared_at says when it was over';
 
 CREATE TABLE manifold.quarantine (
   org       text NOT NULL,

@@ -4,14 +4,19 @@
 INSERT INTO manifold.position_log_0 (consumer, lane, seen)
 SELECT consumer, 0, pg_current_snapshot() FROM unnest(ARRAY['normalizer', 'publisher']) AS consumer;
 
+CREATE FUNCTION manifold.source_lane(source_id integer) RETURNS integer
+LANGUAGE sql IMMUTABLE AS $$ SELECT -1 - source_id $$;
+COMMENT ON FUNCTION manifold.source_lane(integer) IS
+  'The lane of a single source, where it has one: its topic waits, and those of its org''s other sources do not';
+
 CREATE FUNCTION manifold.log_oldest(log_table regclass, lane integer, seen pg_snapshot, upto pg_snapshot, last_seq bigint)
 RETURNS timestamptz
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  -- Changes of orgs with a lane of their own are not the main lane's to read, but pass it by.
+  -- Changes of those that left a lane are not for it to read, but pass it by.
   sources integer[] := CASE WHEN lane <> 0 THEN ARRAY(
     SELECT s.source_id FROM manifold.source s LEFT JOIN manifold.org o USING (org)
-    WHERE coalesce(o.org_id, -1) = lane) END;
+    WHERE lane IN (coalesce(o.org_id, -1), manifold.source_lane(s.source_id))) END;
   oldest timestamptz;
 BEGIN
   EXECUTE format(
@@ -115,6 +120,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   JOIN manifold.source s USING (source_id)
   LEFT JOIN manifold.org o USING (org)
   JOIN position p ON p.lane = CASE
+    WHEN EXISTS (SELECT FROM position own WHERE own.consumer = p.consumer AND own.lane = manifold.source_lane(s.source_id)) THEN manifold.source_lane(s.source_id)
     WHEN EXISTS (SELECT FROM position own WHERE own.consumer = p.consumer AND own.lane = coalesce(o.org_id, -1)) THEN coalesce(o.org_id, -1)
     ELSE 0 END
   WHERE NOT pg_visible_in_snapshot(w.xid, p.seen)
@@ -137,9 +143,11 @@ CREATE VIEW manifold.log_status AS
     LATERAL (SELECT x.log_table, x.ordinality - 1 AS number) t
   LEFT JOIN (
     SELECT h.log_table, min(h.oldest) AS oldest,
-           string_agg(h.consumer || CASE h.lane WHEN 0 THEN '' WHEN -1 THEN ' of canonical' ELSE ' of ' || o.org END,
+           string_agg(h.consumer || CASE h.lane WHEN 0 THEN '' WHEN -1 THEN ' of canonical'
+                        ELSE ' of ' || coalesce(o.org, coalesce(s.org, 'canonical') || '.' || s.table_name) END,
                       ', ' ORDER BY h.oldest) AS held_by
     FROM manifold.log_holders() h LEFT JOIN manifold.org o ON o.org_id = h.lane
+    LEFT JOIN manifold.source s ON manifold.source_lane(s.source_id) = h.lane
     GROUP BY h.log_table
   ) h USING (log_table);
 COMMENT ON VIEW manifold.log_status IS
@@ -186,10 +194,10 @@ CREATE VIEW manifold.status AS
     ) g ON true
     LEFT JOIN manifold.lag() l ON l.consumer = c.consumer AND l.source_id = c.source_id
     LEFT JOIN LATERAL (
-      -- The org's own error says more than one that concerns all.
+      -- The source's own error says more than one that concerns its org, and that more than one of all.
       SELECT * FROM manifold.consumer_error e
-      WHERE e.consumer = c.consumer AND e.lane IN (0, coalesce(o.org_id, -1))
-      ORDER BY e.cleared_at IS NULL DESC, e.lane <> 0 DESC LIMIT 1
+      WHERE e.consumer = c.consumer AND e.lane IN (0, coalesce(o.org_id, -1), manifold.source_lane(c.source_id))
+      ORDER BY e.cleared_at IS NULL DESC, e.lane = 0, e.lane >= -1 LIMIT 1
     ) e ON true
     LEFT JOIN holder h ON h.consumer = l.consumer AND h.lane = l.lane
   )

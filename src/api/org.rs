@@ -121,6 +121,11 @@ fn remove_org(
         &[org.into()],
     )?;
     sql::run(
+        "DELETE FROM manifold.consumer_error e USING manifold.source s \
+         WHERE e.consumer = 'publisher' AND e.lane = manifold.source_lane(s.source_id) AND s.org = $1",
+        &[org.into()],
+    )?;
+    sql::run(
         "DELETE FROM manifold.gap g USING manifold.source s \
          WHERE g.source_id = s.source_id AND s.org = $1",
         &[org.into()],

@@ -1,5 +1,7 @@
 //! Looking at what waits to be published.
 
+use std::collections::BTreeSet;
+
 use pgrx::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -10,6 +12,7 @@ use crate::catalog::{self, CANONICAL, CANONICAL_NAME, Catalog};
 use crate::error::Error;
 use crate::log::lanes::Lanes;
 use crate::log::read::{self, Fetcher, Visible};
+use crate::log::snapshot::Position;
 use crate::log::{chunk, objects, position};
 use crate::pg::identity;
 use crate::pg::server::Here;
@@ -56,88 +59,99 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
     let database = identity::database();
     let mut plans = Plans::new(settings::publication::publishing(&database)?);
     let lanes = Lanes::new(position::load(CONSUMER)?);
-    let from = lanes.position(lanes.of(org)).clone();
+    // Those in trouble come last.
+    let own = catalog.sources.keys().filter(|source| catalog.org_of(**source) == Some(org));
+    let all: BTreeSet<i32> = own.map(|source| lanes.of(*source, org)).collect();
     let target = read::current_snapshot();
     let visible = Visible::now();
     let mut events: Vec<Event> = Vec::new();
     let mut scratch = Scratch::default();
     let mut transactions = Transactions::default();
     let fetcher = Fetcher::open(&objects, &visible);
-    // A batch that is under way has its own end; what came later follows it.
-    let mut at = from;
-    loop {
-        let end = at.target(&target).clone();
-        let selection = read::select(&objects, &visible, &at, &end, limit.max(1), |source| {
-            catalog.org_of(source) == Some(org)
-        });
-        for reference in &selection.references {
-            if events.len() >= limit {
-                break;
-            }
-            fetcher.fetch(reference, |head, images| {
-                if plans.skips(head.op) {
-                    return Ok(());
+    for lane in all.into_iter().rev() {
+        // A batch that is under way has its own end; what came later follows it.
+        let mut at = lanes.position(lane).clone();
+        loop {
+            let end = at.target(&target).clone();
+            let selection = read::select(&objects, &visible, &at, &end, limit.max(1), |source| {
+                catalog.org_of(source) == Some(org) && lanes.of(source, org) == lane
+            });
+            for reference in &selection.references {
+                if events.len() >= limit {
+                    break;
                 }
-                let compiled = plans.get(&catalog, head.source, head.layout)?;
-                let log = Log { objects: &objects, visible: &visible, fetcher: &fetcher };
-                let transaction = transactions.get(head, org, &catalog, &mut plans, &log)?;
-                let tell = |ends, events: &mut Vec<Event>| {
-                    let Some(transaction) = &transaction else { return };
-                    let here = if ends {
-                        transaction.ends_with(head.seq)
-                    } else {
-                        transaction.begins_with(head.seq)
-                    };
-                    if here {
-                        let told = Told::new(transaction, ends, head, plans.schemas());
-                        events.push(event(&told.message(plans.transaction_topic(), head, head.at)));
-                    }
-                };
-                tell(false, &mut events);
-                let mut orders = transaction.as_ref().and_then(|of| of.orders(head.seq));
-                chunk::for_each_change(head.op, images, &compiled.layout, |ordinal, row| {
-                    if events.len() >= limit {
+                fetcher.fetch(reference, |head, images| {
+                    if plans.skips(head.op) {
                         return Ok(());
                     }
-                    let (old, new) = (row.old.as_deref(), row.new.as_deref());
-                    let mut sink = |message: Message<'_>| -> Result<(), Error> {
-                        events.push(event(&message));
-                        Ok(())
+                    let compiled = plans.get(&catalog, head.source, head.layout)?;
+                    let log = Log { objects: &objects, visible: &visible, fetcher: &fetcher };
+                    let transaction = transactions.get(head, org, &catalog, &mut plans, &log)?;
+                    let tell = |ends, events: &mut Vec<Event>| {
+                        let Some(transaction) = &transaction else { return };
+                        let here = if ends {
+                            transaction.ends_with(head.seq)
+                        } else {
+                            transaction.begins_with(head.seq)
+                        };
+                        if here {
+                            let told = Told::new(transaction, ends, head, plans.schemas());
+                            events.push(event(&told.message(
+                                plans.transaction_topic(),
+                                head,
+                                head.at,
+                            )));
+                        }
                     };
-                    compiled
-                        .plan
-                        .encode_within(
-                            orders.as_mut(),
-                            head,
-                            ordinal,
-                            old,
-                            new,
-                            head.at,
-                            &Here,
-                            &mut scratch,
-                            &mut sink,
-                        )
-                        .map_err(|error| match error {
-                            EncodeError::Row(malformed) => malformed.into(),
-                            EncodeError::Sink(error) => error,
-                        })
+                    tell(false, &mut events);
+                    let mut orders = transaction.as_ref().and_then(|of| of.orders(head.seq));
+                    chunk::for_each_change(head.op, images, &compiled.layout, |ordinal, row| {
+                        if events.len() >= limit {
+                            return Ok(());
+                        }
+                        let (old, new) = (row.old.as_deref(), row.new.as_deref());
+                        let mut sink = |message: Message<'_>| -> Result<(), Error> {
+                            events.push(event(&message));
+                            Ok(())
+                        };
+                        compiled
+                            .plan
+                            .encode_within(
+                                orders.as_mut(),
+                                head,
+                                ordinal,
+                                old,
+                                new,
+                                head.at,
+                                &Here,
+                                &mut scratch,
+                                &mut sink,
+                            )
+                            .map_err(|error| match error {
+                                EncodeError::Row(malformed) => malformed.into(),
+                                EncodeError::Sink(error) => error,
+                            })
+                    })?;
+                    tell(true, &mut events);
+                    Ok(())
                 })?;
-                tell(true, &mut events);
-                Ok(())
-            })?;
-        }
-        let done = events.len() >= limit || (selection.complete && end == target);
-        if done {
-            events.truncate(limit);
-            return Ok(events);
-        }
-        at = match selection.references.last() {
-            Some(last) if !selection.complete => {
-                crate::log::snapshot::Position { seen: at.seen, within: Some((end, last.seq)) }
             }
-            _ => crate::log::snapshot::Position::at(end),
-        };
+            if events.len() >= limit {
+                events.truncate(limit);
+                return Ok(events);
+            }
+            if selection.complete && end == target {
+                break;
+            }
+            at = match selection.references.last() {
+                Some(last) if !selection.complete => {
+                    Position { seen: at.seen, within: Some((end, last.seq)) }
+                }
+                _ => Position::at(end),
+            };
+        }
     }
+    Ok(events)
 }
 
 fn event(message: &Message<'_>) -> Event {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use self::defaults::Defaults;
 use crate::error::{Error, Result};
+use crate::log::lanes;
 use crate::normalize;
 use crate::normalize::defaults::{Effective, Layer, Level, merge, setting};
 use crate::normalize::entity::Entity;
@@ -160,6 +161,15 @@ impl Catalog {
     /// Whether there is an org with this number (or it is that of the canonical tables).
     pub fn is_org(&self, id: i32) -> bool {
         id == CANONICAL || self.orgs.values().any(|org| org.id == id)
+    }
+
+    /// The org whose changes, or those of one source of it, are in a lane of their own; `None` for the
+    /// main lane, and where there is no such org or source any more.
+    pub fn org_of_lane(&self, lane: i32) -> Option<i32> {
+        match lanes::source_of(lane) {
+            Some(source) => self.org_of(source),
+            None => self.is_org(lane).then_some(lane),
+        }
     }
 
     /// Orgs for which a consumer is paused.

@@ -7,6 +7,7 @@ use super::error::Error;
 use super::native::{Conf, Refusal};
 use super::options::{self, Source, Written};
 use super::secrets::{is_secret, redact};
+use super::validity;
 use std::fmt;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -184,6 +185,19 @@ impl Config {
         self.topics.hash(&mut hasher);
         self.files.hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// Since when our own certificate, where there is one, has been no longer valid: seconds since the
+    /// Unix epoch.
+    pub(super) fn expired(&self, now: SystemTime) -> Option<i64> {
+        let of = |name: &str| self.options.iter().find(|(option, _)| option == name);
+        let pem = match (of("ssl.certificate.pem"), of("ssl.certificate.location")) {
+            (Some((_, pem)), _) => pem.clone(),
+            (_, Some((_, path))) => fs::read_to_string(path).ok()?,
+            _ => return None,
+        };
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+        validity::last_second(&pem).filter(|end| u64::try_from(*end).is_ok_and(|end| end < now))
     }
 
     /// Whether the admin wants to read all that the library says.

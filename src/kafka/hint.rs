@@ -171,7 +171,11 @@ fn unreachable_hint(reason: &str) -> String {
 fn tls_hint(reason: &str) -> String {
     let reason = reason.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    let hint = if says(&["has expired", "not yet valid"]) {
+    let hint = if says(&["our certificate has expired"]) {
+        "Get a new certificate, put it and its key where ssl.certificate.location and \
+         ssl.key.location (or ssl.certificate.pem and ssl.key.pem) have the old ones, and SELECT \
+         pg_reload_conf(). On Heroku: write the options file again. Nothing is lost meanwhile."
+    } else if says(&["has expired", "not yet valid"]) {
         "The broker needs a certificate that is valid now; check the clocks of both servers, too. A \
          Java broker takes a new keystore by kafka-configs.sh, without a restart."
     } else if says(&["another host", "another ip", "hostname", "ip address mismatch"]) {
@@ -208,6 +212,8 @@ mod tests {
         assert!(hint(Code::LOCAL_TRANSPORT, reason).contains("security.protocol"));
         assert!(hint(Code::LOCAL_SSL, "certificate verify failed").contains("ssl.ca.location"));
         assert!(hint(Code::LOCAL_SSL, "tlsv1 alert unknown ca").contains("ssl.key.location"));
+        let expired = hint(Code::LOCAL_SSL, "a:1/1: our certificate has expired, on 2024-12-17");
+        assert!(expired.contains("ssl.certificate.location") && expired.contains("pg_reload_conf"));
         assert!(hint(Code::LOCAL_SSL, "Hostname mismatch").contains("identification"));
         assert!(hint(Code::LOCAL_AUTHENTICATION, "x").contains("sasl.password"));
         assert!(hint(Code::LOCAL_RESOLVE, "x").contains("DNS"));

@@ -8,8 +8,9 @@ use super::error::Error;
 use super::events::{EventKind, Journal, clean};
 use super::health::{Change, Tracker};
 use super::native::{BEFORE_REASON, CERTIFICATE, Happening, TopicState};
+use crate::row::time;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Syslog's levels.
 const LOG_ERROR: i32 = 3;
@@ -29,6 +30,8 @@ pub(super) struct Listener {
     pub(super) topics: Requests,
     /// Topics that messages failed for because they do not exist.
     pub(super) missing: Vec<String>,
+    /// When a broker last made us wait.
+    pub(super) throttled: Option<Instant>,
     /// Why a broker's certificate was not accepted last.
     certificate: Option<String>,
     last_failure: Option<Arc<DeliveryError>>,
@@ -45,6 +48,7 @@ impl Listener {
             reports: Vec::new(),
             topics: Requests::default(),
             missing: Vec::new(),
+            throttled: None,
             certificate: None,
             last_failure: None,
         }
@@ -77,6 +81,11 @@ impl Listener {
                 self.last_failure = None;
             }
             Happening::Log { level, facility, text } => self.log(level, facility, text),
+            Happening::Throttled { ms } => {
+                if ms > 0 {
+                    self.throttled = Some(Instant::now());
+                }
+            }
             Happening::Topic { topic, state } => self.report(topic, state),
         }
     }
@@ -180,12 +189,18 @@ impl Listener {
 
     fn error(&mut self, code: Code, reason: &str) {
         let mut error = Error::of_client(code, &self.config.redact(clean(reason)));
-        if let Error::Tls { reason } = &mut error
-            && reason.contains("certificate verify failed")
-            && let Some(why) = &self.certificate
-        {
+        if let Error::Tls { reason } = &mut error {
             let broker = reason.split(": ").next().unwrap_or_default();
-            *reason = format!("{broker}: the broker's certificate is not accepted: {why}");
+            if !reason.contains("certificate verify failed") {
+                // A broker that refuses our certificate says little of why.
+                if let Some(end) = self.config.expired(SystemTime::now()) {
+                    let mut day = String::new();
+                    time::date(&mut day, i32::try_from(end.div_euclid(86_400)).unwrap_or_default());
+                    *reason = format!("{broker}: our certificate has expired, on {day}");
+                }
+            } else if let Some(why) = &self.certificate {
+                *reason = format!("{broker}: the broker's certificate is not accepted: {why}");
+            }
         }
         let now = Instant::now();
         if code == Code::LOCAL_ALL_BROKERS_DOWN {

@@ -27,6 +27,7 @@ mod producer;
 mod progress;
 mod secrets;
 mod transaction;
+mod validity;
 
 pub use admin::TopicSpec;
 pub use code::Code;

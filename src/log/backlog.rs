@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::lanes::Lanes;
+use super::lanes::{self, Lanes};
 use super::position::MAIN;
 use super::read::{Reference, Selection};
 use super::snapshot::{Position, Snapshot};
@@ -26,7 +26,7 @@ struct Found {
     target: Snapshot,
     /// What came up to this sequence number had been consumed by then.
     last: i64,
-    /// Orgs whose chunks were left to lanes of their own.
+    /// Lanes that chunks were left to.
     apart: Vec<i32>,
     selection: Selection,
 }
@@ -44,7 +44,7 @@ pub struct Portion {
 
 impl Backlog {
     /// The next chunks, `portion` of them at most, for a lane that is at `from`, goes to `target`, and
-    /// leaves out the orgs `apart`. `select` finds the lowest of them, as many as it is asked for.
+    /// leaves chunks to the lanes `apart`. `select` finds the lowest of them, as many as it is asked for.
     pub fn next(
         &mut self,
         from: &Position,
@@ -114,9 +114,12 @@ impl Backlogs {
         portion: usize,
         select: impl FnOnce(usize) -> Selection,
     ) -> Portion {
-        self.0.retain(|&lane, _| lanes.of(lane) == lane);
-        let own = lanes.own();
-        let apart = if lane == MAIN { own.collect() } else { Vec::new() };
+        self.0.retain(|&lane, _| lane == MAIN || lanes.has(lane));
+        let left = |own: &i32| lane == MAIN || lanes::source_of(*own).is_some();
+        let apart = match lanes::source_of(lane) {
+            None => lanes.own().filter(left).collect(),
+            Some(_) => Vec::new(),
+        };
         let keep = MOST.min(MOST_OF_ALL / (lanes.own().count() + 1));
         let backlog = self.0.entry(lane).or_default();
         backlog.next(from, target, apart, keep, portion, select)

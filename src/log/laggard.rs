@@ -8,9 +8,9 @@
 
 use std::collections::BTreeSet;
 
-use super::lanes::Lanes;
+use super::lanes::{self, Lanes};
 use super::objects::Objects;
-use super::position::{self, MAIN};
+use super::position;
 use super::read::{self, Visible};
 use super::snapshot::{Position, Snapshot};
 use crate::catalog::{CANONICAL_NAME, Catalog};
@@ -27,6 +27,7 @@ const UNPUBLISHED: &str =
 
 /// Whether a lane holds the log that is to be let go of up to `horizon`; if so, notes the gaps that it
 /// has when it goes on at `now`. `wanted` are its sources.
+#[allow(clippy::too_many_arguments)]
 pub fn drop_lane(
     objects: &Objects,
     consumer: &str,
@@ -34,11 +35,12 @@ pub fn drop_lane(
     position: &Position,
     now: &Snapshot,
     horizon: u64,
+    catalog: &Catalog,
     wanted: impl Fn(i32) -> bool,
 ) -> Result<bool> {
     let visible = Visible::now();
-    // The main lane holds what passes it by, too.
-    let holds = |source| lane == MAIN || wanted(source);
+    // It holds what passes it by, too.
+    let holds = |source| lanes::passes(lane, source, catalog.org_of(source));
     let held = read::select(objects, &visible, position, &now.before(horizon), 1, holds);
     if held.references.is_empty() {
         return Ok(false);
@@ -65,7 +67,7 @@ pub fn drop_consumers(objects: &Objects, horizon: u64) -> Result<()> {
         };
         let now = read::current_snapshot();
         for (lane, position) in position::load(&consumer)? {
-            if drop_lane(objects, &consumer, lane, &position, &now, horizon, wanted)? {
+            if drop_lane(objects, &consumer, lane, &position, &now, horizon, &catalog, wanted)? {
                 sql::run(
                     "UPDATE manifold.consumer SET dropped = $2::pg_snapshot WHERE consumer IN \
                      (SELECT consumer FROM manifold.consumer WHERE consumer = $1 FOR UPDATE SKIP LOCKED)",
@@ -88,11 +90,8 @@ pub fn note_unpublished(objects: &Objects, table: usize) -> Result<()> {
     for lane in lanes.turns() {
         let position = lanes.position(lane);
         let passed = read::sources(objects, &visible, position, &now, table..table + 1);
-        missed.extend(
-            passed
-                .into_iter()
-                .filter(|source| catalog.org_of(*source).is_some_and(|org| lanes.of(org) == lane)),
-        );
+        let of = |source| catalog.org_of(source).map(|org| lanes.of(source, org));
+        missed.extend(passed.into_iter().filter(|source| of(*source) == Some(lane)));
     }
     note(PUBLISHER, missed, UNPUBLISHED)
 }

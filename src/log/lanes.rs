@@ -3,7 +3,9 @@
 //! All orgs share the main lane and its position, so the log is read once for all of them. An org
 //! that is paused, has much more waiting than others, or cannot be served just now, leaves it for a
 //! lane of its own, with its own position, and delays nobody; when it has caught up with the main
-//! lane it joins it again. Pure: the consumer reads and saves.
+//! lane it joins it again. A single source may leave its org's lane in the same way, or the main lane,
+//! for one of its own: so a topic that cannot be written holds up no other topic of its org. Pure: the
+//! consumer reads and saves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +24,22 @@ pub struct Lanes {
 /// What changed and has to be saved: lane and position, `None` where the lane is no more.
 pub type Change = (i32, Option<Position>);
 
+/// The number of a single source's lane. Those of orgs are -1, for the canonical tables, and from 1 on;
+/// `manifold.source_lane` says the same.
+pub fn of_source(source: i32) -> i32 {
+    -1 - source
+}
+
+/// The source that a lane is of, where it is a single one's.
+pub fn source_of(lane: i32) -> Option<i32> {
+    (lane < -1).then_some(-1 - lane)
+}
+
+/// Whether a source's changes pass a lane by, whether it reads them or one that left it does.
+pub fn passes(lane: i32, source: i32, org: Option<i32>) -> bool {
+    lane == MAIN || lane == of_source(source) || Some(lane) == org
+}
+
 impl Lanes {
     /// From saved positions; a consumer that has none starts with all that the log holds.
     pub fn new(mut saved: BTreeMap<i32, Position>) -> Lanes {
@@ -33,9 +51,25 @@ impl Lanes {
         self.own.get(&lane).unwrap_or(&self.main)
     }
 
-    /// The lane that an org's changes are in now.
-    pub fn of(&self, org: i32) -> i32 {
-        if self.own.contains_key(&org) { org } else { MAIN }
+    /// Whether there is such a lane beside the main one.
+    pub fn has(&self, lane: i32) -> bool {
+        self.own.contains_key(&lane)
+    }
+
+    /// The lane that an org's changes are in now, but for sources that left it.
+    pub fn of_org(&self, org: i32) -> i32 {
+        if self.has(org) { org } else { MAIN }
+    }
+
+    /// The lane that a source's changes are in now.
+    pub fn of(&self, source: i32, org: i32) -> i32 {
+        let own = of_source(source);
+        if self.has(own) { own } else { self.of_org(org) }
+    }
+
+    /// The lane that one leaves, and joins again.
+    pub fn parent(&self, lane: i32, org_of: impl Fn(i32) -> Option<i32>) -> i32 {
+        source_of(lane).and_then(org_of).map_or(MAIN, |org| self.of_org(org))
     }
 
     /// Lanes in the order of their turns, beginning after the one that had the last turn.
@@ -51,13 +85,15 @@ impl Lanes {
         self.last = lane;
     }
 
-    /// Gives an org a lane of its own, from where the main lane is.
-    pub fn leave(&mut self, org: i32) -> Option<Change> {
-        if org == MAIN || self.own.contains_key(&org) {
+    /// Begins a lane where the one is that it leaves, its [`parent`](Self::parent); `None` if it has
+    /// begun already.
+    pub fn leave(&mut self, lane: i32, parent: i32) -> Option<Change> {
+        if lane == MAIN || self.has(lane) {
             return None;
         }
-        self.own.insert(org, self.main.clone());
-        Some((org, Some(self.main.clone())))
+        let from = self.position(parent).clone();
+        self.own.insert(lane, from.clone());
+        Some((lane, Some(from)))
     }
 
     /// Moves a lane on.
@@ -71,35 +107,32 @@ impl Lanes {
         (lane, Some(position))
     }
 
-    /// Lets lanes join the main lane that have caught up with it, but for those that `stay`: both
-    /// have consumed all that `now` sees. Merely being where the main lane is does not do: that is
-    /// where a lane begins.
-    pub fn join(&mut self, now: &Snapshot, stay: &BTreeSet<i32>) -> Vec<Change> {
-        let main = &self.main;
-        if main.within.is_some() || main.seen != *now {
-            return Vec::new();
-        }
-        let joined: Vec<i32> = self
-            .own
-            .iter()
-            .filter(|(org, position)| *position == main && !stay.contains(org))
-            .map(|(org, _)| *org)
-            .collect();
-        joined
-            .into_iter()
-            .map(|org| {
-                self.own.remove(&org);
-                (org, None)
-            })
-            .collect()
+    /// Lets lanes join their parents that have caught up with them, but for those that `stay`: both
+    /// have consumed all that `now` sees. Merely being where the parent is does not do: that is where a
+    /// lane begins.
+    pub fn join(
+        &mut self,
+        now: &Snapshot,
+        stay: &BTreeSet<i32>,
+        org_of: impl Fn(i32) -> Option<i32>,
+    ) -> Vec<Change> {
+        let is_now = |lane| {
+            let position = self.position(lane);
+            position.within.is_none() && position.seen == *now
+        };
+        let joins = |lane: &i32| {
+            !stay.contains(lane) && is_now(*lane) && is_now(self.parent(*lane, &org_of))
+        };
+        let joined: Vec<i32> = self.own().filter(joins).collect();
+        joined.into_iter().filter_map(|lane| self.forget(lane)).collect()
     }
 
-    /// Forgets an org that is no more.
-    pub fn forget(&mut self, org: i32) -> Option<Change> {
-        self.own.remove(&org).map(|_| (org, None))
+    /// Ends a lane.
+    pub fn forget(&mut self, lane: i32) -> Option<Change> {
+        self.own.remove(&lane).map(|_| (lane, None))
     }
 
-    /// Orgs with a lane of their own.
+    /// The lanes beside the main one.
     pub fn own(&self) -> impl Iterator<Item = i32> + '_ {
         self.own.keys().copied()
     }
@@ -127,27 +160,53 @@ mod tests {
     #[test]
     fn an_org_leaves_falls_behind_and_joins_again() {
         let mut lanes = Lanes::new(BTreeMap::from([(MAIN, at("10:10:"))]));
-        assert_eq!(lanes.leave(7), Some((7, Some(at("10:10:")))));
-        assert_eq!(lanes.leave(7), None);
+        assert_eq!(lanes.leave(7, MAIN), Some((7, Some(at("10:10:")))));
+        assert_eq!(lanes.leave(7, MAIN), None);
         lanes.advance(MAIN, at("20:20:"));
         assert_eq!(lanes.position(7), &at("10:10:"));
         assert_eq!(lanes.position(8), &at("20:20:"));
-        assert_eq!((lanes.of(7), lanes.of(8)), (7, MAIN));
+        assert_eq!((lanes.of_org(7), lanes.of_org(8)), (7, MAIN));
         let now = at("20:20:").seen;
-        assert!(lanes.join(&now, &BTreeSet::new()).is_empty());
+        let none = BTreeSet::new();
+        let org_of = |_| None;
+        assert!(lanes.join(&now, &none, org_of).is_empty());
         lanes.advance(7, at("20:20:"));
-        assert!(lanes.join(&now, &BTreeSet::from([7])).is_empty(), "a paused org stays apart");
+        let paused = BTreeSet::from([7]);
+        assert!(lanes.join(&now, &paused, org_of).is_empty(), "a paused org stays apart");
         let later = at("21:21:").seen;
-        assert!(lanes.join(&later, &BTreeSet::new()).is_empty(), "there may be more to read");
-        assert_eq!(lanes.join(&now, &BTreeSet::new()), [(7, None)]);
-        assert_eq!(lanes.of(7), MAIN);
+        assert!(lanes.join(&later, &none, org_of).is_empty(), "there may be more to read");
+        assert_eq!(lanes.join(&now, &none, org_of), [(7, None)]);
+        assert_eq!(lanes.of_org(7), MAIN);
+    }
+
+    #[test]
+    fn a_source_leaves_its_orgs_lane_and_joins_it_again() {
+        let mut lanes = Lanes::new(BTreeMap::from([(MAIN, at("10:10:"))]));
+        // Sources 1 and 2 are of org 7, 3 of the canonical tables.
+        let org_of = |source| Some(if source == 3 { -1 } else { 7 });
+        let (one, three) = (of_source(1), of_source(3));
+        assert_eq!((source_of(one), source_of(7), source_of(-1)), (Some(1), None, None));
+        lanes.leave(7, MAIN);
+        lanes.advance(7, at("15:15:"));
+        assert_eq!((lanes.parent(one, org_of), lanes.parent(three, org_of)), (7, MAIN));
+        assert_eq!(lanes.leave(one, 7), Some((one, Some(at("15:15:")))));
+        lanes.leave(three, MAIN);
+        assert_eq!((lanes.of(1, 7), lanes.of(2, 7), lanes.of(3, -1)), (one, 7, three));
+        let now = at("20:20:").seen;
+        lanes.advance(MAIN, at("20:20:"));
+        lanes.advance(one, at("20:20:"));
+        assert_eq!(lanes.join(&now, &BTreeSet::new(), org_of), [], "the org is behind");
+        lanes.advance(7, at("20:20:"));
+        let joined = lanes.join(&now, &BTreeSet::from([one]), org_of);
+        assert_eq!((joined, lanes.parent(one, org_of)), (vec![(7, None)], MAIN));
+        assert_eq!(lanes.join(&now, &BTreeSet::new(), org_of), [(one, None)]);
     }
 
     #[test]
     fn turns_go_round() {
         let mut lanes = Lanes::new(BTreeMap::from([(MAIN, at("10:10:"))]));
-        lanes.leave(3);
-        lanes.leave(5);
+        lanes.leave(3, MAIN);
+        lanes.leave(5, MAIN);
         assert_eq!(lanes.turns(), [3, 5, MAIN]);
         lanes.had_turn(3);
         assert_eq!(lanes.turns(), [5, MAIN, 3]);

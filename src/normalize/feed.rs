@@ -80,7 +80,7 @@ impl Feed {
         let failures = self.troubles.get(&org).map_or(1, |trouble| trouble.failures + 1);
         let until = Instant::now() + backoff(failures);
         self.troubles.insert(org, Trouble { until, failures });
-        self.lanes.leave(org)
+        self.lanes.leave(org, MAIN)
     }
 
     /// When the next lane that waits is to be tried again.
@@ -105,7 +105,7 @@ impl Feed {
     pub fn tidy(&mut self, catalog: &Catalog) -> Result<()> {
         let mut changes: Vec<lanes::Change> = Vec::new();
         for org in catalog.paused(CONSUMER) {
-            changes.extend(self.lanes.leave(org));
+            changes.extend(self.lanes.leave(org, MAIN));
         }
         let gone: Vec<i32> = self.lanes.own().filter(|lane| !catalog.is_org(*lane)).collect();
         for org in gone {
@@ -119,7 +119,7 @@ impl Feed {
     pub fn join(&mut self, now: &Snapshot, catalog: &Catalog) -> Result<()> {
         let mut stay: BTreeSet<i32> = catalog.paused(CONSUMER);
         stay.extend(self.troubles.keys());
-        save(&self.lanes.join(now, &stay))
+        save(&self.lanes.join(now, &stay, |source| catalog.org_of(source)))
     }
 
     /// Lanes that hold the log, which is to be let go of up to `horizon`, go on at `now`. Runs in a
@@ -135,7 +135,7 @@ impl Feed {
             let lanes = &self.lanes;
             let wanted = |source| is_ours(source, lane, lanes, catalog);
             let from = lanes.position(lane);
-            if laggard::drop_lane(objects, CONSUMER, lane, from, now, horizon, wanted)? {
+            if laggard::drop_lane(objects, CONSUMER, lane, from, now, horizon, catalog, wanted)? {
                 save(&[self.lanes.advance(lane, Position::at(now.clone()))])?;
             }
         }
@@ -200,9 +200,7 @@ impl Feed {
         }
         let healed: Vec<i32> = match lane {
             // Of an earlier life, and in the main lane again: it went well here.
-            MAIN => {
-                self.troubles.keys().copied().filter(|org| self.lanes.of(*org) == MAIN).collect()
-            }
+            MAIN => self.troubles.keys().copied().filter(|org| !self.lanes.has(*org)).collect(),
             _ if finished || taken > 0 => vec![lane],
             _ => Vec::new(),
         };
@@ -232,7 +230,7 @@ impl Feed {
             lanes::heavy(&orgs, catalog.orgs.len())
         };
         let changes: Vec<lanes::Change> =
-            leave.into_iter().filter_map(|org| self.lanes.leave(org)).collect();
+            leave.into_iter().filter_map(|org| self.lanes.leave(org, MAIN)).collect();
         save(&changes)?;
         Ok(!changes.is_empty())
     }
@@ -285,7 +283,7 @@ impl Feed {
 /// Whether a source's changes are normalized in a lane.
 fn is_ours(source: i32, lane: i32, lanes: &Lanes, catalog: &Catalog) -> bool {
     let org = catalog.org_of(source).filter(|org| *org != CANONICAL);
-    org.is_some_and(|org| lanes.of(org) == lane)
+    org.is_some_and(|org| lanes.of_org(org) == lane)
 }
 
 /// Keeps an org from being removed until the transaction ends; false if it is gone already.

@@ -1,29 +1,31 @@
-//! Orgs in trouble: what becomes of failed messages, and of those that do not move. An org in trouble
-//! gets a lane of its own, and all others go on.
+//! Topics in trouble: what becomes of failed messages, and of those that do not move. A topic in trouble
+//! gets a lane of its own, and all others go on, those of its org included. (With transaction metadata,
+//! its org gets one: see [`Feed::apart`].)
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::again::Place;
 use super::careful::Careful;
 use super::feed::Feed;
+use crate::catalog::Catalog;
 use crate::kafka::{self, Delivery, DeliveryError, Health, Producer};
-use crate::log::position::MAIN;
+use crate::log::lanes;
 use crate::worker::lifecycle::{Failure, backoff};
 
-/// How old the oldest message of an org on its way may be before the brokers are asked why, and how
+/// How old the oldest message of a topic on its way may be before the brokers are asked why, and how
 /// long they are given to answer before they are asked again.
 const ASK_AFTER: Duration = Duration::from_secs(2);
 const ASK_AGAIN: Duration = Duration::from_secs(5);
-/// How long brokers that answer may settle no message of an org before it is set apart without
+/// How long brokers that answer may settle no message of a topic before it is set apart without
 /// knowing why.
 const UNSETTLED: Duration = Duration::from_secs(10);
-/// Longest pause between two tries of an org: a try is a single message.
+/// Longest pause between two tries of a topic: a try is a single message.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Why an org's changes are not published just now.
+/// Why a topic's changes are not published just now.
 #[derive(Debug, Clone)]
 pub struct Trouble {
     pub failure: Failure,
@@ -48,24 +50,32 @@ pub struct Refused {
 /// What the producer's reports amount to.
 #[derive(Debug, Default)]
 pub struct Booked {
-    /// Orgs that were set apart.
+    /// Lanes of those that were set apart.
     pub apart: Vec<i32>,
     pub refused: Vec<Refused>,
 }
 
-/// What failed of an org.
+/// What failed of a topic.
 #[derive(Default)]
 struct Failed {
     /// An error that concerns all its messages.
-    org: Option<Arc<DeliveryError>>,
+    all: Option<Arc<DeliveryError>>,
     /// An error that one message of a request is to blame for.
     message: Option<Arc<DeliveryError>>,
 }
 
 impl Feed {
-    /// Books what the producer reports. Orgs whose messages failed get a lane and a pause of their
+    /// The lane that a source is set apart in when something is wrong with its topic: one of its own. Where
+    /// transactions are told, its org's: one lane tells a transaction's beginning, its events and its end,
+    /// or consumers would learn of an end before the beginning.
+    pub(super) fn apart(&self, source: i32, org: i32) -> i32 {
+        let own = lanes::of_source(source);
+        if self.plans.tells_transactions() && !self.lanes.has(own) { org } else { own }
+    }
+
+    /// Books what the producer reports. Topics whose messages failed get a lane and a pause of their
     /// own, and begin again where they were proven to be; all others go on.
-    pub fn book(&mut self, deliveries: &mut Vec<Delivery>) -> Booked {
+    pub fn book(&mut self, deliveries: &mut Vec<Delivery>, catalog: &Catalog) -> Booked {
         let now = Instant::now();
         let mut failed: BTreeMap<i32, Failed> = BTreeMap::new();
         // Reports come in long runs of a token.
@@ -73,10 +83,10 @@ impl Feed {
         for delivery in deliveries.drain(..) {
             // One that was given up before is no news.
             if let Err(error) = delivery.result
-                && let Some(org) = self.window.org(delivery.token)
+                && let Some(apart) = self.window.apart(delivery.token)
             {
-                let failed = failed.entry(org).or_default();
-                let slot = if error.of_message { &mut failed.message } else { &mut failed.org };
+                let failed = failed.entry(apart).or_default();
+                let slot = if error.of_message { &mut failed.message } else { &mut failed.all };
                 slot.get_or_insert(error);
             }
             if run.0 != delivery.token {
@@ -87,9 +97,9 @@ impl Feed {
         }
         self.window.settled(run.0, run.1, now);
         let mut booked = Booked::default();
-        for (org, failed) in failed {
-            let culprit = match (&failed, self.careful.get_mut(&org)) {
-                (Failed { org: None, message: Some(error) }, Some(careful)) => {
+        for (apart, failed) in failed {
+            let culprit = match (&failed, self.careful.get_mut(&apart)) {
+                (Failed { all: None, message: Some(error) }, Some(careful)) => {
                     careful.culprit().map(|culprit| (culprit, error))
                 }
                 _ => None,
@@ -102,8 +112,9 @@ impl Feed {
                     booked.refused.push(Refused { message: told(&error), ..culprit });
                 }
                 None => {
-                    self.set_apart(org, failed.org.map(|error| (&error.error).into()));
-                    booked.apart.push(org);
+                    let failure = failed.all.map(|error| (&error.error).into());
+                    self.set_apart(apart, failure, catalog);
+                    booked.apart.push(apart);
                 }
             }
         }
@@ -115,54 +126,60 @@ impl Feed {
         self.window.settled(token, 1, Instant::now());
     }
 
-    /// Gives an org a lane of its own, from the proven position on; what is on its way of it is sent
-    /// again, carefully, once all reports of it are in. Without a failure, at once: then it is a
-    /// single message that is to be found.
-    pub(super) fn set_apart(&mut self, org: i32, failure: Option<Failure>) {
-        self.refusals.give_up(org);
-        let begun = if self.lanes.leave(org).is_some() {
-            self.window.give_up_in_main(org);
+    /// Begins a topic's own lane at the proven position; what is on its way of it is sent again,
+    /// carefully, once all reports of it are in. Without a failure, at once: then it is a single message
+    /// that is to be found.
+    pub(super) fn set_apart(&mut self, apart: i32, failure: Option<Failure>, catalog: &Catalog) {
+        self.refusals.give_up(apart);
+        let begun = if let Some(left) = self.begin_lane(apart, catalog) {
+            self.window.give_up_in(left, apart);
             None
         } else {
-            self.window.give_up(org);
-            self.careful.get(&org).and_then(Careful::begun)
+            self.window.give_up(apart);
+            self.careful.get(&apart).and_then(Careful::begun)
         };
         match begun {
-            Some(begun) => self.partly.insert(org, begun),
-            None => self.partly.remove(&org),
+            Some(begun) => self.partly.insert(apart, begun),
+            None => self.partly.remove(&apart),
         };
-        self.careful.insert(org, Careful::new(begun));
+        self.careful.insert(apart, Careful::new(begun));
         if let Some(failure) = failure {
-            let failures = self.troubles.get(&org).map_or(1, |trouble| trouble.failures + 1);
+            let failures = self.troubles.get(&apart).map_or(1, |trouble| trouble.failures + 1);
             let until = Instant::now() + backoff(failures).min(LONGEST_PAUSE);
-            self.troubles.insert(org, Trouble { failure, until, failures });
+            self.troubles.insert(apart, Trouble { failure, until, failures });
         }
     }
 
-    /// Asks after messages that do not move, and parks the orgs of which the brokers, though they
-    /// answer, settle nothing. Returns these.
-    pub fn watch(&mut self, producer: &mut Producer) -> Vec<i32> {
+    /// Begins a lane, unless it has begun; the one that it left.
+    fn begin_lane(&mut self, lane: i32, catalog: &Catalog) -> Option<i32> {
+        let parent = self.lanes.parent(lane, |source| catalog.org_of(source));
+        self.lanes.leave(lane, parent).map(|_| parent)
+    }
+
+    /// Asks after messages that do not move, and parks the topics of which the brokers, though they
+    /// answer, settle nothing. Returns their lanes.
+    pub fn watch(&mut self, producer: &mut Producer, catalog: &Catalog) -> Vec<i32> {
         let now = Instant::now();
         let reports = producer.reports();
         let still: BTreeMap<i32, Duration> =
             self.window.still(now, ASK_AFTER).into_iter().collect();
-        self.asked.retain(|org, _| still.contains_key(org));
+        self.asked.retain(|apart, _| still.contains_key(apart));
         if still.is_empty() {
             return Vec::new();
         }
-        let mut topics: Vec<&str> = Vec::new();
-        for org in still.keys() {
-            let fresh = match self.asked.entry(*org) {
-                Entry::Occupied(entry) if now.duration_since(*entry.get()) < ASK_AGAIN => false,
+        let mut ask: BTreeSet<i32> = BTreeSet::new();
+        for apart in still.keys() {
+            match self.asked.entry(*apart) {
+                Entry::Occupied(entry) if now.duration_since(*entry.get()) < ASK_AGAIN => {}
                 entry => {
                     *entry.or_insert(now) = now;
-                    true
+                    ask.insert(*apart);
                 }
-            };
-            if fresh {
-                topics.extend(self.plans.topics_of(*org));
             }
         }
+        let apart = |source| Some(self.apart(source, catalog.org_of(source)?));
+        let asked = |(topic, source)| apart(source).filter(|of| ask.contains(of)).map(|_| topic);
+        let topics: Vec<&str> = self.plans.topics().filter_map(asked).collect();
         if !topics.is_empty() {
             producer.ask_about(&topics);
         }
@@ -173,8 +190,11 @@ impl Feed {
         };
         let mut parked = Vec::new();
         for report in reports {
-            let Some(org) = self.plans.org_of(&report.topic) else { continue };
-            let Some(unsettled) = still.get(&org) else { continue };
+            let source = self.plans.source_of(&report.topic);
+            let org = source.and_then(|source| catalog.org_of(source));
+            let (Some(source), Some(org)) = (source, org) else { continue };
+            let apart = self.apart(source, org);
+            let Some(unsettled) = still.get(&apart) else { continue };
             let error = match report.trouble {
                 Some(error) if up >= ASK_AFTER => error,
                 None if up >= UNSETTLED && *unsettled >= UNSETTLED => {
@@ -182,32 +202,32 @@ impl Feed {
                 }
                 _ => continue,
             };
-            self.park(org, (&error).into());
-            parked.push(org);
+            self.park(apart, (&error).into(), catalog);
+            parked.push(apart);
         }
         parked
     }
 
-    /// An org that is tried again, in a transaction that all others wait for, is not to be tried at once.
-    pub fn postpone(&mut self, org: i32) {
-        if let Some(trouble) = self.troubles.get_mut(&org) {
+    /// What is tried again, in a transaction that all others wait for, is not to be tried at once.
+    pub fn postpone(&mut self, apart: i32) {
+        if let Some(trouble) = self.troubles.get_mut(&apart) {
             trouble.failures += 1;
             trouble.until = Instant::now() + backoff(trouble.failures);
         }
     }
 
-    /// Gives an org whose messages do not move a lane of its own and takes them along: should they
+    /// Gives a topic whose messages do not move a lane of its own and takes them along: should they
     /// move, nothing has to be sent again.
-    fn park(&mut self, org: i32, failure: Failure) {
-        if self.lanes.leave(org).is_some() {
-            self.window.carry_over(org);
-            if let Some(partly) = self.partly.get(&MAIN).copied() {
-                self.partly.insert(org, partly);
+    fn park(&mut self, apart: i32, failure: Failure, catalog: &Catalog) {
+        if let Some(left) = self.begin_lane(apart, catalog) {
+            self.window.carry_over(left, apart);
+            if let Some(partly) = self.partly.get(&left).copied() {
+                self.partly.insert(apart, partly);
             }
         }
-        self.window.park(org);
-        let failures = self.troubles.get(&org).map_or(1, |trouble| trouble.failures);
-        self.troubles.insert(org, Trouble { failure, until: Instant::now(), failures });
+        self.window.park(apart);
+        let failures = self.troubles.get(&apart).map_or(1, |trouble| trouble.failures);
+        self.troubles.insert(apart, Trouble { failure, until: Instant::now(), failures });
     }
 }
 

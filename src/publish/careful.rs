@@ -1,7 +1,7 @@
-//! Care: how much of an org may be on its way after something of it failed.
+//! Care: how much of a topic may be on its way after something of it failed.
 //!
 //! A broker refuses a whole request for one message that is too large, and does not say which. So
-//! after a failure the org's messages go in groups, the first of a single message, each twice as
+//! after a failure the topic's messages go in groups, the first of a single message, each twice as
 //! large as the one before, and each sent when all before it is acknowledged. A group that is refused
 //! is begun again with a single message; a single message that is refused is the culprit. Finding one
 //! among n takes about log² n groups. A topic that is missing, or may not be written, costs a single
@@ -12,7 +12,7 @@ use super::apart::Refused;
 /// A group of this many messages that was acknowledged is the end of it.
 const ENOUGH: usize = 4096;
 
-/// How far an org is trusted.
+/// How far a topic is trusted.
 #[derive(Debug)]
 pub struct Careful {
     limit: usize,

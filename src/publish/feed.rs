@@ -30,10 +30,10 @@ const TURN_CHUNKS: usize = 512;
 const WINDOW_MESSAGES: usize = 50_000;
 /// Their size at most; librdkafka's queue holds 64 MB.
 const WINDOW_BYTES: usize = 32 * 1024 * 1024;
-/// An org may have one part in so many of that on its way. With less, a single org would be slower;
+/// A topic may have one part in so many of that on its way. With less, a single one would be slower;
 /// with more, one whose messages do not move would stop all others before that is noticed.
 const SHARES: usize = 2;
-/// What parked orgs may have on their way: beside the window, what librdkafka's queue holds.
+/// What parked topics may have on their way: beside the window, what librdkafka's queue holds.
 const PARKED_MESSAGES: usize = 200_000;
 const PARKED_BYTES: usize = 24 * 1024 * 1024;
 
@@ -58,7 +58,7 @@ pub struct Fed {
     /// Something was sent.
     pub sent: bool,
     pub refused: Vec<Refused>,
-    /// Orgs that were set apart.
+    /// Lanes of those that were set apart.
     pub failed: Vec<i32>,
 }
 
@@ -74,9 +74,9 @@ pub struct Feed {
     /// What is known of chunks that are sent again from their start, by lane.
     pub(super) again: BTreeMap<i32, Again>,
     pub(super) troubles: BTreeMap<i32, Trouble>,
-    /// Orgs of which something failed, which all are in lanes of their own.
+    /// Lanes of topics of which something failed.
     pub(super) careful: BTreeMap<i32, Careful>,
-    /// When the brokers were last asked about the topics of an org whose messages do not move.
+    /// When the brokers were last asked about topics whose messages do not move.
     pub(super) asked: BTreeMap<i32, Instant>,
     /// Orgs that are to leave the main lane as soon as nothing of it is on its way: earlier, they
     /// would begin at the proven position and send again what is on its way already.
@@ -88,15 +88,17 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// `troubled` are the orgs whose error the status still shows.
+    /// `troubled` are the lanes whose error the status still shows.
     pub fn new(lanes: Lanes, plans: Plans, troubled: &[i32]) -> Feed {
-        let trouble = |org: &i32| {
+        let trouble = |lane: &i32| {
             let failure = Failure { message: String::new(), hint: None };
-            (*org, Trouble { failure, until: Instant::now(), failures: 1 })
+            (*lane, Trouble { failure, until: Instant::now(), failures: 1 })
         };
-        let apart = troubled.iter().filter(|org| lanes.of(**org) != MAIN);
+        // Those that topics are set apart in: others are of before that was another kind.
+        let is_apart = |lane: i32| lanes::source_of(lane).is_some() || plans.tells_transactions();
+        let apart = troubled.iter().filter(|lane| lanes.has(**lane) && is_apart(**lane));
         Feed {
-            careful: apart.map(|org| (*org, Careful::new(None))).collect(),
+            careful: apart.map(|lane| (*lane, Careful::new(None))).collect(),
             asked: BTreeMap::new(),
             lanes,
             plans,
@@ -120,13 +122,13 @@ impl Feed {
         self.backlogs.clear();
     }
 
-    /// Orgs with trouble of their own.
+    /// What is wrong, by lane.
     pub fn troubles(&self) -> &BTreeMap<i32, Trouble> {
         &self.troubles
     }
 
-    /// Saves the positions that are proven by now. Returns the orgs whose trouble is over.
-    pub fn save_proven(&mut self, paused: &BTreeSet<i32>) -> Result<Vec<i32>> {
+    /// Saves the positions that are proven by now. Returns the lanes whose trouble is over.
+    pub fn save_proven(&mut self, catalog: &Catalog) -> Result<Vec<i32>> {
         let mut healed = Vec::new();
         for (lane, position) in self.window.proven() {
             if self.lanes.position(lane) != &position {
@@ -136,22 +138,23 @@ impl Feed {
                 position::save(CONSUMER, lane, position.as_ref())?;
             }
             match lane {
-                // Of an earlier life, and in the main lane again: it goes well here.
+                // Of an earlier life, and joined again: it goes well there.
                 MAIN => {
-                    let back: Vec<i32> = self.troubles.keys().copied().collect();
-                    healed.extend(back.into_iter().filter(|org| self.lanes.of(*org) == MAIN));
+                    let back = self.troubles.keys().filter(|lane| !self.lanes.has(**lane));
+                    healed.extend(back.copied());
                 }
                 _ => healed.push(lane),
             }
         }
-        healed.retain(|org| self.troubles.remove(org).is_some());
-        let apart = self.troubles.keys().chain(self.careful.keys());
-        let mut stay: BTreeSet<i32> = paused.iter().chain(apart).copied().collect();
-        stay.extend(self.lanes.own().filter(|lane| !self.window.is_quiet(*lane)));
-        if self.window.is_quiet(MAIN) {
-            for (lane, position) in self.lanes.join(&self.read_to, &stay) {
-                position::save(CONSUMER, lane, position.as_ref())?;
-            }
+        healed.retain(|lane| self.troubles.remove(lane).is_some());
+        let org_of = |source| catalog.org_of(source);
+        let mut stay = catalog.paused(CONSUMER);
+        stay.extend(self.troubles.keys().chain(self.careful.keys()));
+        let quiet = |lane| self.window.is_quiet(lane);
+        let moves = |lane: &i32| !quiet(*lane) || !quiet(self.lanes.parent(*lane, org_of));
+        stay.extend(self.lanes.own().filter(moves));
+        for (lane, position) in self.lanes.join(&self.read_to, &stay, org_of) {
+            position::save(CONSUMER, lane, position.as_ref())?;
         }
         Ok(healed)
     }
@@ -159,7 +162,7 @@ impl Feed {
     /// Takes out the records of which Kafka had refused a change, and has acknowledged a later one.
     pub fn mended(&mut self) -> Vec<Record> {
         let window = &self.window;
-        self.refusals.mended(|token| window.org(token).is_some())
+        self.refusals.mended(|token| window.apart(token).is_some())
     }
 
     /// Where each lane is when all that is on its way has arrived.
@@ -181,9 +184,9 @@ impl Feed {
     /// A lane that is to be tried by itself, now: one in trouble, or one that is sent with care.
     pub fn due(&self) -> Option<i32> {
         let now = Instant::now();
-        let waits = |org: &i32| self.troubles.get(org).is_some_and(|t| now < t.until);
-        let apart = self.lanes.own().filter(|org| self.is_apart(*org));
-        apart.into_iter().find(|org| !waits(org) && !self.window.is_parked(*org))
+        let waits = |lane: &i32| self.troubles.get(lane).is_some_and(|t| now < t.until);
+        let mut apart = self.lanes.own().filter(|lane| self.is_apart(*lane));
+        apart.find(|lane| !waits(lane) && !self.window.is_parked(*lane))
     }
 
     fn is_apart(&self, lane: i32) -> bool {
@@ -221,7 +224,7 @@ impl Feed {
         self.window.has_proof()
     }
 
-    /// When the next troubled org is tried again.
+    /// When the next one in trouble is tried again.
     pub fn next_try(&self) -> Option<Duration> {
         let now = Instant::now();
         let later = self.troubles.values().filter(|trouble| trouble.until > now);
@@ -241,7 +244,7 @@ impl Feed {
             let lanes = &self.lanes;
             let wanted = |source| is_ours(source, lane, lanes, catalog);
             let from = lanes.position(lane);
-            if laggard::drop_lane(objects, CONSUMER, lane, from, now, horizon, wanted)? {
+            if laggard::drop_lane(objects, CONSUMER, lane, from, now, horizon, catalog, wanted)? {
                 self.window.give_up(lane);
                 self.refusals.give_up_all();
                 self.partly.remove(&lane);
@@ -265,9 +268,10 @@ impl Feed {
         course: Course,
     ) -> Result<Fed> {
         let paused = catalog.paused(CONSUMER);
-        self.leaving.extend(paused.iter().filter(|org| self.lanes.of(**org) == MAIN));
+        self.leaving.extend(paused.iter().filter(|org| !self.lanes.has(**org)));
         self.leave()?;
-        for gone in self.lanes.own().filter(|lane| !catalog.is_org(*lane)).collect::<Vec<_>>() {
+        let is_gone = |lane: &i32| catalog.org_of_lane(*lane).is_none();
+        for gone in self.lanes.own().filter(is_gone).collect::<Vec<_>>() {
             self.window.give_up(gone);
             self.troubles.remove(&gone);
             self.careful.remove(&gone);
@@ -286,7 +290,8 @@ impl Feed {
                     trouble.is_some_and(|trouble| Instant::now() < trouble.until)
                 }
             };
-            if paused.contains(&lane) || waits || self.window.is_parked(lane) {
+            let is_paused = catalog.org_of_lane(lane).is_some_and(|org| paused.contains(&org));
+            if is_paused || waits || self.window.is_parked(lane) {
                 continue;
             }
             // Whoever comes after in this round has its turn first in the next one.
@@ -305,7 +310,7 @@ impl Feed {
             return Ok(());
         }
         for org in std::mem::take(&mut self.leaving) {
-            if let Some((lane, position)) = self.lanes.leave(org) {
+            if let Some((lane, position)) = self.lanes.leave(org, MAIN) {
                 position::save(CONSUMER, lane, position.as_ref())?;
             }
         }
@@ -318,9 +323,9 @@ impl Feed {
         load.messages < WINDOW_MESSAGES && load.bytes < WINDOW_BYTES
     }
 
-    /// Whether anything of an org may be.
-    fn has_share(&self, org: i32) -> bool {
-        let load = self.window.load_of(org);
+    /// Whether anything of a topic may be.
+    fn has_share(&self, apart: i32) -> bool {
+        let load = self.window.load_of(apart);
         load.messages < WINDOW_MESSAGES / SHARES && load.bytes < WINDOW_BYTES / SHARES
     }
 
@@ -371,7 +376,7 @@ impl Feed {
             // The canonical tables count as one org more.
             self.leaving.extend(lanes::heavy(&orgs, catalog.orgs.len() + 1));
             self.leave()?;
-            if !self.leaving.is_empty() || orgs.keys().any(|org| self.lanes.of(*org) != MAIN) {
+            if !self.leaving.is_empty() || orgs.keys().any(|org| self.lanes.has(*org)) {
                 fed.more = true;
                 return Ok(());
             }
@@ -408,13 +413,14 @@ impl Feed {
         let mut last = None;
         let (mut complete, mut full) = (portion.complete, false);
         for reference in &portion.references {
-            // An org that was set apart on the way begins again in a lane of its own.
+            // What was set apart on the way begins again in a lane of its own.
             let org = catalog.org_of(reference.source);
-            if org.is_none_or(|org| sender.failed.contains(&org)) {
+            let apart = org.map(|org| sender.feed.apart(reference.source, org));
+            let Some(apart) = apart.filter(|apart| !sender.failed.contains(apart)) else {
                 last = Some(reference.seq);
                 continue;
-            }
-            let room = sender.feed.has_room() && org.is_none_or(|org| sender.feed.has_share(org));
+            };
+            let room = sender.feed.has_room() && sender.feed.has_share(apart);
             if !room || sender.size > WINDOW_BYTES / 4 {
                 (complete, full) = (false, !room);
                 break;
@@ -432,7 +438,7 @@ impl Feed {
         fed.sent |= size > 0;
         fed.refused.extend(refused);
         fed.failed.extend(&failed);
-        if lane != MAIN && failed.contains(&lane) {
+        if failed.contains(&lane) {
             // Given up, this batch included.
             return Ok(());
         }
@@ -449,5 +455,5 @@ impl Feed {
 
 /// Whether a source's changes are published in a lane.
 fn is_ours(source: i32, lane: i32, lanes: &Lanes, catalog: &Catalog) -> bool {
-    catalog.org_of(source).is_some_and(|org| lanes.of(org) == lane)
+    catalog.org_of(source).is_some_and(|org| lanes.of(source, org) == lane)
 }

@@ -42,8 +42,8 @@ pub struct Plans {
     plans: HashMap<(i32, i32), Compiled>,
     /// Changes of types that the plans know of.
     types: u64,
-    /// Which org a topic belongs to, for the topics that something was sent to.
-    orgs: HashMap<String, i32>,
+    /// Whose topics they are that something was sent to.
+    topics: HashMap<String, i32>,
 }
 
 impl Plans {
@@ -55,7 +55,7 @@ impl Plans {
             layouts: Layouts::default(),
             plans: HashMap::new(),
             types: catalog::types::changes(),
-            orgs: HashMap::new(),
+            topics: HashMap::new(),
         }
     }
 
@@ -90,8 +90,7 @@ impl Plans {
                 "A table of Heroku Connect has sfid and id: map the object again if they are gone. Where its columns have changed, call manifold.set_publication with options that fit.",
             )
         })?;
-        let org = catalog.org_of(source).unwrap_or(catalog::CANONICAL);
-        self.orgs.insert(described.topic, org);
+        self.topics.insert(described.topic, source);
         let compiled = Compiled { plan: Rc::new(plan), layout: layout_found };
         self.plans.insert((source, layout), compiled.clone());
         Ok(compiled)
@@ -121,14 +120,14 @@ impl Plans {
         self.publishing.options.skips(op)
     }
 
-    /// The org that a topic belongs to.
-    pub fn org_of(&self, topic: &str) -> Option<i32> {
-        self.orgs.get(topic).copied()
+    /// The source whose topic it is.
+    pub fn source_of(&self, topic: &str) -> Option<i32> {
+        self.topics.get(topic).copied()
     }
 
-    /// The topics of an org that something was sent to.
-    pub fn topics_of(&self, org: i32) -> impl Iterator<Item = &str> {
-        self.orgs.iter().filter(move |(_, of)| **of == org).map(|(topic, _)| topic.as_str())
+    /// The topics that something was sent to, with their sources.
+    pub fn topics(&self) -> impl Iterator<Item = (&str, i32)> {
+        self.topics.iter().map(|(topic, source)| (topic.as_str(), *source))
     }
 
     /// A source whose topic is another's too is not published: `start` refuses it, but the template

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::log::claim::Claim;
+use crate::log::lanes::Lanes;
 use crate::log::position::MAIN;
 use crate::log::snapshot::{Position, Snapshot};
 
@@ -54,11 +55,12 @@ pub enum Contradiction {
 }
 
 /// Where to go on: where the topic says, if the database knows of it; where the database says, if no
-/// transaction since it began to count has been committed.
+/// transaction since it began to count has been committed. `org_of` says which org a source is of.
 pub fn resume(
     claim: Option<&Claim>,
     told: Option<&Told>,
     saved: &State,
+    org_of: impl Fn(i32) -> Option<i32>,
 ) -> Result<Start, Contradiction> {
     let from_database = || Start {
         state: saved.clone(),
@@ -84,7 +86,7 @@ pub fn resume(
     if told.transaction > claim.transaction {
         return Err(Contradiction::Restored);
     }
-    if told.transaction + 1 < claim.transaction || !covers(&told.state, saved) {
+    if told.transaction + 1 < claim.transaction || !covers(&told.state, saved, org_of) {
         return Err(Contradiction::Lost);
     }
     Ok(Start {
@@ -94,13 +96,15 @@ pub fn resume(
     })
 }
 
-/// Whether every org is at least where the other state has it: in a lane of its own or in the main one.
-fn covers(state: &State, other: &State) -> bool {
-    let main = Position::at(Snapshot::nothing());
-    let of =
-        |state: &State, lane: i32| state.get(&lane).or(state.get(&MAIN)).unwrap_or(&main).clone();
-    let lanes = state.keys().chain(other.keys()).chain([&MAIN]);
-    lanes.into_iter().all(|&lane| of(state, lane).covers(&of(other, lane)))
+/// Whether everything is at least where the other state has it, whichever lanes it is in.
+fn covers(state: &State, other: &State, org_of: impl Fn(i32) -> Option<i32>) -> bool {
+    let (state, other) = (Lanes::new(state.clone()), Lanes::new(other.clone()));
+    let of = |lanes: &Lanes, lane: i32| {
+        let has = lane == MAIN || lanes.has(lane);
+        lanes.position(if has { lane } else { lanes.parent(lane, &org_of) }).clone()
+    };
+    let all = [MAIN].into_iter().chain(state.own()).chain(other.own());
+    all.into_iter().all(|lane| of(&state, lane).covers(&of(&other, lane)))
 }
 
 const CONSUMER: &str = "publisher";
@@ -113,7 +117,7 @@ struct Key {
 
 #[derive(Serialize, Deserialize)]
 struct Record {
-    /// For people: the org of the lane.
+    /// For people: the org of the lane, or the one table of it.
     org: Option<String>,
     seen: String,
     upto: Option<String>,

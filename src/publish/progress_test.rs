@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::log::lanes::Lanes;
+use crate::log::lanes;
 use crate::publish::window::Window;
 
 fn at(text: &str) -> Position {
@@ -27,7 +27,7 @@ fn saved(main: &str) -> State {
 fn the_topic_is_believed_where_the_database_has_claimed_it() {
     let claims = claim("b", Some("a"), 8);
     for (told, previous) in [(told("b", 8, "20:20:"), "b"), (told("b", 7, "10:10:"), "b")] {
-        let start = resume(Some(&claims), Some(&told), &saved("10:10:")).expect("a start");
+        let start = resume(Some(&claims), Some(&told), &saved("10:10:"), org_of).expect("a start");
         assert_eq!(start.state, told.state);
         assert_eq!(
             (start.previous.as_deref(), start.transaction),
@@ -35,7 +35,7 @@ fn the_topic_is_believed_where_the_database_has_claimed_it() {
         );
     }
     // The session died before its first transaction.
-    let start = resume(Some(&claims), Some(&told("a", 7, "10:10:")), &saved("10:10:"));
+    let start = resume(Some(&claims), Some(&told("a", 7, "10:10:")), &saved("10:10:"), org_of);
     assert_eq!(start.expect("a start").previous.as_deref(), Some("a"));
 }
 
@@ -44,14 +44,15 @@ fn the_database_is_believed_until_the_first_transaction_after_it_was_switched_on
     let foreign = told("x", 5, "90:90:");
     for claims in [None, Some(claim("b", None, 6))] {
         for told in [None, Some(&foreign)] {
-            let start = resume(claims.as_ref(), told, &saved("10:10:")).expect("a start");
+            let start = resume(claims.as_ref(), told, &saved("10:10:"), org_of).expect("a start");
             assert_eq!((start.state, start.previous), (saved("10:10:"), None));
             assert_eq!(start.transaction, told.map_or(0, |told| told.transaction));
         }
     }
-    let taken = resume(Some(&claim("b", None, 5)), Some(&foreign), &saved("10:10:"));
+    let taken = resume(Some(&claim("b", None, 5)), Some(&foreign), &saved("10:10:"), org_of);
     assert_eq!(taken, Err(Contradiction::Foreign), "somebody was quicker");
-    let start = resume(Some(&claim("b", None, 6)), Some(&told("b", 6, "20:20:")), &saved("10:10:"));
+    let start =
+        resume(Some(&claim("b", None, 6)), Some(&told("b", 6, "20:20:")), &saved("10:10:"), org_of);
     assert_eq!(start.expect("a start").state, saved("20:20:"));
 }
 
@@ -59,7 +60,7 @@ fn the_database_is_believed_until_the_first_transaction_after_it_was_switched_on
 fn contradictions_are_told_apart() {
     let claims = claim("b", Some("a"), 8);
     let why = |told: Option<Told>, main: &str| {
-        resume(Some(&claims), told.as_ref(), &saved(main)).expect_err("a contradiction")
+        resume(Some(&claims), told.as_ref(), &saved(main), org_of).expect_err("a contradiction")
     };
     assert_eq!(why(Some(told("x", 8, "20:20:")), "10:10:"), Contradiction::Foreign);
     assert_eq!(why(Some(told("b", 9, "20:20:")), "10:10:"), Contradiction::Restored);
@@ -71,11 +72,14 @@ fn contradictions_are_told_apart() {
 
 #[test]
 fn a_topic_that_is_emptied_after_the_first_transaction_is_missed() {
-    let start = resume(None, None, &saved("10:10:")).expect("a start");
+    let start = resume(None, None, &saved("10:10:"), org_of).expect("a start");
     let mut session = Session::new("s".into(), &start, None, "db");
-    assert!(resume(Some(session.claim()), None, &saved("10:10:")).is_ok(), "nothing was committed");
+    assert!(
+        resume(Some(session.claim()), None, &saved("10:10:"), org_of).is_ok(),
+        "nothing was committed"
+    );
     session.committed(saved("10:10:"));
-    let lost = resume(Some(session.claim()), None, &saved("10:10:"));
+    let lost = resume(Some(session.claim()), None, &saved("10:10:"), org_of);
     assert_eq!(lost, Err(Contradiction::Lost));
 }
 
@@ -107,9 +111,14 @@ fn apply(topic: &mut BTreeMap<Vec<u8>, Vec<u8>>, records: &[Written]) {
     }
 }
 
-const ORGS: i32 = 3;
+const SOURCES: i32 = 4;
 
-/// A change: its transaction, sequence number, and org.
+/// Two sources an org.
+fn org_of(source: i32) -> Option<i32> {
+    Some((source + 1) / 2)
+}
+
+/// A change: its transaction, sequence number, and source.
 type Change = (u64, i64, i32);
 
 /// A database that loses, at a crash, what was not flushed.
@@ -174,7 +183,8 @@ impl World {
         if self.publisher.is_none() {
             self.kafka.open.clear();
             let told = read(&self.kafka.progress).expect("readable");
-            let start = resume(self.database.claim.as_ref(), told.as_ref(), &self.database.saved)
+            let database = &self.database;
+            let start = resume(database.claim.as_ref(), told.as_ref(), &database.saved, org_of)
                 .expect("no contradiction");
             self.sessions += 1;
             let session = Session::new(self.sessions.to_string(), &start, told.as_ref(), "db");
@@ -196,7 +206,7 @@ impl World {
             return;
         }
         let ours = |change: &&Change| {
-            publisher.lanes.of(change.2) == lane
+            org_of(change.2).is_some_and(|org| publisher.lanes.of(change.2, org) == lane)
                 && target.sees(change.0)
                 && !from.consumed(change.0, change.1)
         };
@@ -244,7 +254,7 @@ impl World {
         for (lane, position) in publisher.window.proven() {
             changes.push(publisher.lanes.advance(lane, position));
         }
-        changes.extend(publisher.lanes.join(&now, &BTreeSet::new()));
+        changes.extend(publisher.lanes.join(&now, &BTreeSet::new(), org_of));
         self.save(changes);
     }
 
@@ -265,10 +275,11 @@ impl World {
                 running.retain(|xid| !ended.contains(xid));
             }
             Step::Turn(pick, most) => self.turn(pick, most),
-            Step::Leave(org) => {
+            Step::Leave(lane) => {
                 let publisher = self.publisher();
-                if publisher.window.is_quiet(MAIN) {
-                    let change = publisher.lanes.leave(org);
+                let parent = publisher.lanes.parent(lane, org_of);
+                if publisher.window.is_quiet(parent) {
+                    let change = publisher.lanes.leave(lane, parent);
                     self.save(change.into_iter().collect());
                 }
             }
@@ -305,8 +316,9 @@ fn deaths() -> impl Strategy<Value = Death> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         2 => (1usize..6).prop_map(Step::Commit),
-        8 => (0usize..4, 1usize..6).prop_map(|(pick, most)| Step::Turn(pick, most)),
-        1 => (1..=ORGS).prop_map(Step::Leave),
+        8 => (0usize..7, 1usize..6).prop_map(|(pick, most)| Step::Turn(pick, most)),
+        1 => org_of(SOURCES).map_or(1..=1, |orgs| 1..=orgs).prop_map(Step::Leave),
+        1 => (1..=SOURCES).prop_map(|source| Step::Leave(lanes::of_source(source))),
         4 => Just(Step::Close),
         1 => Just(Step::Abort),
         2 => deaths().prop_map(Step::Die),
@@ -319,14 +331,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     /// Whenever the publisher or the server dies, leaves lanes, joins them, aborts: what is committed in
-    /// Kafka has every change once, and those of one org and transaction in their order.
+    /// Kafka has every change once, and those of one source and transaction in their order.
     #[test]
     fn no_moment_to_die_loses_or_repeats(
-        writes in proptest::collection::vec((3u64..30, 1..=ORGS), 0..60),
+        writes in proptest::collection::vec((3u64..30, 1..=SOURCES), 0..60),
         steps in steps(),
     ) {
         let log: Vec<Change> =
-            writes.into_iter().zip(1..).map(|((xid, org), seq)| (xid, seq, org)).collect();
+            writes.into_iter().zip(1..).map(|((xid, source), seq)| (xid, seq, source)).collect();
         let mut world = World {
             log: log.clone(),
             now: Snapshot { xmin: 3, xmax: 30, running: (3..30).collect() },
@@ -336,7 +348,7 @@ proptest! {
             sessions: 0,
             publisher: None,
         };
-        let to_the_end = (0..4).flat_map(|pick| [Step::Turn(pick, 100), Step::Turn(pick, 100), Step::Close]);
+        let to_the_end = (0..7).cycle().take(49).flat_map(|pick| [Step::Turn(pick, 100), Step::Turn(pick, 100), Step::Close]);
         let ends = std::iter::repeat_n(Step::Commit(30), 8);
         for step in steps.into_iter().chain([Step::Close]).chain(ends).chain(to_the_end) {
             world.step(step);
@@ -355,7 +367,7 @@ proptest! {
     /// since, or finds out.
     #[test]
     fn a_database_that_is_restored_finds_out(steps in steps(), more in steps(), writes in 1usize..40) {
-        let log: Vec<Change> = (1..=writes as i64).map(|n| (3 + n as u64 % 27, n, 1 + n as i32 % ORGS)).collect();
+        let log: Vec<Change> = (1..=writes as i64).map(|n| (3 + n as u64 % 27, n, 1 + n as i32 % SOURCES)).collect();
         let mut world = World {
             log,
             now: Snapshot { xmin: 3, xmax: 30, running: (3..30).collect() },
@@ -372,7 +384,7 @@ proptest! {
         let before = read(&world.kafka.progress).expect("readable").expect("a transaction");
         more.into_iter().for_each(|step| world.step(step));
         let after = read(&world.kafka.progress).expect("readable").expect("a transaction");
-        let outcome = resume(backup.claim.as_ref(), Some(&after), &backup.saved);
+        let outcome = resume(backup.claim.as_ref(), Some(&after), &backup.saved, org_of);
         if after.transaction == before.transaction {
             prop_assert!(outcome.is_ok());
             prop_assert_eq!(world.kafka.published.len(), published);

@@ -13,7 +13,8 @@ pub type Record = (i32, String);
 pub struct Refusals {
     /// The change that was refused.
     refused: HashMap<Record, String>,
-    /// Later changes that are on their way: the record, the org, and the part of the window.
+    /// Later changes that are on their way: the record, the lane that its topic would be set apart in, and
+    /// the part of the window.
     later: Vec<(Record, i32, u64)>,
 }
 
@@ -27,20 +28,20 @@ impl Refusals {
 
     /// A message was taken for sending. Of the refused change itself, its tombstone may be small enough
     /// to be sent; that mends nothing.
-    pub fn sent(&mut self, source: i32, key: &[u8], event: EventId, org: i32, token: u64) {
+    pub fn sent(&mut self, source: i32, key: &[u8], event: EventId, apart: i32, token: u64) {
         // The usual case by far.
         if self.refused.is_empty() {
             return;
         }
         let record = (source, name::of(&String::from_utf8_lossy(key)).into_owned());
         if self.refused.get(&record).is_some_and(|refused| *refused != event.to_string()) {
-            self.later.push((record, org, token));
+            self.later.push((record, apart, token));
         }
     }
 
-    /// What an org has on its way will be sent again.
-    pub fn give_up(&mut self, org: i32) {
-        self.later.retain(|(_, later, _)| *later != org);
+    /// What a topic has on its way will be sent again.
+    pub fn give_up(&mut self, apart: i32) {
+        self.later.retain(|(_, later, _)| *later != apart);
     }
 
     /// What is on its way is no longer waited for.

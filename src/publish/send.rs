@@ -17,7 +17,6 @@ use crate::error::{Error, Result};
 use crate::kafka::{Producer, SendError};
 use crate::log::change::{ChunkHead, EventId};
 use crate::log::chunk;
-use crate::log::position::MAIN;
 use crate::pg::server::Here;
 use crate::row::image::Malformed;
 use crate::worker::lifecycle::Failure;
@@ -32,14 +31,14 @@ pub(super) enum Sent {
 /// Why sending a chunk stopped.
 enum Stop {
     Full,
-    /// The org cannot be served now.
-    Org(Failure),
+    /// The topic cannot be served now.
+    Topic(Failure),
     Fatal(crate::kafka::Error),
 }
 
 impl From<Malformed> for Stop {
     fn from(error: Malformed) -> Self {
-        Stop::Org(Error::from(error).into())
+        Stop::Topic(Error::from(error).into())
     }
 }
 
@@ -51,7 +50,7 @@ pub(super) struct Sender<'a> {
     pub producer: &'a mut Producer,
     pub lane: i32,
     pub batch: u64,
-    /// The batch's parts by org.
+    /// The batch's parts, by the lane that their topic would be set apart in.
     pub parts: BTreeMap<i32, u64>,
     pub began: Instant,
     /// How many messages may be sent.
@@ -67,9 +66,10 @@ impl Sender<'_> {
             return Ok(Sent::All);
         }
         let org = self.catalog.org_of(head.source).unwrap_or(CANONICAL);
+        let apart = self.feed.apart(head.source, org);
         let compiled = match self.feed.plans.get(self.catalog, head.source, head.layout) {
             Ok(compiled) => compiled,
-            Err(error) => return Ok(self.set_apart(org, error.into())),
+            Err(error) => return Ok(self.set_apart(apart, error.into())),
         };
         let transaction = {
             let Feed { transactions, plans, .. } = &mut *self.feed;
@@ -77,13 +77,13 @@ impl Sender<'_> {
         };
         let transaction = match transaction {
             Ok(transaction) => transaction,
-            Err(error) => return Ok(self.set_apart(org, error.into())),
+            Err(error) => return Ok(self.set_apart(apart, error.into())),
         };
         let skip = match self.feed.partly.remove(&self.lane) {
             Some((seq, sent)) if seq == head.seq => sent,
             _ => 0,
         };
-        let token = self.part(org);
+        let token = self.part(apart);
         let count = Cell::new(0);
         let mut scratch = std::mem::take(&mut self.feed.scratch);
         let mut again = self.feed.again.remove(&self.lane).unwrap_or_default();
@@ -123,7 +123,7 @@ impl Sender<'_> {
                 error.to_string(),
                 error.hint().unwrap_or_else(|| "It is tried again with a new producer.".into()),
             )),
-            Err(Stop::Org(failure)) => Ok(self.set_apart(org, failure)),
+            Err(Stop::Topic(failure)) => Ok(self.set_apart(apart, failure)),
         }
     }
 
@@ -191,17 +191,17 @@ impl Sender<'_> {
         each(self, told.message(&topic, head, now_us))
     }
 
-    /// As if it had failed on its way: the org begins again, later, where it was proven to be.
-    fn set_apart(&mut self, org: i32, failure: Failure) -> Sent {
-        self.feed.set_apart(org, Some(failure));
-        self.failed.push(org);
-        if self.lane == MAIN { Sent::All } else { Sent::Partly }
+    /// As if it had failed on its way: the topic begins again, later, where it was proven to be.
+    fn set_apart(&mut self, apart: i32, failure: Failure) -> Sent {
+        self.feed.set_apart(apart, Some(failure), self.catalog);
+        self.failed.push(apart);
+        if self.lane == apart { Sent::Partly } else { Sent::All }
     }
 
-    /// The token of an org's messages in this batch.
-    fn part(&mut self, org: i32) -> u64 {
+    /// The token of a topic's messages in this batch.
+    fn part(&mut self, apart: i32) -> u64 {
         let (window, batch, began) = (&mut self.feed.window, self.batch, self.began);
-        *self.parts.entry(org).or_insert_with(|| window.part(batch, org, began))
+        *self.parts.entry(apart).or_insert_with(|| window.part(batch, apart, began))
     }
 
     fn send(
@@ -237,8 +237,8 @@ impl Sender<'_> {
         match outcome {
             Ok(()) => {
                 self.feed.window.sent(token, size);
-                if let Some(org) = self.feed.window.org(token) {
-                    self.feed.refusals.sent(source, record, message.event, org, token);
+                if let Some(apart) = self.feed.window.apart(token) {
+                    self.feed.refusals.sent(source, record, message.event, apart, token);
                 }
                 self.budget -= usize::from(!good);
                 self.size += size;
@@ -254,7 +254,7 @@ impl Sender<'_> {
                 self.refused.push(refused);
                 Ok(())
             }
-            Err(SendError::TopicUnavailable { error, .. }) => Err(Stop::Org((&error).into())),
+            Err(SendError::TopicUnavailable { error, .. }) => Err(Stop::Topic((&error).into())),
             Err(SendError::Fatal(error)) => Err(Stop::Fatal(error)),
         }
     }

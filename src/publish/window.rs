@@ -2,19 +2,19 @@
 //!
 //! A position moves only with proof. The messages that take a lane from one position to the next
 //! form a batch; the position after it is proven when the batch and all before it in the lane are
-//! acknowledged to the last message. What a batch holds of one org is a *part*, whose number is the
-//! token of its messages. Pure.
+//! acknowledged to the last message. What a batch holds of one topic is a *part*, whose number is the
+//! token of its messages. (With transaction metadata it is what it holds of one org.) Pure.
 //!
-//! Parts are what keeps orgs apart. An org that gets no further takes its parts of the main lane
-//! along into a lane of its own ([`Window::carry_over`]), and its messages no longer count for the
-//! window that all share ([`Window::park`]). Of one whose messages failed, the parts are given up, but
-//! their reports are awaited ([`Window::load_of`]): what is sent after them is sent once nothing
-//! of it is on its way any more.
+//! Parts are what keeps topics apart. Each knows the lane of its own that its topic would be set apart
+//! in, *apart* for short. A topic that gets no further takes its parts along into that lane
+//! ([`Window::carry_over`]), and its messages no longer count for the window that all share
+//! ([`Window::park`]). Of one whose messages failed, the parts are given up, but their reports are
+//! awaited ([`Window::load_of`]): what is sent after them is sent once nothing of it is on its way any
+//! more.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::log::position::MAIN;
 use crate::log::snapshot::Position;
 
 #[derive(Debug)]
@@ -29,13 +29,13 @@ struct Batch {
 struct Part {
     /// None: given up.
     batch: Option<u64>,
-    org: i32,
+    apart: i32,
     begun: Instant,
     unacknowledged: u32,
     bytes: usize,
 }
 
-/// What an org has on its way.
+/// What a topic has on its way.
 #[derive(Debug)]
 struct Moving {
     messages: usize,
@@ -80,7 +80,7 @@ pub struct Window {
     batches: HashMap<u64, Batch>,
     parts: HashMap<u64, Part>,
     order: BTreeMap<i32, VecDeque<u64>>,
-    orgs: BTreeMap<i32, Moving>,
+    topics: BTreeMap<i32, Moving>,
     load: Load,
     parked: Load,
 }
@@ -95,15 +95,15 @@ impl Window {
         self.last_batch
     }
 
-    /// Begins an org's part of a batch; its number is the token of the messages.
-    pub fn part(&mut self, batch: u64, org: i32, now: Instant) -> u64 {
+    /// Begins a topic's part of a batch; its number is the token of the messages.
+    pub fn part(&mut self, batch: u64, apart: i32, now: Instant) -> u64 {
         self.last_part += 1;
-        let part = Part { batch: Some(batch), org, begun: now, unacknowledged: 0, bytes: 0 };
+        let part = Part { batch: Some(batch), apart, begun: now, unacknowledged: 0, bytes: 0 };
         self.parts.insert(self.last_part, part);
         if let Some(batch) = self.batches.get_mut(&batch) {
             batch.parts.push(self.last_part);
         }
-        let moving = self.orgs.entry(org).or_insert_with(|| Moving::new(now));
+        let moving = self.topics.entry(apart).or_insert_with(|| Moving::new(now));
         if moving.messages == 0 {
             *moving = Moving::new(now);
         }
@@ -119,7 +119,7 @@ impl Window {
         if let Some(batch) = part.batch.and_then(|batch| self.batches.get_mut(&batch)) {
             batch.unacknowledged += 1;
         }
-        if let Some(moving) = self.orgs.get_mut(&part.org) {
+        if let Some(moving) = self.topics.get_mut(&part.apart) {
             moving.messages += 1;
             moving.bytes += bytes;
             if moving.parked { &mut self.parked } else { &mut self.load }.add(1, bytes);
@@ -142,7 +142,7 @@ impl Window {
         part.unacknowledged -= messages;
         // What a message had is not known: the part's bytes go with its last one.
         let bytes = if part.unacknowledged == 0 { std::mem::take(&mut part.bytes) } else { 0 };
-        let org = part.org;
+        let apart = part.apart;
         match part.batch {
             Some(batch) => {
                 if let Some(batch) = self.batches.get_mut(&batch) {
@@ -154,7 +154,7 @@ impl Window {
             }
             None => {}
         }
-        if let Some(moving) = self.orgs.get_mut(&org) {
+        if let Some(moving) = self.topics.get_mut(&apart) {
             if moving.parked { &mut self.parked } else { &mut self.load }
                 .take(messages as usize, bytes);
             moving.messages -= messages as usize;
@@ -165,15 +165,15 @@ impl Window {
             let done = moving.parts.iter().take_while(|token| !open(token)).count();
             moving.parts.drain(..done);
         }
-        self.unpark(org);
-        if self.orgs.get(&org).is_some_and(|moving| moving.messages == 0) {
-            self.orgs.remove(&org);
+        self.unpark(apart);
+        if self.topics.get(&apart).is_some_and(|moving| moving.messages == 0) {
+            self.topics.remove(&apart);
         }
     }
 
-    /// The org of a part that has not been given up.
-    pub fn org(&self, token: u64) -> Option<i32> {
-        self.parts.get(&token).filter(|part| part.batch.is_some()).map(|part| part.org)
+    /// The topic of a part that has not been given up, by the lane that it would be set apart in.
+    pub fn apart(&self, token: u64) -> Option<i32> {
+        self.parts.get(&token).filter(|part| part.batch.is_some()).map(|part| part.apart)
     }
 
     /// Takes out what is proven by now: for each lane that moved, its newest proven position.
@@ -226,9 +226,9 @@ impl Window {
         }
     }
 
-    /// Gives up what the main lane has of an org on its way: a lane of its own will send it again.
-    pub fn give_up_in_main(&mut self, org: i32) {
-        for (batch, token) in self.in_main(org) {
+    /// Gives up what a lane has of a topic on its way: one of its own will send it again.
+    pub fn give_up_in(&mut self, lane: i32, apart: i32) {
+        for (batch, token) in self.parts_in(lane, apart) {
             if let Some(batch) = self.batches.get_mut(&batch) {
                 batch.parts.retain(|part| *part != token);
                 let open = self.parts.get(&token).map_or(0, |part| part.unacknowledged);
@@ -238,21 +238,21 @@ impl Window {
         }
     }
 
-    /// Moves what the main lane has of an org on its way to the org's own lane, which begins where
-    /// the main lane is proven to be: there is nothing to be sent again, should it arrive after all.
-    pub fn carry_over(&mut self, org: i32) {
-        let parts: HashMap<u64, u64> = self.in_main(org).into_iter().collect();
-        let mains: Vec<u64> = self.order.get(&MAIN).into_iter().flatten().copied().collect();
-        // From the first batch with something of the org on; before it, all of its is acknowledged.
-        for main in mains.into_iter().skip_while(|main| !parts.contains_key(main)) {
-            let token = parts.get(&main).copied();
+    /// Moves what a lane has of a topic on its way to one of its own, which begins where that lane is
+    /// proven to be: there is nothing to be sent again, should it arrive after all.
+    pub fn carry_over(&mut self, lane: i32, apart: i32) {
+        let parts: HashMap<u64, u64> = self.parts_in(lane, apart).into_iter().collect();
+        let all: Vec<u64> = self.order.get(&lane).into_iter().flatten().copied().collect();
+        // From the first batch with something of the topic on; before it, all of its is acknowledged.
+        for batch in all.into_iter().skip_while(|batch| !parts.contains_key(batch)) {
+            let token = parts.get(&batch).copied();
             let open =
                 token.and_then(|token| self.parts.get(&token)).map_or(0, |p| p.unacknowledged);
-            let Some(from) = self.batches.get_mut(&main) else { continue };
+            let Some(from) = self.batches.get_mut(&batch) else { continue };
             from.parts.retain(|part| Some(*part) != token);
             from.unacknowledged -= open;
             let after = from.after.clone();
-            let batch = self.begin(org);
+            let batch = self.begin(apart);
             if let Some(token) = token
                 && let Some(part) = self.parts.get_mut(&token)
             {
@@ -266,13 +266,12 @@ impl Window {
         }
     }
 
-    /// The batches and parts of an org in the main lane, in their order.
-    fn in_main(&self, org: i32) -> Vec<(u64, u64)> {
-        let mains = self.order.get(&MAIN).into_iter().flatten();
-        let of_org = |token: &u64| self.parts.get(token).is_some_and(|part| part.org == org);
-        let found = mains.filter_map(|main| {
-            let batch = self.batches.get(main)?;
-            Some((*main, batch.parts.iter().copied().find(of_org)?))
+    /// The batches of a lane that have something of a topic, and the parts, in their order.
+    fn parts_in(&self, lane: i32, apart: i32) -> Vec<(u64, u64)> {
+        let of_topic = |token: &u64| self.parts.get(token).is_some_and(|part| part.apart == apart);
+        let found = self.order.get(&lane).into_iter().flatten().filter_map(|number| {
+            let batch = self.batches.get(number)?;
+            Some((*number, batch.parts.iter().copied().find(of_topic)?))
         });
         found.collect()
     }
@@ -286,54 +285,54 @@ impl Window {
         part.batch = None;
     }
 
-    /// What is on its way, but for orgs that are parked.
+    /// What is on its way, but for topics that are parked.
     pub fn load(&self) -> Load {
         self.load
     }
 
-    /// What orgs have on their way that are parked.
+    /// What topics have on their way that are parked.
     pub fn parked(&self) -> Load {
         self.parked
     }
 
-    /// What an org has on its way, what was given up included.
-    pub fn load_of(&self, org: i32) -> Load {
-        self.orgs.get(&org).map_or_else(Load::default, |moving| Load {
+    /// What a topic has on its way, what was given up included.
+    pub fn load_of(&self, apart: i32) -> Load {
+        self.topics.get(&apart).map_or_else(Load::default, |moving| Load {
             messages: moving.messages,
             bytes: moving.bytes,
         })
     }
 
-    /// Orgs whose oldest message on its way has been so for that long, and for how long none of their
+    /// Topics whose oldest message on its way has been so for that long, and for how long none of their
     /// messages has been settled; not those that are parked already.
     pub fn still(&self, now: Instant, time: Duration) -> Vec<(i32, Duration)> {
         let old = |moving: &Moving| {
             let oldest = moving.parts.front().and_then(|token| self.parts.get(token));
             !moving.parked && oldest.is_some_and(|part| now.duration_since(part.begun) >= time)
         };
-        let orgs = self.orgs.iter().filter(|(_, moving)| moving.messages > 0 && old(moving));
-        orgs.map(|(org, moving)| (*org, now.duration_since(moving.since))).collect()
+        let still = self.topics.iter().filter(|(_, moving)| moving.messages > 0 && old(moving));
+        still.map(|(apart, moving)| (*apart, now.duration_since(moving.since))).collect()
     }
 
-    /// An org gets no further: until it does, what it has on its way takes no room from others.
-    pub fn park(&mut self, org: i32) {
-        if let Some(moving) = self.orgs.get_mut(&org).filter(|moving| !moving.parked) {
+    /// A topic gets no further: until it does, what it has on its way takes no room from others.
+    pub fn park(&mut self, apart: i32) {
+        if let Some(moving) = self.topics.get_mut(&apart).filter(|moving| !moving.parked) {
             moving.parked = true;
             self.load.take(moving.messages, moving.bytes);
             self.parked.add(moving.messages, moving.bytes);
         }
     }
 
-    fn unpark(&mut self, org: i32) {
-        if let Some(moving) = self.orgs.get_mut(&org).filter(|moving| moving.parked) {
+    fn unpark(&mut self, apart: i32) {
+        if let Some(moving) = self.topics.get_mut(&apart).filter(|moving| moving.parked) {
             moving.parked = false;
             self.parked.take(moving.messages, moving.bytes);
             self.load.add(moving.messages, moving.bytes);
         }
     }
 
-    pub fn is_parked(&self, org: i32) -> bool {
-        self.orgs.get(&org).is_some_and(|moving| moving.parked)
+    pub fn is_parked(&self, apart: i32) -> bool {
+        self.topics.get(&apart).is_some_and(|moving| moving.parked)
     }
 }
 

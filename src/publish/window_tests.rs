@@ -1,4 +1,5 @@
 use super::*;
+use crate::log::position::MAIN;
 use proptest::prelude::*;
 
 fn at(number: u64) -> Position {
@@ -6,11 +7,11 @@ fn at(number: u64) -> Position {
     Position::at(text.parse().expect("a snapshot"))
 }
 
-/// A batch with so many messages of each org; the tokens of its parts.
-fn batch(window: &mut Window, lane: i32, orgs: &[(i32, u32)], after: u64) -> Vec<u64> {
+/// A batch with so many messages of each topic; the tokens of its parts.
+fn batch(window: &mut Window, lane: i32, topics: &[(i32, u32)], after: u64) -> Vec<u64> {
     let number = window.begin(lane);
-    let tokens = orgs.iter().map(|(org, messages)| {
-        let token = window.part(number, *org, Instant::now());
+    let tokens = topics.iter().map(|(apart, messages)| {
+        let token = window.part(number, *apart, Instant::now());
         (0..*messages).for_each(|_| window.sent(token, 10));
         token
     });
@@ -38,7 +39,7 @@ fn a_position_waits_for_all_before_it() {
     settled(&mut window, first[0], 1);
     assert_eq!(window.proven(), [(MAIN, at(20))]);
     assert!(window.is_quiet(MAIN));
-    assert_eq!((window.load(), window.parts.len(), window.orgs.len()), (Load::default(), 0, 0));
+    assert_eq!((window.load(), window.parts.len(), window.topics.len()), (Load::default(), 0, 0));
 }
 
 #[test]
@@ -57,7 +58,7 @@ fn what_was_given_up_proves_nothing_and_is_awaited() {
     let first = batch(&mut window, 7, &[(7, 2)], 10);
     settled(&mut window, first[0], 1);
     window.give_up(7);
-    assert_eq!((window.org(first[0]), window.is_quiet(7)), (None, true));
+    assert_eq!((window.apart(first[0]), window.is_quiet(7)), (None, true));
     assert_eq!(window.load_of(7).messages, 1);
     settled(&mut window, first[0], 1);
     assert_eq!((window.proven(), window.load_of(7).messages), (vec![], 0));
@@ -67,12 +68,12 @@ fn what_was_given_up_proves_nothing_and_is_awaited() {
 }
 
 #[test]
-fn the_main_lane_does_not_wait_for_an_org_that_left_it() {
+fn a_lane_does_not_wait_for_a_topic_that_left_it() {
     let mut window = Window::default();
     let both = batch(&mut window, MAIN, &[(1, 3), (2, 1)], 10);
     settled(&mut window, both[1], 1);
     assert_eq!(window.proven(), []);
-    window.give_up_in_main(1);
+    window.give_up_in(MAIN, 1);
     assert_eq!(window.proven(), [(MAIN, at(10))]);
     assert_eq!((window.load_of(1).messages, window.load_of(2).messages), (3, 0));
     settled(&mut window, both[0], 3);
@@ -80,12 +81,12 @@ fn the_main_lane_does_not_wait_for_an_org_that_left_it() {
 }
 
 #[test]
-fn what_an_org_carries_over_proves_its_own_position() {
+fn what_a_topic_carries_over_proves_its_own_position() {
     let mut window = Window::default();
     let first = batch(&mut window, MAIN, &[(1, 1), (2, 1)], 10);
     let second = batch(&mut window, MAIN, &[(2, 1)], 20);
     let third = batch(&mut window, MAIN, &[(1, 2)], 30);
-    window.carry_over(1);
+    window.carry_over(MAIN, 1);
     window.park(1);
     assert_eq!((window.load().messages, window.parked().messages), (2, 3));
     settled(&mut window, first[1], 1);
@@ -101,11 +102,11 @@ fn what_an_org_carries_over_proves_its_own_position() {
 }
 
 #[test]
-fn an_org_is_still_when_its_oldest_message_is_not_settled() {
+fn a_topic_is_still_when_its_oldest_message_is_not_settled() {
     let (mut window, began) = (Window::default(), Instant::now());
-    let mut part = |messages: u32, org: i32, seconds: u64| {
+    let mut part = |messages: u32, apart: i32, seconds: u64| {
         let number = window.begin(MAIN);
-        let token = window.part(number, org, began + Duration::from_secs(seconds));
+        let token = window.part(number, apart, began + Duration::from_secs(seconds));
         (0..messages).for_each(|_| window.sent(token, 10));
         window.end(number, at(10));
         token
@@ -139,9 +140,9 @@ proptest! {
         for (number, (one, two)) in sizes.iter().enumerate() {
             let number = number as u64 + 1;
             let tokens = batch(&mut window, MAIN, &[(1, *one), (2, *two)], number);
-            for (token, (org, size)) in tokens.into_iter().zip([(1, *one), (2, *two)]) {
-                open.insert((org, number), size);
-                left.extend((0..size).map(|_| (token, number, org)));
+            for (token, (topic, size)) in tokens.into_iter().zip([(1, *one), (2, *two)]) {
+                open.insert((topic, number), size);
+                left.extend((0..size).map(|_| (token, number, topic)));
             }
         }
         let (mut state, mut step, mut apart) = (seed, 0, false);
@@ -150,12 +151,12 @@ proptest! {
                 && when == step
             {
                 apart = true;
-                if carried { window.carry_over(1) } else { window.give_up_in_main(1) }
+                if carried { window.carry_over(MAIN, 1) } else { window.give_up_in(MAIN, 1) }
             }
             for (lane, position) in window.proven() {
-                let waits = |(org, number): &(i32, u64)| {
+                let waits = |(topic, number): &(i32, u64)| {
                     *number <= position.seen.xmin
-                        && if lane == MAIN { !apart || *org == 2 } else { *org == lane }
+                        && if lane == MAIN { !apart || *topic == 2 } else { *topic == lane }
                 };
                 let unacknowledged: u32 =
                     open.iter().filter(|(key, _)| waits(key)).map(|(_, size)| *size).sum();
@@ -165,9 +166,9 @@ proptest! {
                 break;
             }
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            let (token, number, org) = left.swap_remove((state >> 33) as usize % left.len());
+            let (token, number, topic) = left.swap_remove((state >> 33) as usize % left.len());
             window.settled(token, 1, Instant::now());
-            *open.get_mut(&(org, number)).expect("a batch") -= 1;
+            *open.get_mut(&(topic, number)).expect("a batch") -= 1;
             step += 1;
         }
         prop_assert!(window.is_quiet(MAIN) && window.is_quiet(1) && window.load_of(1).messages == 0);

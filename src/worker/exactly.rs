@@ -24,14 +24,14 @@ use crate::kafka::{
     SendError,
 };
 use crate::log::claim;
-use crate::log::lanes::Lanes;
+use crate::log::lanes::{self, Lanes};
 use crate::log::objects;
 use crate::log::position::{self, MAIN};
 use crate::log::snapshot::Snapshot;
 use crate::pg::sql;
 use crate::publish::apart::Booked;
 use crate::publish::feed::{CONSUMER, Course, Feed};
-use crate::publish::naming::Naming;
+use crate::publish::naming::{self, Naming};
 use crate::publish::progress::{self, Contradiction, Session, Start, State, Told, Written};
 
 /// How long one call waits at most.
@@ -125,9 +125,9 @@ impl Exactly {
             return self.refused(error);
         }
         let failed = self.book(feed, catalog, deliveries)?;
-        let parked = Booked { apart: feed.watch(producer), ..Booked::default() };
-        for org in &parked.apart {
-            feed.postpone(*org);
+        let parked = Booked { apart: feed.watch(producer, catalog), ..Booked::default() };
+        for lane in &parked.apart {
+            feed.postpone(*lane);
         }
         note_booked(feed, catalog, &parked)?;
         if (failed || !parked.apart.is_empty()) && producer.in_transaction() {
@@ -278,11 +278,11 @@ impl Exactly {
         if let Some(failure) = of_progress {
             return Err(failure);
         }
-        let booked = feed.book(deliveries);
+        let booked = feed.book(deliveries, catalog);
         for refused in &booked.refused {
             // It is sent again without this message, and may then be committed.
-            if let Some(lane) = catalog.org_of(refused.source) {
-                feed.pass_over(lane, refused.place);
+            if let Some(org) = catalog.org_of(refused.source) {
+                feed.pass_over(feed.lanes.of(refused.source, org), refused.place);
             }
         }
         note_booked(feed, catalog, &booked)?;
@@ -312,13 +312,14 @@ impl Exactly {
     ) -> Result<Result<Start, Contradiction>, Failure> {
         let told = told.map(|told| {
             let mut told = told.clone();
-            // The lane of an org that was removed is nobody's, wherever it is.
-            told.state.retain(|&lane, _| lane == MAIN || catalog.is_org(lane));
+            // The lane of what was removed is nobody's, wherever it is.
+            told.state.retain(|&lane, _| lane == MAIN || catalog.org_of_lane(lane).is_some());
             told
         });
+        let org_of = |source| catalog.org_of(source);
         lifecycle::transaction(|| {
             let saved = with_main(position::load(CONSUMER)?);
-            Ok(progress::resume(claim::load()?.as_ref(), told.as_ref(), &saved))
+            Ok(progress::resume(claim::load()?.as_ref(), told.as_ref(), &saved, org_of))
         })
     }
 
@@ -370,8 +371,8 @@ impl Exactly {
             return Ok(Step::Wait(lifecycle::IDLE));
         }
         if since.is_none() {
-            // An org in trouble is tried in a transaction of its own: should it fail again, no other
-            // org's messages are aborted with it.
+            // What is in trouble is tried in a transaction of its own: should it fail again, no other
+            // messages are aborted with it.
             self.course = match (self.course, feed.due()) {
                 (Course::Sound, Some(lane)) => Course::Alone(lane),
                 _ => Course::Sound,
@@ -388,7 +389,7 @@ impl Exactly {
         // The rest of the chunk is not to be sent: its org is paused now, say, or no more.
         let stuck = cut.is_some() && feed.cut() == cut && !fed.sent;
         if stuck || !fed.failed.is_empty() {
-            // Some of what the org sent may be in this transaction, and the org begins again before it.
+            // Some of what the topic sent may be in this transaction, and it begins again before it.
             feed.forget_in_flight();
             self.phase =
                 if producer.in_transaction() { Phase::Aborting } else { Phase::Feeding(None) };
@@ -417,10 +418,10 @@ impl Exactly {
     /// The transaction is to leave the lanes at `after`: claims it, on disk, while the messages arrive.
     fn close(&mut self, after: State, catalog: &Catalog) -> Result<Step, Failure> {
         let Some(session) = &self.session else { return Ok(Step::Again) };
-        let org = |lane: i32| match lane {
-            MAIN => None,
-            CANONICAL => Some(CANONICAL_NAME.to_owned()),
-            lane => catalog.orgs.values().find(|org| org.id == lane).map(|org| org.name.clone()),
+        let org = |lane: i32| match lanes::source_of(lane) {
+            Some(source) => catalog.sources.get(&source).map(naming::name),
+            None if lane == CANONICAL => Some(CANONICAL_NAME.to_owned()),
+            None => catalog.orgs.values().find(|org| org.id == lane).map(|org| org.name.clone()),
         };
         let mut records = session.records(&after, org);
         // Sent from the end on.
@@ -449,9 +450,8 @@ impl Exactly {
             session.committed(after);
         }
         self.phase = Phase::Feeding(None);
-        let paused = catalog.paused(CONSUMER);
         lifecycle::transaction(|| {
-            save_proven(feed, catalog, &paused)?;
+            save_proven(feed, catalog)?;
             // The first one shows that what was wrong before is no more.
             if first { lifecycle::clear_error(CONSUMER, 0) } else { Ok(()) }
         })?;

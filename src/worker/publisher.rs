@@ -1,7 +1,6 @@
 //! The publisher: log to Kafka. Lifecycle of the producer, and what `manifold.status` says of it.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -107,6 +106,8 @@ enum Shown {
     #[default]
     Left,
     Error(kafka::Error),
+    /// A quota is used up.
+    Throttled,
     Well,
 }
 
@@ -266,13 +267,13 @@ impl Publisher {
             return Err(failure(error.clone()));
         }
         self.heart.heard(&self.deliveries)?;
-        let mut booked = feed.book(&mut self.deliveries);
-        booked.apart.extend(feed.watch(producer));
-        let (paused, catalog) = (self.catalog.paused(CONSUMER), &self.catalog);
+        let catalog = &self.catalog;
+        let mut booked = feed.book(&mut self.deliveries, catalog);
+        booked.apart.extend(feed.watch(producer, catalog));
         note_booked(feed, catalog, &booked)?;
         let feeds = self.settling.is_none() && !feed.is_clogged();
         if feed.has_proof() && !feeds {
-            lifecycle::transaction(|| save_proven(feed, catalog, &paused))?;
+            lifecycle::transaction(|| save_proven(feed, catalog))?;
         }
         show_health(producer, &mut self.shown, true)?;
         if feed.is_clogged() {
@@ -290,7 +291,7 @@ impl Publisher {
             let Some(objects) = objects::objects() else { return Ok(None) };
             // Together with what is sent next: a transaction of its own would cost as much again.
             if feed.has_proof() {
-                save_proven(feed, catalog, &paused)?;
+                save_proven(feed, catalog)?;
             }
             let fed = feed.turn(now, &objects, catalog, producer, Course::All)?;
             note_fed(feed, catalog, &fed)?;
@@ -360,18 +361,26 @@ impl Publisher {
     }
 }
 
+fn throttled() -> Failure {
+    Failure {
+        message: "the Kafka brokers throttle publishing: a quota is used up".into(),
+        hint: Some(
+            "Everything arrives, only later. Raise the quota of this client or user \
+             (producer_byte_rate, request_percentage: kafka-configs.sh --describe --entity-type \
+             clients), or give the cluster a larger plan."
+                .into(),
+        ),
+    }
+}
+
 fn failure(error: kafka::Error) -> Failure {
     Failure::from(&error)
 }
 
 /// Saves what is proven, and notes what is well again.
-pub(super) fn save_proven(
-    feed: &mut Feed,
-    catalog: &Catalog,
-    paused: &BTreeSet<i32>,
-) -> crate::error::Result<()> {
-    for org in feed.save_proven(paused)? {
-        lifecycle::clear_error(CONSUMER, org)?;
+pub(super) fn save_proven(feed: &mut Feed, catalog: &Catalog) -> crate::error::Result<()> {
+    for lane in feed.save_proven(catalog)? {
+        lifecycle::clear_error(CONSUMER, lane)?;
     }
     for (source, key) in feed.mended() {
         if let Some(place) = place(catalog, source) {
@@ -388,22 +397,21 @@ pub(super) fn note_booked(feed: &Feed, catalog: &Catalog, booked: &Booked) -> Re
     }
     lifecycle::transaction(|| {
         booked.refused.iter().try_for_each(|refused| set_aside(catalog, refused))?;
-        booked.apart.iter().try_for_each(|org| note_trouble(feed, *org))
+        booked.apart.iter().try_for_each(|lane| note_trouble(feed, *lane))
     })
 }
 
 /// Notes what a turn set aside, and whom it set apart.
 pub(super) fn note_fed(feed: &Feed, catalog: &Catalog, fed: &Fed) -> crate::error::Result<()> {
     fed.refused.iter().try_for_each(|refused| set_aside(catalog, refused))?;
-    fed.failed.iter().try_for_each(|org| note_trouble(feed, *org))
+    fed.failed.iter().try_for_each(|lane| note_trouble(feed, *lane))
 }
 
-/// Notes where an org that was set apart begins again, and why it was.
-fn note_trouble(feed: &Feed, org: i32) -> crate::error::Result<()> {
-    let lane_position = feed.lanes.position(org).clone();
-    position::save(CONSUMER, org, Some(&lane_position))?;
-    match feed.troubles().get(&org) {
-        Some(trouble) => lifecycle::note_error(CONSUMER, org, "error", &trouble.failure),
+/// Notes where what was set apart begins again, and why it was.
+fn note_trouble(feed: &Feed, lane: i32) -> crate::error::Result<()> {
+    position::save(CONSUMER, lane, Some(feed.lanes.position(lane)))?;
+    match feed.troubles().get(&lane) {
+        Some(trouble) => lifecycle::note_error(CONSUMER, lane, "error", &trouble.failure),
         None => Ok(()),
     }
 }
@@ -424,6 +432,7 @@ fn show_health(producer: &mut Producer, shown: &mut Shown, clears: bool) -> Resu
         Health::Down { reason, .. } => Shown::Error(reason.clone()),
         Health::Connecting { .. } => return Ok(()),
         Health::Up { .. } if *shown == Shown::Left && !clears => return Ok(()),
+        Health::Up { .. } if producer.is_throttled() => Shown::Throttled,
         Health::Up { .. } => Shown::Well,
     };
     if now != *shown {
@@ -431,6 +440,7 @@ fn show_health(producer: &mut Producer, shown: &mut Shown, clears: bool) -> Resu
             Shown::Error(error) => {
                 lifecycle::note_error(CONSUMER, 0, "error", &Failure::from(error))
             }
+            Shown::Throttled => lifecycle::note_error(CONSUMER, 0, "warn", &throttled()),
             _ => lifecycle::clear_error(CONSUMER, 0),
         })?;
         *shown = now;

@@ -175,10 +175,13 @@ fn a_quota_slows_publishing_down_and_nothing_else() {
     };
     under_load(&mut acme, || {
         quota(["--add-config", "producer_byte_rate=20000"]);
-        world.await_status("acme", "publisher", "behind", |s| s.lag_changes > 500);
-        // Slow is not wrong.
-        let status = world.status("acme", "publisher");
-        assert!(status.iter().all(|s| s.state == "ok"), "{status:#?}");
+        // Slow is not wrong, but told.
+        world.await_status("acme", "publisher", "slowed down by a quota", |s| {
+            s.state == "warn"
+                && s.lag_changes > 500
+                && s.last_error.as_deref().is_some_and(|e| e.contains("throttle"))
+                && s.detail.contains("producer_byte_rate")
+        });
         goes_on(&world, broker, 1);
         quota(["--delete-config", "producer_byte_rate"]);
     });
@@ -197,6 +200,43 @@ fn a_broker_that_ends_because_its_disk_is_full_is_waited_for() {
         broker.await_end();
         in_trouble(&mut world, "no Kafka broker can be reached");
         broker.launch();
+        goes_on(&world, broker, 50);
+    });
+    well(&mut world);
+    nothing_is_missing(&mut world, &[broker]);
+}
+
+#[test]
+fn a_broker_that_is_shut_down_or_killed_is_waited_for() {
+    let mut stage = stage();
+    let Stage { broker, cluster, .. } = &mut *stage;
+    let (mut world, mut acme) = publishing(cluster);
+    under_load(&mut acme, || {
+        for end in [Broker::stop, Broker::kill] {
+            goes_on(&world, broker, 50);
+            end(broker);
+            in_trouble(&mut world, "no Kafka broker can be reached");
+            broker.launch();
+        }
+        goes_on(&world, broker, 50);
+    });
+    well(&mut world);
+    nothing_is_missing(&mut world, &[broker]);
+}
+
+#[test]
+fn a_broker_that_hangs_is_waited_for() {
+    let stage = stage();
+    let Stage { broker, cluster, .. } = &*stage;
+    let (mut world, mut acme) = publishing(cluster);
+    under_load(&mut acme, || {
+        goes_on(&world, broker, 50);
+        broker.freeze();
+        let moment: String = world.value("SELECT clock_timestamp()::text");
+        world.await_status("acme", "publisher", "behind", |s| s.lag_changes > 500);
+        let follows = format!("SELECT (max(normalized_at) > '{moment}')::text FROM canonical.lead");
+        world.await_text(&follows, Some("true"));
+        broker.thaw();
         goes_on(&world, broker, 50);
     });
     well(&mut world);

@@ -1,5 +1,6 @@
 //! What is wrong with one topic or one message, and stays with it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::check;
@@ -8,6 +9,7 @@ use crate::support::admin::Admin;
 use crate::support::broker::Broker;
 use crate::support::consumer::Event;
 use crate::support::heroku_connect::HerokuConnect;
+use crate::support::manifold::Status;
 use crate::support::run;
 use crate::support::wait::{self, seconds};
 use crate::world::{LIMIT, World, broker, cluster_with};
@@ -144,7 +146,7 @@ fn an_org_whose_topic_has_no_leader_waits_alone_and_nothing_is_sent_twice() {
     second.launch();
     let admin = Admin::new(&first.bootstrap());
     for (topic, node) in [("acme", 2), ("globex", 1), ("initech", 2), ("canonical", 1)] {
-        admin.create_on_node(&format!("leaderless.{topic}.lead"), node);
+        admin.create_on_nodes(&format!("leaderless.{topic}.lead"), &[node], &[]);
     }
     let cluster = cluster_with(&format!(
         "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = 'leaderless'",
@@ -163,7 +165,7 @@ fn an_org_whose_topic_has_no_leader_waits_alone_and_nothing_is_sent_twice() {
     rows.iter_mut().for_each(|row| row[description] = Some("x".repeat(20_000)));
     acme.connect.load(&acme.lead, &acme.org.columns, &rows);
     initech.load(100, 100);
-    let no_leader = |s: &crate::support::manifold::Status| {
+    let no_leader = |s: &Status| {
         s.state == "error" && s.last_error.as_deref().is_some_and(|e| e.contains("has no leader"))
     };
     under_load(&mut globex, || {
@@ -191,5 +193,125 @@ fn an_org_whose_topic_has_no_leader_waits_alone_and_nothing_is_sent_twice() {
     let mut topic = world.topic_on(&first, "globex.lead");
     let events = topic.all().to_vec();
     check::topic_tells_table(&mut world.client, "globex", "lead", &events);
+    first.stop();
+}
+
+#[test]
+fn a_topic_with_too_few_replicas_waits_alone_and_nothing_is_sent_twice() {
+    let mut first = Broker::start(run::dir());
+    let mut second = first.beside();
+    second.launch();
+    let admin = Admin::new(&first.bootstrap());
+    admin.create_on_nodes("few.acme.lead", &[1, 2], &[("min.insync.replicas", "2")]);
+    for topic in ["acme.contact", "canonical.lead", "canonical.contact"] {
+        admin.create_on_nodes(&format!("few.{topic}"), &[1], &[]);
+    }
+    let cluster = cluster_with(&format!(
+        "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = 'few'",
+        first.bootstrap()
+    ));
+    let mut world = World::in_cluster(&cluster);
+    world.prefix = "few".to_owned();
+    let mut leads = world.running("acme", 50);
+    let mut contacts = world.contacts("acme", 50);
+    world.published();
+    // The leader stays, and takes nothing that it cannot hand on.
+    second.kill();
+    leads.load(50, 200);
+    let waits = |s: &Status| {
+        s.source == "lead"
+            && s.state == "error"
+            && s.lag_changes > 0
+            && s.last_error
+                .as_deref()
+                .is_some_and(|e| e.contains("few.acme.lead") && e.contains("are not acknowledged"))
+    };
+    under_load(&mut contacts, || {
+        world.await_status("acme", "publisher", "waiting with leads", waits);
+        let now = world.topic_on(&first, "acme.contact").all().len();
+        world.topic_on(&first, "acme.contact").at_least(now + 100, LIMIT);
+    });
+    world.normalized();
+    world.await_status("acme", "publisher", "done with contacts", |s| {
+        s.source == "contact" && s.state == "ok" && s.lag_changes == 0
+    });
+    world.await_status("acme", "publisher", "still waiting", waits);
+    second.launch();
+    world.published();
+    world.await_status("acme", "publisher", "well", |s| s.source == "lead" && s.state == "ok");
+    for table in ["lead", "contact"] {
+        let mut topic = world.topic_on(&first, &format!("acme.{table}"));
+        let events = topic.all().to_vec();
+        check::topic_tells_table(&mut world.client, "acme", table, &events);
+        assert!(table != "lead" || events.len() == 250, "{} events", events.len());
+    }
+    second.stop();
+    first.stop();
+}
+
+/// The producers that a broker knows to have written to a topic of one partition.
+fn producers(broker: &Broker, topic: &str) -> BTreeSet<String> {
+    let arguments = ["describe-producers", "--topic", topic, "--partition", "0"];
+    let lines = broker.tool("org.apache.kafka.tools.TransactionsCommand", &arguments);
+    let first = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
+    lines.lines().map(first).filter(|word| word.parse::<u64>().is_ok()).collect()
+}
+
+#[test]
+fn what_does_not_move_and_fills_the_clients_queue_is_given_up_with_the_producer() {
+    const MANY: usize = 1_200;
+    let mut first = Broker::start(run::dir());
+    let mut second = first.beside();
+    second.launch();
+    let admin = Admin::new(&first.bootstrap());
+    for (topic, node) in [
+        ("acme.lead", 2),
+        ("acme.contact", 2),
+        ("globex.lead", 1),
+        ("canonical.lead", 1),
+        ("canonical.contact", 1),
+    ] {
+        admin.create_on_nodes(&format!("clogged.{topic}"), &[node], &[]);
+    }
+    let cluster = cluster_with(&format!(
+        "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = 'clogged'",
+        first.bootstrap()
+    ));
+    let mut world = World::in_cluster(&cluster);
+    world.prefix = "clogged".to_owned();
+    let mut globex = world.running("globex", 20);
+    let mut both = [world.running("acme", 20), world.contacts("acme", 20)];
+    world.published();
+    let before = producers(&first, "clogged.globex.lead");
+    assert_eq!(before.len(), 1, "{before:?}");
+    second.kill();
+    // Of each, more than half of what may be on its way (20 kB a row), and more than parked ones may have.
+    for synced in &mut both {
+        let mut rows = synced.org.many(MANY);
+        let description = synced.org.position("description");
+        rows.iter_mut().for_each(|row| row[description] = Some("x".repeat(20_000)));
+        synced.connect.load(&synced.lead, &synced.org.columns, &rows);
+    }
+    under_load(&mut globex, || {
+        wait::until("another producer", LIMIT, || {
+            let now = producers(&first, "clogged.globex.lead");
+            if now.is_subset(&before) { Err(format!("{now:?}")) } else { Ok(()) }
+        });
+        let now = world.topic_on(&first, "globex.lead").all().len();
+        world.topic_on(&first, "globex.lead").at_least(now + 200, LIMIT);
+    });
+    for source in ["lead", "contact"] {
+        world.await_status("acme", "publisher", "in trouble", |s| {
+            s.source == source && s.state == "error" && s.lag_changes >= MANY as i64
+        });
+    }
+    second.launch();
+    world.published();
+    for (org, table) in [("acme", "lead"), ("acme", "contact"), ("globex", "lead")] {
+        let mut topic = world.topic_on(&first, &format!("{org}.{table}"));
+        let events = topic.all().to_vec();
+        check::topic_tells_table(&mut world.client, org, table, &events);
+    }
+    second.stop();
     first.stop();
 }

@@ -24,6 +24,8 @@ pub struct Secured {
     pub ca: PathBuf,
     pub publisher: Certificate,
     pub stranger: Certificate,
+    /// The publisher's, of another time.
+    pub outdated: Certificate,
     pub ports: Ports,
 }
 
@@ -136,6 +138,7 @@ impl Secured {
             ca: ca.certificate(),
             publisher: ca.sign("publisher", &terms),
             stranger: strangers.sign("stranger", &terms),
+            outdated: ca.sign("outdated", &Terms { days: -1, ..terms }),
             folder,
             ports,
         }
@@ -200,7 +203,7 @@ impl Secured {
 }
 
 /// Waits until the status tells of an error and says what to do.
-fn says(world: &mut World<'_>, what: &str, error: &str, todo: &str) {
+pub fn says(world: &mut World<'_>, what: &str, error: &str, todo: &str) {
     world.await_status("acme", "publisher", &format!("{what}: {error:?}, {todo:?}"), |s| {
         s.state == "error"
             && s.last_error.as_deref().is_some_and(|e| e.contains(error))
@@ -208,7 +211,7 @@ fn says(world: &mut World<'_>, what: &str, error: &str, todo: &str) {
     });
 }
 
-fn well(world: &mut World<'_>) {
+pub fn well(world: &mut World<'_>) {
     world.published();
     world.await_status("acme", "publisher", "well", |s| s.state == "ok" && s.lag_changes == 0);
 }

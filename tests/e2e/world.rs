@@ -45,7 +45,7 @@ pub struct World<'a> {
     pub prefix: String,
 }
 
-/// A mapped table of an org, with the Heroku Connect that writes it.
+/// A mapped table of an org (of leads, where it is not said), with the Heroku Connect that writes it.
 pub struct Synced {
     pub org: Org,
     pub connect: HerokuConnect,
@@ -88,6 +88,22 @@ impl<'a> World<'a> {
         let mut connect = HerokuConnect::provision(self.database.connect(), name);
         let lead = connect.map_table(&org.table, &org.columns);
         connect.load(&lead, &org.columns, &org.leads[..rows]);
+        Synced { org, connect, lead }
+    }
+
+    /// A second table of an org that is there already, shaped like its leads, and started.
+    pub fn contacts(&mut self, name: &str, rows: usize) -> Synced {
+        let org = Org::load(name);
+        let mut connect = HerokuConnect::attach(self.database.connect(), name);
+        let lead = connect.map_table("contact", &org.columns);
+        connect.load(&lead, &org.columns, &org.leads[..rows]);
+        self.run(&format!(
+            "SELECT manifold.create_entity('contact', '[{{\"name\": \"city\", \"type\": \"text\"}}]') \
+               WHERE NOT EXISTS (SELECT FROM manifold.entity WHERE entity = 'contact'); \
+             SELECT manifold.set_mapping('{name}', 'contact', 'contact', '{{\"fields\": {{\"city\": \"city\"}}}}'); \
+             SELECT manifold.start('{name}', 'contact')"
+        ));
+        self.await_count(&format!("canonical.contact WHERE org = '{name}'"), rows as i64);
         Synced { org, connect, lead }
     }
 

@@ -31,9 +31,9 @@ impl Admin {
         self.create_on(topic, TopicReplication::Fixed(1), partitions, settings);
     }
 
-    /// A topic of one partition on the broker of that number.
-    pub fn create_on_node(&self, topic: &str, node: i32) {
-        self.create_on(topic, TopicReplication::Variable(&[&[node]]), 1, &[]);
+    /// A topic of one partition on the brokers of these numbers, the first of which leads it.
+    pub fn create_on_nodes(&self, topic: &str, nodes: &[i32], settings: &[(&str, &str)]) {
+        self.create_on(topic, TopicReplication::Variable(&[nodes]), 1, settings);
     }
 
     fn create_on(

@@ -5,6 +5,7 @@ use super::conf::Conf;
 use super::describe;
 use super::event::{Event, Happening};
 use super::signals::SignalsBlocked;
+use super::throttle;
 use super::topics;
 use super::verify;
 use crate::kafka::admin::TopicSpec;
@@ -56,6 +57,7 @@ impl Client {
         let rk = unsafe {
             rd::rd_kafka_conf_set_events(conf.0.as_ptr(), events);
             rd::rd_kafka_conf_set_ssl_cert_verify_cb(conf.0.as_ptr(), Some(verify::verify));
+            rd::rd_kafka_conf_set_throttle_cb(conf.0.as_ptr(), Some(throttle::throttled));
             let _blocked = SignalsBlocked::new();
             rd::rd_kafka_new(
                 rd::rd_kafka_type_t::RD_KAFKA_PRODUCER,
@@ -185,6 +187,9 @@ impl Client {
         let timeout = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
         // SAFETY: the event is destroyed by its guard, after everything borrowed from it.
         let event = unsafe { rd::rd_kafka_queue_poll(self.queue.as_ptr(), timeout) };
+        if let Some(ms) = throttle::told() {
+            take(Happening::Throttled { ms });
+        }
         let Some(event) = NonNull::new(event).map(Event) else {
             return false;
         };

@@ -35,6 +35,10 @@ pub(in crate::kafka) enum Happening<'a> {
         facility: &'a str,
         text: &'a str,
     },
+    /// A broker makes us wait before the next request, a quota being used up; 0: no more.
+    Throttled {
+        ms: u32,
+    },
     /// An answer about a topic.
     Topic {
         topic: &'a str,

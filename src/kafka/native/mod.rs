@@ -12,6 +12,7 @@ mod describe;
 mod event;
 mod reader;
 mod signals;
+mod throttle;
 mod topics;
 mod transaction;
 mod verify;
