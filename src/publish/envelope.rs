@@ -16,10 +16,12 @@
 use std::fmt;
 
 use super::columns::{Columns, Treatments};
+use super::fate::{Fate, Row};
 use super::field::Field;
 use super::form::Types;
 use super::json;
 use super::key::{self, Key, KeyPlan};
+use super::message::{EncodeError, Headers, Message, text_of};
 use super::modes::Modes;
 use super::options::Options;
 use super::schema;
@@ -82,56 +84,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Why a change was not published: its row is damaged, or the sink refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EncodeError<E> {
-    /// Nothing of this change has reached the sink.
-    Row(Malformed),
-    Sink(E),
-}
-
-impl<E: fmt::Display> fmt::Display for EncodeError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            EncodeError::Row(error) => error.fmt(f),
-            EncodeError::Sink(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: fmt::Debug + fmt::Display> std::error::Error for EncodeError<E> {}
-
-impl<E> From<Malformed> for EncodeError<E> {
-    fn from(error: Malformed) -> Self {
-        EncodeError::Row(error)
-    }
-}
-
-/// One message to send. All messages of one change carry the same `event`.
-#[derive(Debug, Clone, Copy)]
-pub struct Message<'a> {
-    pub topic: &'a str,
-    pub key: Option<&'a [u8]>,
-    /// `None` is a tombstone.
-    pub value: Option<&'a [u8]>,
-    /// `event_id` (`seq.ordinal`), `origin`, `org` where it is known, `mapping_version` where a
-    /// mapping made the row, Debezium's `__debezium.context.…` where they are asked for, and where a
-    /// key changed `__debezium.newkey` or `__debezium.oldkey` with the other key as JSON.
-    pub headers: &'a [(&'static str, &'a [u8])],
-    /// When the event was made, as with Debezium, whose records leave it to the producer: what a
-    /// backfill sends must not be older than the topic's retention.
-    pub timestamp_ms: i64,
-    pub event: EventId,
-}
-
 /// Buffers that are reused from change to change.
 #[derive(Debug, Default)]
 pub struct Scratch {
     event_id: String,
     org: String,
     version: String,
-    key: Vec<u8>,
-    old_key: Vec<u8>,
+    pub(super) key: Vec<u8>,
+    pub(super) old_key: Vec<u8>,
     value: Vec<u8>,
     old_value: Vec<u8>,
 }
@@ -145,10 +105,10 @@ pub struct Plan {
     /// The column of a canonical row that says the version of the mapping that made it.
     version_field: Option<Field>,
     prefix: String,
-    options: Options,
-    key: KeyPlan,
+    pub(super) options: Options,
+    pub(super) key: KeyPlan,
     columns: Columns,
-    filter: Option<Filter>,
+    pub(super) filter: Option<Filter>,
     /// What comes before the old row, and what behind everything: the schema, where there is one.
     start: Vec<u8>,
     end: &'static str,
@@ -164,24 +124,6 @@ struct Moment<'a> {
     now_us: i64,
     server: &'a dyn Server,
 }
-
-/// What a change becomes for consumers.
-enum Fate<'r> {
-    Nothing,
-    Event {
-        op: Op,
-        old: Row<'r>,
-        new: Row<'r>,
-        keyed: bool,
-    },
-    /// Its key changes.
-    Moved {
-        old: &'r [Option<&'r [u8]>],
-        new: &'r [Option<&'r [u8]>],
-    },
-}
-
-type Row<'a> = Option<&'a [Option<&'a [u8]>]>;
 
 impl Plan {
     /// Compiles the plan of a source and a layout.
@@ -330,92 +272,6 @@ impl Plan {
         Ok(())
     }
 
-    /// How many events with a value a change becomes.
-    pub fn count(
-        &self,
-        op: Op,
-        old: Row<'_>,
-        new: Row<'_>,
-        server: &dyn Server,
-        scratch: &mut Scratch,
-    ) -> Result<u64, Malformed> {
-        let Scratch { key, old_key, .. } = scratch;
-        Ok(match self.fate(op, old, new, server, key, old_key)? {
-            Fate::Nothing => 0,
-            Fate::Event { .. } => 1,
-            Fate::Moved { .. } => 2,
-        })
-    }
-
-    /// Whether every row of such a chunk is one event, so that nobody has to look.
-    pub fn is_one_each(&self, op: Op) -> bool {
-        op != Op::Update && self.filter.is_none() && !self.options.skips(op)
-    }
-
-    /// What a change becomes. Its key, where it has one, is written to `key`, and the old one of a
-    /// record that moved to `old_key`.
-    fn fate<'r>(
-        &self,
-        op: Op,
-        old: Row<'r>,
-        new: Row<'r>,
-        server: &dyn Server,
-        key: &mut Vec<u8>,
-        old_key: &mut Vec<u8>,
-    ) -> Result<Fate<'r>, Malformed> {
-        if self.options.skips(op) {
-            return Ok(Fate::Nothing);
-        }
-        let needed = Malformed("change without its row");
-        let (op, old, new) = match op {
-            Op::Create | Op::Read => (op, None, Some(new.ok_or(needed)?)),
-            Op::Update => (op, old, Some(new.ok_or(needed)?)),
-            Op::Delete => (op, Some(old.ok_or(needed)?), None),
-            Op::Truncate => {
-                return Ok(Fate::Event { op, old: None, new: None, keyed: false });
-            }
-        };
-        let (op, old, new) = match self.filtered(op, old, new, server)? {
-            Some((op, old, new)) if !self.options.skips(op) => (op, old, new),
-            _ => return Ok(Fate::Nothing),
-        };
-        let keyed = match new.or(old) {
-            Some(slots) => self.key.write(key, slots, server)?,
-            None => false,
-        };
-        if let (Some(old), Some(new)) = (old, new)
-            && keyed
-            && !self.key.same_bytes(old, new)
-        {
-            self.key.write(old_key, old, server)?;
-            if old_key != key {
-                return Ok(Fate::Moved { old, new });
-            }
-        }
-        Ok(Fate::Event { op, old, new, keyed })
-    }
-
-    /// What the row filter leaves of a change. A row that begins to pass it is new to consumers, one
-    /// that ends to is gone.
-    #[allow(clippy::type_complexity)]
-    fn filtered<'r>(
-        &self,
-        op: Op,
-        old: Row<'r>,
-        new: Row<'r>,
-        server: &dyn Server,
-    ) -> Result<Option<(Op, Row<'r>, Row<'r>)>, Malformed> {
-        let Some(filter) = &self.filter else { return Ok(Some((op, old, new))) };
-        let passes = |row: Row<'_>| row.map(|slots| filter.holds(slots, server)).transpose();
-        Ok(match (op, passes(old)?, passes(new)?) {
-            // Whether consumers know a row whose old values are unknown, nobody can tell.
-            (Op::Update, Some(true) | None, Some(false)) => Some((Op::Delete, old.or(new), None)),
-            (Op::Update, Some(false), Some(true)) => Some((Op::Create, None, new)),
-            (_, Some(false), None | Some(false)) | (_, None, Some(false)) => None,
-            _ => Some((op, old, new)),
-        })
-    }
-
     /// Writes the value of one event to `out`, which is cleared.
     fn event(
         &self,
@@ -489,47 +345,6 @@ impl Plan {
         out.put(head.origin.name());
         out.put("\",\"origin_lsn\":null}");
     }
-}
-
-/// The headers of a message.
-#[derive(Clone, Copy)]
-struct Headers<'a> {
-    list: [(&'static str, &'a [u8]); 8],
-    length: usize,
-}
-
-impl<'a> Headers<'a> {
-    fn new(event_id: &'a str, origin: &'a str) -> Headers<'a> {
-        let mut headers = Headers { list: [("", &[]); 8], length: 0 };
-        headers.add("event_id", event_id.as_bytes());
-        headers.add("origin", origin.as_bytes());
-        headers
-    }
-
-    fn add(&mut self, name: &'static str, value: &'a [u8]) {
-        if let Some(place) = self.list.get_mut(self.length) {
-            *place = (name, value);
-            self.length += 1;
-        }
-    }
-
-    fn all(&self) -> &[(&'static str, &'a [u8])] {
-        &self.list[..self.length]
-    }
-}
-
-/// A column's value as text, for a header.
-fn text_of<'b>(
-    field: &Option<Field>,
-    slots: &[Option<&[u8]>],
-    server: &dyn Server,
-    buffer: &'b mut String,
-) -> Result<Option<&'b str>, Malformed> {
-    let Some(field) = field else { return Ok(None) };
-    let Some(slot) = field.slot(slots) else { return Ok(None) };
-    buffer.clear();
-    field.value(slot, server)?.display(buffer);
-    Ok(Some(buffer))
 }
 
 /// The three times of the envelope.

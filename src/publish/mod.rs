@@ -9,6 +9,7 @@ pub mod columns;
 mod decimal;
 pub mod encode;
 pub mod envelope;
+mod fate;
 pub mod feed;
 mod field;
 pub mod form;
@@ -16,6 +17,7 @@ pub mod heartbeat;
 mod hstore;
 pub mod json;
 pub mod key;
+mod message;
 pub mod modes;
 pub mod naming;
 pub mod options;
@@ -25,6 +27,8 @@ pub mod plans;
 pub mod progress;
 pub mod publication;
 pub mod refusals;
+#[cfg(test)]
+mod rows_tests;
 pub mod schema;
 mod send;
 #[cfg(test)]
@@ -35,6 +39,7 @@ pub mod transactions;
 pub mod window;
 
 pub use columns::Treatments;
-pub use envelope::{EncodeError, Error, Message, Plan, Scratch, Source};
+pub use envelope::{Error, Plan, Scratch, Source};
 pub use key::Key;
+pub use message::{EncodeError, Message};
 pub use options::Options;

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::again::{Again, Place};
 use super::apart::{Refused, told};
-use super::envelope::{EncodeError, Message, Scratch};
+use super::envelope::Scratch;
 use super::feed::Feed;
 use super::key;
+use super::message::{EncodeError, Message};
 use super::plans::Compiled;
 use super::transaction::Transaction;
 use super::transactions::{Log, Told};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::envelope::{Message, Scratch};
+use super::envelope::Scratch;
+use super::message::Message;
 use super::naming;
 use super::plans::Plans;
 use super::transaction::Transaction;
