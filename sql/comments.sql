@@ -135,6 +135,8 @@ COMMENT ON COLUMN manifold.problem.source IS 'The table of the row, within its s
 COMMENT ON COLUMN manifold.problem.entity IS 'The entity that the value was for; kafka for a change that could not be published, a consumer for one that could not be given to it';
 COMMENT ON COLUMN manifold.problem.record IS 'The key of the row (sfid), or id:N where it has none yet; the message''s key where entity is kafka; event:ID where the row cannot be read';
 COMMENT ON COLUMN manifold.problem.field IS 'The canonical field that is null therefore; * where the whole row is held back, was not published or not given';
+COMMENT ON COLUMN manifold.problem.path IS 'Which part of the field it is whose rules failed, such as first_of[0]; empty for the field''s own rules';
+COMMENT ON COLUMN manifold.problem.input IS 'What the rule was given, as the rules before it left it; null where it is longer than 255 characters or no text';
 COMMENT ON COLUMN manifold.problem.value IS 'The offending value, cut to 200 characters';
 COMMENT ON COLUMN manifold.problem.rule IS 'The rule that failed; type for the conversion to the field''s type, key or required where something is missing, decode for a row that cannot be read, null where the database or Kafka refused';
 COMMENT ON COLUMN manifold.problem.reason IS 'Reason code; docs/onboarding.md says what to do about each';

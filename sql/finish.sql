@@ -60,9 +60,9 @@ COMMENT ON FUNCTION manifold.retry(text, text, text, text, text) IS
   'Tries problems again, those of an org, table, field, reason or record, one of these at least: their records are read into the log once more, a few hundred at a time, and manifold.status shows how many are left. Where some were only counted or cannot be named, the whole table is read. A record that its table has no more is deleted through the log. Returns the number of problems. Fails for an org that does not exist (42704) and where nothing is chosen (22023)';
 COMMENT ON FUNCTION manifold.dismiss(text, text, text, text, text) IS
   'Puts problems out of sight, those of an org, table, field, reason or record, one of these at least, until their value or their reason changes; manifold.problem_count counts them. Returns the number of problems. Fails as manifold.retry does';
-COMMENT ON FUNCTION manifold.map_value(text, text, text, text, text, text) IS
-  'Gives a value of a field a meaning, and returns the version of the mapping that has it: an entry in the field''s table of values (map), a word for true or false (boolean), another name for a country or currency, which is given by its code. Null: the value means that there is none. Fails for an org, entity or field that does not exist (42704), for a table without a mapping (55000), and where no rule of the field has such meanings (22023)';
-COMMENT ON FUNCTION manifold.remedy(text, text, text, text, text, text, text) IS
+COMMENT ON FUNCTION manifold.map_value(text, text, text, text, text, text, text) IS
+  'Gives a value, as the rule gets it that does not know it, a meaning, and returns the version of the mapping that has it among its meanings: an entry in the field''s table of values (map), a word for true or false (boolean), another name for a country or currency, which is given by its code. Null: the value means that there is none. path: in which part of the field, such as first_of[0]; null: in all that have such rules. Fails for an org, entity, field or part that does not exist (42704), for a table without a mapping (55000), and where no rule has such meanings, or the part is not the mapping''s own (22023)';
+COMMENT ON FUNCTION manifold.remedy(text, text, text, text, text, text, text, text) IS
   'What to do about a kind of problem, for manifold.problem_summary: a statement, or a word; null where there is nothing to say';
 COMMENT ON FUNCTION manifold.rule_catalogue() IS
   'Every rule, for manifold.rules';

@@ -1,7 +1,7 @@
 -- What admins see of the quarantine.
 
 CREATE VIEW manifold.problem AS
-  SELECT q.org, q.source, q.entity, q.record, q.field, q.value, q.rule, q.reason, q.message, q.event_id,
+  SELECT q.org, q.source, q.entity, q.record, q.field, q.path, q.value, q.input, q.rule, q.reason, q.message, q.event_id,
          q.image, q.since, q.last_at, q.times
   FROM manifold.quarantine q
   WHERE NOT EXISTS (
@@ -30,14 +30,14 @@ COMMENT ON VIEW manifold.problem_count IS
 CREATE VIEW manifold.problem_summary AS
   SELECT l.org, l.source, l.entity, l.field, l.reason, l.value, l.message, l.records, l.times,
          l.first_seen, l.last_seen, l.examples,
-         manifold.remedy(l.org, l.source, l.entity, l.field, l.reason, l.value, l.message) AS suggestion
+         manifold.remedy(l.org, l.source, l.entity, l.field, l.path, l.reason, l.value, l.input) AS suggestion
   FROM (
-    SELECT p.org, p.source, p.entity, p.field, p.reason, p.value, min(p.message) AS message,
+    SELECT p.org, p.source, p.entity, p.field, p.path, p.reason, p.value, p.input, min(p.message) AS message,
            count(*) AS records, sum(p.times) AS times, min(p.since) AS first_seen, max(p.last_at) AS last_seen,
            (array_agg(p.record ORDER BY p.since, p.record))[1:3] AS examples
     FROM manifold.problem p
     -- Of rows that are held whole there is no value, but what the database or Kafka says of them.
-    GROUP BY p.org, p.source, p.entity, p.field, p.reason, p.value, CASE WHEN p.field = '*' THEN p.message END
+    GROUP BY p.org, p.source, p.entity, p.field, p.path, p.reason, p.value, p.input, CASE WHEN p.field = '*' THEN p.message END
     ORDER BY count(*) DESC, 1, 2, 3, 4, 5, 6
   ) l;
 COMMENT ON VIEW manifold.problem_summary IS

@@ -99,6 +99,8 @@ impl Batch {
         message: &str,
     ) {
         let problem = Problem {
+            path: String::new(),
+            input: None,
             field: "*".into(),
             value: None,
             rule: "decode",

@@ -23,6 +23,19 @@ pub struct Failed {
     pub failure: Failure,
     /// What stood in the source, where that is known.
     pub value: Option<String>,
+    /// Which derivation's rule it is, where it is known.
+    pub path: Option<Box<str>>,
+}
+
+/// A longer input is not kept: it would be no use in a table of values. Salesforce's picklist values
+/// have this many characters at most.
+const INPUT_CHARACTERS: usize = 255;
+
+/// What a rule was given, if it is worth knowing.
+pub fn input(cell: Cell<'_>) -> Option<Box<str>> {
+    let text = cell.text();
+    let whole = text.chars().nth(INPUT_CHARACTERS).is_none();
+    (whole && !cell.is_blank()).then(|| text.into())
 }
 
 /// Compiled rules in their order.
@@ -49,6 +62,12 @@ impl Steps {
         errors: &mut Vec<MappingError>,
     ) -> (Steps, Option<Kind>) {
         let mut steps = Vec::with_capacity(specs.len());
+        // Values that mean that there is none never get to what may refuse them.
+        let none = |kind: Option<Kind>| {
+            let scalar = kind.is_none_or(|kind| Kind::SCALARS.contains(&kind));
+            let rule = rules::null_if::of(&scope.none.borrow(), kind).filter(|_| scalar);
+            rule.map(|rule| Step { name: rules::null_if::DEFINITION.name, rule, reason: None })
+        };
         // Unknown after a rule that could not be built: what follows is then not checked.
         let mut kind = input;
         for (index, spec) in specs.iter().enumerate() {
@@ -60,6 +79,9 @@ impl Steps {
             };
             if let Some(kind) = kind.filter(|kind| !definition.accepts.contains(kind)) {
                 errors.push(misfit(definition, kind, &path));
+            }
+            if !definition.reasons.is_empty() {
+                steps.extend(none(kind));
             }
             let mut spec = spec.clone();
             let reason = spec.options.shift_remove(PROBLEM).and_then(|reason| {
@@ -74,21 +96,46 @@ impl Steps {
             kind = rule.as_ref().map(|rule| rule.output());
             steps.extend(rule.map(|rule| Step { name: definition.name, rule, reason }));
         }
+        steps.extend(none(kind));
         (Steps(steps), kind)
     }
 
     /// Runs the rules. Blank text is NULL at every step, and no rule sees it.
     ///
+    /// `again` makes the value once more, to find out what a rule that failed was given: what it was
+    /// given is used up, and failing is rare.
+    ///
     /// # Errors
-    /// The rule that failed, and why.
-    pub fn run<'a>(&'a self, mut cell: Cell<'a>, row: &Row<'a>) -> Result<Cell<'a>, Failed> {
-        for step in &self.0 {
+    /// The rule that failed, why, and on what.
+    pub fn run<'a>(
+        &'a self,
+        cell: Cell<'a>,
+        row: &Row<'a>,
+        again: impl FnOnce() -> Option<Cell<'a>>,
+    ) -> Result<Cell<'a>, Failed> {
+        self.first(self.0.len(), cell, row).map_err(|(at, mut failed)| {
+            if failed.failure.input.is_none() {
+                let given = again().and_then(|cell| self.first(at, cell, row).ok());
+                failed.failure.input = given.and_then(input);
+            }
+            failed
+        })
+    }
+
+    /// Runs the first so many rules; the place of the one that failed.
+    fn first<'a>(
+        &'a self,
+        steps: usize,
+        mut cell: Cell<'a>,
+        row: &Row<'a>,
+    ) -> Result<Cell<'a>, (usize, Failed)> {
+        for (at, step) in self.0[..steps].iter().enumerate() {
             if cell.is_blank() {
                 return Ok(Cell::Null);
             }
             cell = step.rule.apply(cell, row).map_err(|mut failure| {
                 failure.reason = step.reason.unwrap_or(failure.reason);
-                Failed { rule: step.name, failure, value: None }
+                (at, Failed { rule: step.name, failure, value: None, path: None })
             })?;
         }
         Ok(if cell.is_blank() { Cell::Null } else { cell })
@@ -123,6 +170,7 @@ pub fn finish(cell: Cell<'_>, target: FieldType, out: &mut String) -> Result<boo
         rule: CONVERSION,
         failure,
         value: None,
+        path: None,
     })?;
     Ok(true)
 }

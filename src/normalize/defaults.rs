@@ -236,7 +236,21 @@ impl Merged {
         if !source.is_empty() {
             self.source = Some((source, level.clone()));
         }
-        for (name, value) in others {
+        if others.contains_key("rules") {
+            // Meanings belong to the rules that they stand beside or above.
+            self.others.retain(|(name, ..)| name != meaning::MEMBER);
+        }
+        for (name, mut value) in others {
+            let known = self.others.iter().find(|(other, ..)| *other == name);
+            if let (meaning::MEMBER, Some((_, Value::Object(below), _)), Value::Object(above)) =
+                (name.as_str(), known, &value)
+            {
+                let mut all = below.clone();
+                for (key, meaning) in above {
+                    meaning::set(&mut all, key, meaning.clone());
+                }
+                value = Value::Object(all);
+            }
             self.others.retain(|(other, ..)| *other != name);
             self.others.push((name, value, level.clone()));
         }
@@ -361,11 +375,22 @@ fn argue(field: &str, merged: &mut Merged, arguments: &[(String, Value, Level)],
 fn argue_chain(rules: &mut [Value], arguments: &[(String, Value, Level)]) -> Option<Level> {
     let mut from = None;
     for rule in rules {
-        let Some(name) = rule.as_str().map(str::to_string) else { continue };
-        if let Some((_, argument, level)) = arguments.iter().find(|(other, ..)| *other == name) {
-            *rule = serde_json::json!({ name: argument });
-            from = Some(level.clone());
+        if let Some(items) = meaning::inner_mut(rule) {
+            from = argue_chain(items, arguments).or(from);
+            continue;
         }
+        let without = |(name, ..): &&(String, Value, Level)| match &*rule {
+            Value::String(rule) => rule == name,
+            rule => rule.get(name).is_some_and(Value::is_null),
+        };
+        let Some((name, argument, level)) = arguments.iter().find(without) else { continue };
+        match rule {
+            Value::Object(members) => {
+                members.insert(name.clone(), argument.clone());
+            }
+            rule => *rule = serde_json::json!({ name: argument }),
+        }
+        from = Some(level.clone());
     }
     from
 }
@@ -481,6 +506,18 @@ mod tests {
         assert_eq!(fields["score"]["rules"][1], json!({"range": {"min": 0, "max": 100}}));
         assert_eq!(fields["birth_date"]["rules"], json!([{"date": "%Y"}]));
         assert_eq!(fields["title"], "title");
+        let within = json!({"fields": {
+            "interests": {"column": "a", "rules": ["split", {"each": ["number"]}]},
+            "birth_date": {"column": "b", "rules": ["split", {"first": ["squeeze", "date"]}]},
+            "score": {"column": "c", "rules": [{"number": null, "problem": "invalid_value"}]}}});
+        let fields = &merge(&layers, &within, &lead()).json["fields"];
+        assert_eq!(fields["interests"]["rules"][1], json!({"each": [number]}));
+        let date = json!({"date": "%d/%m/%Y"});
+        assert_eq!(fields["birth_date"]["rules"][1], json!({"first": ["squeeze", date]}));
+        assert_eq!(
+            fields["score"]["rules"][0],
+            json!({"number": {"decimal": ",", "group": " "}, "problem": "invalid_value"})
+        );
         let nested =
             json!({"fields": {"budget_min": {"first_of": [{"column": "a", "rules": ["number"]}]}}});
         let fields = &merge(&layers, &nested, &lead()).json["fields"];

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::MappingError;
 use super::condition::{self, Condition};
 use super::mapping::{RuleSpec, read_rules, refuse_unknown};
+use super::meaning::{self, Meanings};
 use super::template::{self, Part};
 
 /// The members that say where a value comes from; each derivation has one of them.
@@ -30,7 +31,7 @@ pub const SOURCES: [&str; 9] = [
 ];
 /// The source that only a superuser's mapping may have.
 pub const SQL: &str = "sql";
-const OTHERS: [&str; 3] = ["when", "rules", "default"];
+const OTHERS: [&str; 4] = ["when", "rules", meaning::MEMBER, "default"];
 
 /// Derivations are nested this deep at most.
 const DEPTH: usize = 8;
@@ -46,6 +47,8 @@ pub struct Derivation {
     pub when: Option<Condition>,
     /// `None`: the field's default chain; none at all within another derivation.
     pub rules: Option<Vec<RuleSpec>>,
+    /// Single values that the rules do not know, and what they mean.
+    pub meanings: Meanings,
     /// What the value is where the chain yields none.
     pub default: Option<Value>,
 }
@@ -96,6 +99,7 @@ fn read_nested(
                 source_path: path.into(),
                 when: None,
                 rules: None,
+                meanings: Vec::new(),
                 default: None,
             });
         }
@@ -112,6 +116,7 @@ fn read_nested(
         members.get("when").and_then(|json| condition::read(json, &format!("{path}.when"), errors));
     let rules =
         members.get("rules").and_then(|json| read_rules(json, &format!("{path}.rules"), errors));
+    let meanings = meaning::read(members, path, errors);
     if members.get("default") == Some(&Value::Null) {
         let message = "a default is not null; leave it out instead";
         errors.push(MappingError::new(format!("{path}.default"), message));
@@ -139,6 +144,7 @@ fn read_nested(
         source_path,
         when,
         rules,
+        meanings,
         default,
     })
 }

@@ -15,7 +15,7 @@ use super::field_type::FieldType;
 use super::mapping::RuleSpec;
 use super::source::{Derived, Input, Piece};
 use super::template::Part;
-use super::{MappingError, decimal};
+use super::{MappingError, decimal, meaning};
 use crate::row::json;
 
 impl Compiler<'_> {
@@ -26,7 +26,7 @@ impl Compiler<'_> {
         let path = format!("{}.rules", made.path);
         let (steps, kind) = match &made.rules {
             Some(rules) => {
-                let (steps, kind) = self.steps(rules, kind, &path);
+                let (steps, kind) = self.steps(rules, kind, &path, made);
                 chain::check_target(kind, field.kind, &path, &mut self.errors);
                 (steps, kind)
             }
@@ -39,7 +39,7 @@ impl Compiler<'_> {
     fn derive(&mut self, made: &Derivation) -> (Derived, Option<Kind>) {
         let (input, kind) = self.input(made, None);
         let rules = made.rules.as_deref().unwrap_or_default();
-        let (steps, kind) = self.steps(rules, kind, &format!("{}.rules", made.path));
+        let (steps, kind) = self.steps(rules, kind, &format!("{}.rules", made.path), made);
         (self.derived(made, input, steps, kind, None), kind)
     }
 
@@ -73,7 +73,7 @@ impl Compiler<'_> {
                 (None, None) => cell,
             }
         });
-        Derived { when, input, steps, default }
+        Derived { path: made.path.clone(), when, input, steps, default }
     }
 
     fn steps(
@@ -81,8 +81,36 @@ impl Compiler<'_> {
         rules: &[RuleSpec],
         kind: Option<Kind>,
         path: &str,
+        made: &Derivation,
     ) -> (Steps, Option<Kind>) {
-        Steps::compile(rules, kind, path, &self.scope, &mut self.errors)
+        let rules = self.with_meanings(rules, made);
+        let compiled = Steps::compile(&rules, kind, path, &self.scope, &mut self.errors);
+        self.scope.none.take();
+        compiled
+    }
+
+    /// The rules, with the meanings that the mapping gives single values. Those that mean that there is
+    /// none are left to the chain.
+    fn with_meanings<'r>(
+        &mut self,
+        rules: &'r [RuleSpec],
+        made: &Derivation,
+    ) -> Cow<'r, [RuleSpec]> {
+        let mut rules = Cow::Borrowed(rules);
+        for (value, meaning) in &made.meanings {
+            let Some(meaning) = meaning else {
+                self.scope.none.borrow_mut().push(value.clone());
+                continue;
+            };
+            match meaning::add(&rules, value, meaning) {
+                Ok(more) => rules = Cow::Owned(more),
+                Err(error) => self.errors.push(MappingError {
+                    path: format!("{}.{}.{value}", made.path, meaning::MEMBER),
+                    ..error
+                }),
+            }
+        }
+        rules
     }
 
     /// The field's own chain.
@@ -95,7 +123,9 @@ impl Compiler<'_> {
         // A value that fits the field as it is needs no rules that were made for text.
         let as_is = kind == Some(field.kind.kind()) && kind != Some(Kind::Text);
         let mut errors = Vec::new();
-        let compiled = Steps::compile(&field.rules, kind, "", &self.scope, &mut errors);
+        let rules = self.with_meanings(&field.rules, made);
+        let compiled = Steps::compile(&rules, kind, "", &self.scope, &mut errors);
+        self.scope.none.take();
         chain::check_target(compiled.1, field.kind, "", &mut errors);
         if errors.is_empty() {
             return compiled;

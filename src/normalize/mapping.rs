@@ -17,7 +17,7 @@
 //! - `when` is a [`condition`](super::condition): where it does not hold, the field is NULL. At the
 //!   top of a mapping it says which rows are canonical at all.
 //! - `rules` replaces the field's default chain. A rule is a name, or an object whose one member
-//!   with a rule's name holds its argument; other members are options of the rule.
+//!   with a rule's name holds its argument (null: none); other members are options of the rule.
 
 use serde_json::{Map, Value};
 
@@ -51,7 +51,8 @@ pub struct FieldMapping {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuleSpec {
     pub name: String,
-    /// The value of the member with the rule's name; `None` where the rule is a mere name.
+    /// The value of the member with the rule's name; `None` where that is null, and where the rule is a
+    /// mere name.
     pub argument: Option<Value>,
     /// The other members.
     pub options: Map<String, Value>,
@@ -145,7 +146,8 @@ fn read_rule(json: &Value, path: &str, errors: &mut Vec<MappingError>) -> Option
             match (known.next(), known.next(), members.keys().next()) {
                 (Some(name), None, _) => {
                     let mut options = members.clone();
-                    let argument = options.shift_remove(name);
+                    // As where only options are given: {"email": null, "problem": …}.
+                    let argument = options.shift_remove(name).filter(|json| !json.is_null());
                     Some(RuleSpec { name: name.clone(), argument, options })
                 }
                 (Some(one), Some(other), _) => {

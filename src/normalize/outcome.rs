@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::chain::Failed;
+
 /// Longer source values are shortened in problems.
 const VALUE_CHARACTERS: usize = 200;
 
@@ -38,8 +40,12 @@ pub struct Outcome {
 pub struct Problem {
     /// The canonical field; `sfid` for the key.
     pub field: Arc<str>,
+    /// Which derivation of the field, as `first_of[0]`; empty for the field's own rules.
+    pub path: String,
     /// What the source held, shortened; `None` where it held nothing.
     pub value: Option<String>,
+    /// What the rule was given, where that is text, and not a long one.
+    pub input: Option<String>,
     /// The rule that failed; `type` for the conversion to the field's type, `key` and `required`
     /// where something is missing.
     pub rule: &'static str,
@@ -72,6 +78,7 @@ impl Outcome {
         self.spare.push(buffer);
     }
 
+    /// A field without rules that failed: a key, or a value that has to be there.
     pub(super) fn problem(
         &mut self,
         field: &Arc<str>,
@@ -80,7 +87,24 @@ impl Outcome {
         message: String,
     ) {
         let value = value.map(|value| shorten(value, VALUE_CHARACTERS).into_owned());
-        self.problems.push(Problem { field: field.clone(), value, rule, reason, message });
+        let (field, path) = (field.clone(), String::new());
+        self.problems.push(Problem { field, path, value, input: None, rule, reason, message });
+    }
+
+    /// A field whose value cannot be used.
+    pub(super) fn failed(&mut self, field: &Arc<str>, failed: Failed) {
+        let path = failed.path.as_deref().unwrap_or_default();
+        let path = path.strip_prefix("fields.").unwrap_or(path);
+        let path = path.strip_prefix(&**field).unwrap_or(path).trim_start_matches('.');
+        self.problems.push(Problem {
+            field: field.clone(),
+            path: path.to_string(),
+            value: failed.value.map(|value| shorten(&value, VALUE_CHARACTERS).into_owned()),
+            input: failed.failure.input.map(String::from),
+            rule: failed.rule,
+            reason: failed.failure.reason,
+            message: failed.failure.message,
+        });
     }
 }
 

@@ -217,8 +217,10 @@ impl Plan {
                     let row = Row { values: used, fields: &out.fields, expressions };
                     derived.made(&row).and_then(|cell| {
                         chain::finish(cell, field.kind, &mut text).map_err(|failed| {
-                            let value = failed.value.or_else(|| derived.shown(&row));
-                            chain::Failed { value, ..failed }
+                            let value = derived.shown(&row);
+                            let mut failure = failed.failure;
+                            failure.input = derived.made(&row).ok().and_then(chain::input);
+                            chain::Failed { value, failure, ..failed }
                         })
                     })
                 }
@@ -226,9 +228,7 @@ impl Plan {
             let given = match given {
                 Ok(given) => given,
                 Err(failed) => {
-                    let what = (failed.rule, failed.failure.reason);
-                    let message = failed.failure.message;
-                    out.problem(&field.name, failed.value.as_deref(), what, message);
+                    out.failed(&field.name, failed);
                     out.held |= field.required;
                     out.give_back(text);
                     continue;

@@ -149,7 +149,15 @@ pub fn most_frequent<K: Ord>(counts: BTreeMap<K, usize>, most: usize) -> Vec<(K,
 
 /// A problem of a whole record that the database refuses.
 pub fn refused(message: String) -> Problem {
-    Problem { field: Arc::from("*"), value: None, rule: "database", reason: "refused", message }
+    Problem {
+        field: Arc::from("*"),
+        path: String::new(),
+        value: None,
+        input: None,
+        rule: "database",
+        reason: "refused",
+        message,
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +167,9 @@ mod tests {
     fn record(field: Option<&str>, problem: Option<(&str, &'static str)>) -> Record {
         let problem = problem.map(|(value, reason)| Problem {
             field: "phone".into(),
+            path: String::new(),
             value: Some(value.into()),
+            input: Some(value.into()),
             rule: "phone",
             reason,
             message: String::new(),

@@ -66,7 +66,9 @@ pub fn note(target: &Target, entries: &[Entry], refused: &[(usize, Failure)]) ->
             rows.add(Row {
                 record: &entry.record,
                 field: WHOLE,
+                path: "",
                 value: None,
+                input: None,
                 rule: None,
                 reason: "refused",
                 message: &failure.message,
@@ -94,7 +96,9 @@ pub fn set_aside(place: Place<'_>, aside: &Aside<'_>) -> Result<()> {
     rows.add(Row {
         record: &record,
         field: WHOLE,
+        path: "",
         value: None,
+        input: None,
         rule: None,
         reason: aside.reason,
         message: aside.message,
@@ -240,13 +244,13 @@ fn write(place: Place<'_>, records: Vec<&str>, noted: Noted<'_>) -> Result<()> {
 }
 
 /// What is said of a problem, in the order of [`Row::texts`].
-const COLUMNS: [&str; 8] =
-    ["record", "field", "value", "rule", "reason", "message", "event_id", "image"];
+const COLUMNS: [&str; 10] =
+    ["record", "field", "path", "value", "input", "rule", "reason", "message", "event_id", "image"];
 
 /// `n` is what there is to be, `old` what there is; `fresh` is new and kept where there is room.
 const WRITE: &str = "\
 WITH n AS MATERIALIZED (
-  SELECT record, field, value, rule, reason, message, event_id, image FROM unnest($5)
+  SELECT record, field, path, value, input, rule, reason, message, event_id, image FROM unnest($5)
 ), old AS MATERIALIZED (
   SELECT q.record, q.field, q.reason, n.reason AS now
   FROM manifold.quarantine q LEFT JOIN n USING (record, field)
@@ -256,7 +260,7 @@ WITH n AS MATERIALIZED (
   WHERE q.org = $1 AND q.source = $2 AND q.entity = $3 AND q.record = old.record AND q.field = old.field
     AND old.now IS NULL
 ), again AS (
-  UPDATE manifold.quarantine q SET value = n.value, rule = n.rule, reason = n.reason, message = n.message,
+  UPDATE manifold.quarantine q SET path = n.path, value = n.value, input = n.input, rule = n.rule, reason = n.reason, message = n.message,
     event_id = n.event_id, image = n.image, last_at = pg_catalog.clock_timestamp(), times = q.times + 1,
     since = CASE WHEN q.reason = n.reason THEN q.since ELSE pg_catalog.clock_timestamp() END
   FROM n JOIN old USING (record, field)
@@ -264,8 +268,8 @@ WITH n AS MATERIALIZED (
 ), fresh AS MATERIALIZED (
   {fresh}
 ), added AS (
-  INSERT INTO manifold.quarantine (org, source, entity, record, field, value, rule, reason, message, event_id, image)
-  SELECT $1, $2, $3, record, field, value, rule, reason, message, event_id, image FROM fresh WHERE kept
+  INSERT INTO manifold.quarantine (org, source, entity, record, field, path, value, input, rule, reason, message, event_id, image)
+  SELECT $1, $2, $3, record, field, path, value, input, rule, reason, message, event_id, image FROM fresh WHERE kept
   ON CONFLICT DO NOTHING
 )
 INSERT INTO manifold.problem_tally AS t (org, source, entity, field, reason, kept, dropped)
@@ -296,7 +300,9 @@ const FRESH_WHERE_ROOM: &str = "\
 struct Row<'a> {
     record: &'a str,
     field: &'a str,
+    path: &'a str,
     value: Option<&'a str>,
+    input: Option<&'a str>,
     rule: Option<&'a str>,
     reason: &'a str,
     message: &'a str,
@@ -305,11 +311,13 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn texts(&self) -> [Option<&str>; 8] {
+    fn texts(&self) -> [Option<&str>; 10] {
         [
             Some(self.record),
             Some(self.field),
+            Some(self.path),
             self.value,
+            self.input,
             self.rule,
             Some(self.reason),
             Some(self.message),
@@ -334,7 +342,9 @@ impl<'a> Noted<'a> {
         self.add(Row {
             record: &entry.record,
             field,
+            path: &problem.path,
             value: problem.value.as_deref(),
+            input: problem.input.as_deref(),
             rule: Some(problem.rule),
             reason: problem.reason,
             message: &problem.message,

@@ -11,36 +11,55 @@ pub struct Line<'a> {
     pub source: &'a str,
     pub entity: &'a str,
     pub field: &'a str,
+    /// Which part of the field it is that fails; empty: the field's own rules.
+    pub path: &'a str,
     pub reason: &'a str,
     pub value: Option<&'a str>,
-    pub message: &'a str,
+    /// What the rule was given, where that is known whole.
+    pub input: Option<&'a str>,
 }
 
-/// What to do about the problems of a line; `chain` are the field's rules, as the mapping has them.
-pub fn suggest(line: &Line<'_>, chain: &[Value]) -> Option<String> {
-    let value = line.mappable();
-    if let Some(value) = value
+/// The part of a field that fails.
+#[derive(Default)]
+pub struct Part {
+    /// Its rules, as a mapping has them.
+    pub chain: Vec<Value>,
+    /// It is the mapping's own, or its field's.
+    pub own: bool,
+    /// The field has other parts that have rules.
+    pub one_of_several: bool,
+}
+
+/// What to do about the problems of a line.
+pub fn suggest(line: &Line<'_>, part: &Part) -> Option<String> {
+    if let Some(value) = line.input
         && is_blank_word(value)
         && line.reason != "undecodable"
     {
-        return Some(line.map_value(value, None, "it means that there is none"));
+        return Some(line.map_value(part, value, None, "it means that there is none"));
     }
     let text = match line.reason {
         "unmapped_value" | "unknown_country" | "unknown_currency" | "invalid_boolean" => {
-            return line.table(value, chain);
+            return line.table(part);
         }
         "unmatched_value" => "the pattern in the field's rules has no room for it: widen it, or map the value".into(),
         "invalid_phone" => "if these are numbers of another country, say which: \"rules\": [{\"phone\": {\"region\": \"FR\"}}], or \"region_of\": \"country\"; else correct them in Salesforce".into(),
         "invalid_email" => "correct it in Salesforce".into(),
         "invalid_url" => "correct it in Salesforce; a column of names belongs to another field".into(),
-        "invalid_date" | "invalid_timestamp" => match line.value.and_then(date_format) {
+        "invalid_date" => match line.written().and_then(date_format) {
             Some(format) => format!(
                 "it looks like {format}: if the field's rules have another format, \"rules\": [{{\"date\": \"{format}\"}}]; else no calendar has it"
             ),
             None => "say how the org writes dates: \"rules\": [{\"date\": \"%d/%m/%Y\"}]".into(),
         },
+        "invalid_timestamp" => match line.written().and_then(moment_rules) {
+            Some((format, rules)) => format!(
+                "it looks like {format}: if the field's rules have another format, \"rules\": {rules}; else no calendar has it"
+            ),
+            None => "say how the org writes moments: \"rules\": [{\"timestamp\": {\"format\": \"%d/%m/%Y %H:%M\", \"zone\": \"org\"}}]".into(),
+        },
         "invalid_time" => "correct it in Salesforce".into(),
-        "invalid_number" => match line.value.and_then(notation) {
+        "invalid_number" => match line.written().and_then(notation) {
             Some(notation) => format!("it is written with other signs: \"rules\": [{{\"number\": {notation}}}]"),
             None => "map the column that holds the number, or correct it in Salesforce".into(),
         },
@@ -61,20 +80,25 @@ pub fn suggest(line: &Line<'_>, chain: &[Value]) -> Option<String> {
 }
 
 impl<'a> Line<'a> {
-    /// The text that the rule was given, as far as it is known whole: rules before it may have changed
-    /// what the source holds.
-    fn mappable(&self) -> Option<&'a str> {
-        let quoted = self.message.split_once('"').and_then(|(_, rest)| rest.strip_suffix('"'));
-        let value = match self.reason {
-            "unmapped_value" | "unknown_country" | "unknown_currency" => quoted.or(self.value),
-            _ => self.value,
-        }?;
-        (!value.ends_with('…') && !value.trim().is_empty()).then_some(value)
+    /// What failed, as far as it is known.
+    fn written(&self) -> Option<&'a str> {
+        self.input.or(self.value)
     }
 
-    fn table(&self, value: Option<&str>, chain: &[Value]) -> Option<String> {
-        let value = value?;
-        let (table, rule) = meaning::table(chain)?;
+    fn table(&self, part: &Part) -> Option<String> {
+        let Some(value) = self.input else {
+            return Some("such a long value cannot be given a meaning: map another column, or give the table a default".into());
+        };
+        let (table, rule) = meaning::table(&part.chain)?;
+        let refuses = match self.reason {
+            "unknown_country" => table == Table::Names("country"),
+            "unknown_currency" => table == Table::Names("currency"),
+            "invalid_boolean" => table == Table::Words,
+            _ => matches!(table, Table::Values | Table::Words),
+        };
+        if !refuses {
+            return Some("the field has another table before the one that lacks the value: add it to the rules in the mapping".into());
+        }
         let known = known(table, rule);
         let meanings = meanings(&known);
         let others = || match table {
@@ -84,20 +108,32 @@ impl<'a> Line<'a> {
         };
         match nearest(value, &known) {
             Some((like, meaning)) => {
-                Some(self.map_value(value, Some(&meaning), &format!("like \"{like}\"")))
+                Some(self.map_value(part, value, Some(&meaning), &format!("like \"{like}\"")))
             }
             // Neither true nor false would be a guess.
-            None if table == Table::Words => Some(self.map_value(value, Some("true"), "or false")),
-            None => Some(self.map_value(value, None, &others())),
+            None if table == Table::Words => {
+                Some(self.map_value(part, value, Some("true"), "or false"))
+            }
+            None => Some(self.map_value(part, value, None, &others())),
         }
     }
 
-    fn map_value(&self, value: &str, meaning: Option<&str>, why: &str) -> String {
+    fn map_value(&self, part: &Part, value: &str, meaning: Option<&str>, why: &str) -> String {
+        if !part.own {
+            return format!(
+                "the mapping's defaults say what the field is made of: add the value to the \"meanings\" of {} there, or give the field its source in the mapping",
+                self.path
+            );
+        }
         let arguments = [self.org, self.source, self.entity, self.field, value];
         let list: Vec<String> = arguments.into_iter().map(literal).collect();
         let meaning = meaning.map_or("NULL".into(), literal);
+        let path = match part.one_of_several {
+            true => format!(", path => {}", literal(self.path)),
+            false => String::new(),
+        };
         format!(
-            "SELECT manifold.map_value({}, {meaning}); -- {}",
+            "SELECT manifold.map_value({}, {meaning}{path}); -- {}",
             list.join(", "),
             why.replace(['\n', '\r'], " ")
         )
@@ -233,6 +269,26 @@ fn date_format(value: &str) -> Option<String> {
     Some(order.join(&separator.to_string()))
 }
 
+/// The format that a moment is written in, and the rules for it: text without an offset is local time.
+fn moment_rules(value: &str) -> Option<(String, String)> {
+    let date = date_format(value)?;
+    let time = value.trim().split_once([' ', 'T']).map(|(_, time)| time.matches(':').count());
+    let time = match time {
+        None => {
+            let rules =
+                format!("[{{\"date\": \"{date}\"}}, {{\"timestamp\": {{\"zone\": \"org\"}}}}]");
+            return Some((date, rules));
+        }
+        Some(1) => "%H:%M",
+        Some(2) => "%H:%M:%S",
+        Some(_) => return None,
+    };
+    let between = if value.contains('T') { "T" } else { " " };
+    let format = format!("{date}{between}{time}");
+    let rules = format!("[{{\"timestamp\": {{\"format\": \"{format}\", \"zone\": \"org\"}}}}]");
+    Some((format, rules))
+}
+
 /// The signs that a number is written with, where they are not the usual ones, as the rule's argument.
 fn notation(value: &str) -> Option<String> {
     let number = value.trim().trim_start_matches(['-', '+']);
@@ -263,23 +319,55 @@ fn notation(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::normalize::Org;
+    use crate::normalize::compile::compile_json;
+    use crate::normalize::compile_test::layout;
+    use crate::normalize::entity::Entity;
+    use crate::normalize::outcome::{Outcome, Problem};
     use serde_json::json;
 
-    fn suggested(reason: &str, value: &str, chain: Value) -> String {
-        let message = match reason {
-            "unmapped_value" => format!("the table has no entry for \"{value}\""),
-            _ => "it is wrong".into(),
-        };
+    const COLUMNS: [(&str, u32); 3] = [("sfid", 1043), ("a", 1043), ("b", 1043)];
+
+    /// What a field of a type makes of a row whose columns `a` and `b` hold a value.
+    fn problem(kind: &str, field: &Value, value: &str) -> Option<Problem> {
+        let entity = json!({"fields": [{"name": "status", "type": kind}]});
+        let entity = Entity::from_json("lead", &entity).unwrap();
+        let mapping = json!({"fields": {"status": field}});
+        let org = Org { time_zone: "Europe/Paris".into(), ..Org::default() };
+        let plan = compile_json(&mapping, &entity, &layout(&COLUMNS), &org)
+            .unwrap_or_else(|errors| panic!("{field}: {errors:?}"));
+        let mut out = Outcome::default();
+        let value = crate::row::value::Value::Text(value.into());
+        plan.run_values(&[value.clone(), value.clone(), value], &mut out);
+        out.problems.pop()
+    }
+
+    /// What is suggested for it, where the mapping says all of the field.
+    fn suggested_for(field: &Value, problem: &Problem) -> String {
+        let chains: Vec<_> = meaning::parts(field)
+            .into_iter()
+            .map(|(path, part)| (path, meaning::chain(part, &[])))
+            .collect();
         let line = Line {
             org: "acme",
             source: "lead",
             entity: "lead",
             field: "status",
-            reason,
-            value: Some(value),
-            message: &message,
+            path: &problem.path,
+            reason: problem.reason,
+            value: problem.value.as_deref(),
+            input: problem.input.as_deref(),
         };
-        suggest(&line, chain.as_array().unwrap()).unwrap_or_default()
+        let several = chains.iter().filter(|(_, chain)| !chain.is_empty()).count() > 1;
+        let chain = chains.into_iter().find(|(path, _)| *path == problem.path).unwrap().1;
+        let part = Part { chain, own: true, one_of_several: several };
+        suggest(&line, &part).unwrap_or_default()
+    }
+
+    fn suggested(chain: Value, value: &str) -> String {
+        let field = json!({"column": "a", "rules": chain});
+        let problem = problem("text", &field, value).expect("it fails");
+        suggested_for(&field, &problem)
     }
 
     #[test]
@@ -288,7 +376,7 @@ mod tests {
         let statement = |value: &str, rest: &str| {
             format!("SELECT manifold.map_value('acme', 'lead', 'lead', 'status', '{value}', {rest}")
         };
-        let found = |value: &str| suggested("unmapped_value", value, chain());
+        let found = |value: &str| suggested(chain(), value);
         assert_eq!(
             found("Qualifeid"),
             statement("Qualifeid", "'qualified'); -- like \"Qualified\"")
@@ -302,16 +390,145 @@ mod tests {
             statement("Oui, c''est", "NULL); -- or one of working, qualified")
         );
         assert_eq!(found("n/a"), statement("n/a", "NULL); -- it means that there is none"));
-        assert_eq!(found(&format!("{}…", "x".repeat(59))), "");
+        // Salesforce's picklists have values of 255 characters.
+        let long = "é".repeat(255);
+        assert_eq!(found(&long), statement(&long, "NULL); -- or one of working, qualified"));
+        assert!(found(&"x".repeat(256)).starts_with("such a long value"));
         let aliases = json!([{"country": {"aliases": {"Deutschland": "DE"}}}]);
         assert_eq!(
-            suggested("unknown_country", "Deutschlnad", aliases),
+            suggested(aliases, "Deutschlnad"),
             statement("Deutschlnad", "'DE'); -- like \"Deutschland\"")
         );
         assert_eq!(
-            suggested("unknown_country", "Germnay", json!(["country"])),
+            suggested(json!(["country"]), "Germnay"),
             statement("Germnay", "'DE'); -- like \"Germany\"")
         );
+        assert_eq!(
+            suggested(json!(["boolean"]), "Klar"),
+            statement("Klar", "'true'); -- or false")
+        );
+        let two = json!([{"map": {"x": "y"}, "default": "z"}, "country"]);
+        assert!(suggested(two, "Germny").contains("another table"));
+    }
+
+    #[test]
+    fn what_is_suggested_mends_the_problem_wherever_the_rule_stands() {
+        let country = || json!({"column": "a", "rules": ["country"]});
+        for (kind, field, value, statement) in [
+            (
+                "text",
+                json!({"column": "a", "rules": ["strip_html", "country"]}),
+                "<p>Germny</p>",
+                "'Germny', 'DE'); -- like \"Germany\"",
+            ),
+            (
+                "boolean",
+                json!({"column": "a", "rules": [{"prefix": "is "}, "boolean"]}),
+                "so",
+                "'is so', 'true'); -- or false",
+            ),
+            (
+                "text",
+                json!({"column": "a", "rules": ["strip_html", {"phone": {"region": "FR"}}]}),
+                "<b>unknown</b>",
+                "'unknown', NULL); -- it means that there is none",
+            ),
+            (
+                "text[]",
+                json!({"column": "a", "rules": ["split", {"each": ["country"]}]}),
+                "DE; Germny",
+                "'Germny', 'DE'); -- like \"Germany\"",
+            ),
+            (
+                "text",
+                json!({"column": "a", "rules": ["split", {"first": ["email"]}]}),
+                "n/a; none",
+                "'n/a', NULL); -- it means that there is none",
+            ),
+            (
+                "text",
+                json!({"first_of": [country()], "rules": ["squeeze"]}),
+                "Germny",
+                "'Germny', 'DE', path => 'first_of[0]'); -- like \"Germany\"",
+            ),
+            (
+                "text[]",
+                json!({"list": ["b", {"column": "a", "rules": ["email"]}]}),
+                "unknown",
+                "'unknown', NULL); -- it means that there is none",
+            ),
+            (
+                "jsonb",
+                json!({"object": {"q.1": {"first_of": [country()]}, "q2": {"column": "a", "rules": ["squeeze"]}}}),
+                "Germny",
+                "'Germny', 'DE', path => 'object.q.1.first_of[0]'); -- like \"Germany\"",
+            ),
+            (
+                "timestamptz",
+                json!({"moment": {"date": {"column": "a", "rules": ["date"]}, "time": {"column": "b", "rules": ["time"]}}}),
+                "tbd",
+                "'tbd', NULL, path => 'moment.date'); -- it means that there is none",
+            ),
+        ] {
+            let mut field = field;
+            // What one part of the field does not refuse any more, another may.
+            let mut first = None;
+            while let Some(found) = problem(kind, &field, value) {
+                let suggestion = suggested_for(&field, &found);
+                assert!(first.is_none() || !suggestion.is_empty(), "{field}");
+                first.get_or_insert(suggestion.clone());
+                let meaning = suggestion.contains("'DE'").then_some("DE");
+                let meaning = meaning.or(suggestion.contains("'true'").then_some("true"));
+                let part = meaning::part_mut(&mut field, &found.path).unwrap();
+                let before = part.clone();
+                meaning::give(part, found.input.as_deref().unwrap(), meaning);
+                assert_ne!(*part, before, "{suggestion} changes nothing");
+            }
+            let first = first.unwrap_or_default();
+            assert!(first.ends_with(statement), "{first}\n{statement}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_dates_and_moments_mends_them() {
+        for (kind, value) in [
+            ("date", "31/12/2024"),
+            ("date", "12.31.24"),
+            ("date", "2024-31-12"),
+            ("timestamptz", "31/12/2024 10:00"),
+            ("timestamptz", "31.12.2024 10:00:59"),
+            ("timestamptz", "12/31/24 10:00"),
+            ("timestamptz", "31/12/2024"),
+        ] {
+            let rule = if kind == "date" { "date" } else { "timestamp" };
+            let field = json!({"column": "a", "rules": [rule]});
+            let advice = suggested_for(&field, &problem(kind, &field, value).expect(value));
+            let (_, rules) = advice.split_once("\"rules\": ").expect(&advice);
+            let mut rules = serde_json::Deserializer::from_str(rules).into_iter::<Value>();
+            let field = json!({"column": "a", "rules": rules.next().unwrap().unwrap()});
+            assert_eq!(problem(kind, &field, value), None, "{value}: {field}");
+        }
+        let unknown = suggested(json!(["timestamp"]), "soon");
+        let (_, rules) = unknown.split_once("\"rules\": ").unwrap();
+        let field = json!({"column": "a", "rules": serde_json::from_str::<Value>(rules).unwrap()});
+        assert_eq!(problem("timestamptz", &field, "01/02/2024 10:00"), None);
+    }
+
+    #[test]
+    fn a_part_that_a_default_says_is_mended_there() {
+        let line = Line {
+            org: "acme",
+            source: "lead",
+            entity: "lead",
+            field: "country",
+            path: "first_of[0]",
+            reason: "unknown_country",
+            value: Some("Germny"),
+            input: Some("Germny"),
+        };
+        let part = Part { chain: vec![json!("country")], own: false, one_of_several: true };
+        let advice = suggest(&line, &part).unwrap();
+        assert!(advice.contains("first_of[0]") && !advice.contains("SELECT"), "{advice}");
     }
 
     /// The reasons that the code names, wherever it makes a failure or a problem.
@@ -354,7 +571,19 @@ mod tests {
                 "invalid_boolean" => json!(["boolean"]),
                 _ => json!([{"map": {"Open": "new"}}]),
             };
-            assert_ne!(suggested(reason, "Etwas", chain), "", "{reason} has no remedy");
+            let line = Line {
+                org: "acme",
+                source: "lead",
+                entity: "lead",
+                field: "status",
+                path: "",
+                reason,
+                value: Some("Etwas"),
+                input: Some("Etwas"),
+            };
+            let chain = chain.as_array().unwrap().clone();
+            let part = Part { chain, own: true, one_of_several: false };
+            assert!(suggest(&line, &part).is_some(), "{reason} has no remedy");
         }
     }
 

@@ -113,14 +113,18 @@ fn a_failing_rule_is_a_problem_and_the_rest_lands() {
         [
             Problem {
                 field: "s".into(),
+                path: String::new(),
                 value: Some("Parked ".into()),
+                input: Some("Parked".into()),
                 rule: "map",
                 reason: "unmapped_value",
                 message: "the table has no entry for \"Parked\"".into(),
             },
             Problem {
                 field: "n".into(),
+                path: String::new(),
                 value: Some(shortened),
+                input: None,
                 rule: "type",
                 reason: "out_of_range",
                 message: format!("the number is not between {} and {}", i32::MIN, i32::MAX),

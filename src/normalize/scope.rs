@@ -12,11 +12,13 @@ pub struct Scope<'a> {
     fields: &'a [Field],
     /// The fields that were asked for.
     needs: RefCell<Vec<usize>>,
+    /// The values that mean that there is none, in the derivation that is being compiled.
+    pub none: RefCell<Vec<String>>,
 }
 
 impl<'a> Scope<'a> {
     pub fn new(org: &'a Org, fields: &'a [Field]) -> Scope<'a> {
-        Scope { org, fields, needs: RefCell::default() }
+        Scope { org, fields, needs: RefCell::default(), none: RefCell::default() }
     }
 
     /// The place of a canonical field, which is then made before the one whose rules ask for it.

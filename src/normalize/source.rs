@@ -75,6 +75,8 @@ fn array_items(literal: &str) -> Vec<String> {
 /// A compiled derivation.
 #[derive(Debug)]
 pub struct Derived {
+    /// Where in the mapping it is.
+    pub path: String,
     pub when: Option<Test>,
     pub input: Input,
     pub steps: Steps,
@@ -124,11 +126,12 @@ impl Derived {
         if self.when.as_ref().is_some_and(|when| !when.holds(row)) {
             return Ok(Cell::Null);
         }
-        let cell = self.input.cell(row)?;
-        let cell = self.steps.run(cell, row).map_err(|failed| match failed.value {
-            Some(_) => failed,
-            // Made once more, because it was given up: failing is rare.
-            None => Failed { value: self.input.shown(row), ..failed },
+        let again = || self.input.cell(row).ok();
+        let made = self.input.cell(row).and_then(|cell| self.steps.run(cell, row, again));
+        let cell = made.map_err(|failed| Failed {
+            value: failed.value.or_else(|| self.input.shown(row)),
+            path: failed.path.or_else(|| Some(self.path.as_str().into())),
+            ..failed
         })?;
         Ok(match &self.default {
             Some(default) if cell.is_blank() => default.borrowed(),
@@ -179,7 +182,7 @@ impl Input {
                 Some(Ok(None)) => Cell::Null,
                 Some(Err(message)) => {
                     let failure = Failure::new("sql_error", message.as_str());
-                    return Err(Failed { rule: "sql", failure, value: None });
+                    return Err(Failed { rule: "sql", failure, value: None, path: None });
                 }
                 None => Cell::Null,
             },
@@ -309,7 +312,12 @@ fn moment<'a>(
         };
         rules::timestamp::local(days, micros, zone)
     };
-    read().map(Cell::Timestamp).map_err(|failure| Failed { rule: "moment", failure, value: None })
+    read().map(Cell::Timestamp).map_err(|failure| Failed {
+        rule: "moment",
+        failure,
+        value: None,
+        path: None,
+    })
 }
 
 #[cfg(test)]

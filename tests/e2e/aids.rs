@@ -189,7 +189,8 @@ fn defaults_at_three_levels_and_where_each_part_comes_from() {
     world.normalized();
     assert!(world.count("canonical.lead WHERE org = 'acme' AND status = 'of the class'") > 0);
     // A column that an org lacks is no trouble where a default names it.
-    let package = json!({"rules": {"squeeze": null}, "fields": {"company": "company", "title": "no_such__c"}});
+    let package =
+        json!({"rules": {"squeeze": {}}, "fields": {"company": "company", "title": "no_such__c"}});
     let refused = world.client.batch_execute(&set_default("'package', NULL", &package));
     assert!(refused.is_err(), "squeeze takes no argument");
     let package =

@@ -34,6 +34,7 @@ mod onboarding_doc;
 mod publication;
 mod publishing;
 mod quarantine;
+mod remedy;
 mod retention;
 mod rights;
 mod rules;

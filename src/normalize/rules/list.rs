@@ -203,15 +203,17 @@ impl Rule for Each {
     }
 
     fn apply<'a>(&'a self, cell: Cell<'a>, row: &Row<'a>) -> Result<Cell<'a>, Failure> {
-        let mut made = Vec::new();
+        let mut list = Vec::new();
         for item in items(cell) {
-            match self.0.run(Cell::Text(item), row).map_err(|failed| failed.failure)? {
+            let again = item.clone();
+            let made = self.0.run(Cell::Text(item), row, || Some(Cell::Text(again)));
+            match made.map_err(|failed| failed.failure)? {
                 Cell::Null => {}
-                Cell::List(more) => made.extend(more),
-                cell => made.push(cell.into_text()),
+                Cell::List(more) => list.extend(more),
+                cell => list.push(cell.into_text()),
             }
         }
-        Ok(if made.is_empty() { Cell::Null } else { Cell::List(made) })
+        Ok(if list.is_empty() { Cell::Null } else { Cell::List(list) })
     }
 }
 
@@ -223,7 +225,8 @@ impl Rule for First {
     fn apply<'a>(&'a self, cell: Cell<'a>, row: &Row<'a>) -> Result<Cell<'a>, Failure> {
         let mut refused = None;
         for item in items(cell) {
-            match self.0.run(Cell::Text(item), row) {
+            let again = item.clone();
+            match self.0.run(Cell::Text(item), row, || Some(Cell::Text(again))) {
                 Ok(Cell::Null) => {}
                 Ok(cell) => return Ok(cell),
                 Err(failed) => refused = refused.or(Some(failed.failure)),

@@ -18,7 +18,7 @@ mod list;
 mod map;
 mod months;
 mod name_part;
-mod null_if;
+pub mod null_if;
 pub mod number;
 mod pattern;
 mod phone;
@@ -46,11 +46,13 @@ pub struct Failure {
     /// A stable code, e.g. `invalid_date`.
     pub reason: &'static str,
     pub message: String,
+    /// The text that the rule was given, whole; filled in by the chain that the rule stands in.
+    pub input: Option<Box<str>>,
 }
 
 impl Failure {
     pub fn new(reason: &'static str, message: impl Into<String>) -> Failure {
-        Failure { reason, message: message.into() }
+        Failure { reason, message: message.into(), input: None }
     }
 }
 
@@ -312,7 +314,7 @@ mod tests {
                 let scope = Scope::new(&org, &[]);
                 let (steps, _) = Steps::compile(&specs, Some(Kind::Text), "", &scope, &mut errors);
                 assert_eq!(errors, [], "{}", example.rules);
-                let found = steps.run(Cell::Text(example.input.into()), &Row::of(&[]));
+                let found = steps.run(Cell::Text(example.input.into()), &Row::of(&[]), || None);
                 let found = found.map(|cell| cell.text().into_owned());
                 let expected = match &example.output {
                     Yield::Text(text) => Ok(*text),
@@ -324,6 +326,36 @@ mod tests {
                 };
                 let found = found.as_deref().map_err(|failed| failed.failure.reason);
                 assert_eq!(found, expected, "{} of {:?}", example.rules, example.input);
+            }
+        }
+    }
+
+    #[test]
+    fn every_rule_takes_a_reason_for_its_problems() {
+        let org = Org::default();
+        let scope = Scope::new(&org, &[]);
+        for rule in ALL {
+            for example in rule.examples {
+                let json: Value = serde_json::from_str(example.rules).unwrap();
+                let with_problem = |rule: &Value| {
+                    let mut members = match rule {
+                        Value::String(name) => Map::from_iter([(name.clone(), Value::Null)]),
+                        rule => rule.as_object().unwrap().clone(),
+                    };
+                    members.insert("problem".into(), "out_of_range".into());
+                    Value::Object(members)
+                };
+                let rules = json.as_array().unwrap().iter().map(with_problem).collect();
+                let mut errors = Vec::new();
+                let specs = mapping::read_rules(&rules, "", &mut errors).unwrap_or_default();
+                let (steps, _) = Steps::compile(&specs, Some(Kind::Text), "", &scope, &mut errors);
+                assert_eq!(errors, [], "{rules}");
+                let input = Cell::Text(example.input.into());
+                let found = steps.run(input, &Row::of(&[]), || None);
+                if let Yield::Problem(_) = example.output {
+                    let reason = found.unwrap_err().failure.reason;
+                    assert_eq!(reason, "out_of_range", "{rules}");
+                }
             }
         }
     }
@@ -379,7 +411,7 @@ mod tests {
         #[test]
         fn no_text_breaks_a_rule(text in any_text()) {
             for (steps, kind) in &chains() {
-                let Ok(cell) = steps.run(Cell::Text(text.replace('\0', "").into()), &Row::of(&[])) else {
+                let Ok(cell) = steps.run(Cell::Text(text.replace('\0', "").into()), &Row::of(&[]), || None) else {
                     continue;
                 };
                 let kind = kind.unwrap();

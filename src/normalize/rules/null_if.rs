@@ -46,8 +46,14 @@ fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Bo
         arguments.wrong("", "\"null_if\" needs text, or a list of texts", errors);
         return None;
     };
-    let values = values.iter().map(|value| normal_key(value)).collect();
-    Some(Box::new(NullIf { values, output: arguments.input.unwrap_or(Kind::Text) }))
+    of(&values, arguments.input)
+}
+
+/// The rule for some values, if there are any; its input is of this kind.
+pub fn of(values: &[String], kind: Option<Kind>) -> Option<Box<dyn Rule>> {
+    let values: HashSet<String> = values.iter().map(|value| normal_key(value)).collect();
+    let output = kind.unwrap_or(Kind::Text);
+    (!values.is_empty()).then(|| Box::new(NullIf { values, output }) as Box<dyn Rule>)
 }
 
 impl Rule for NullIf {

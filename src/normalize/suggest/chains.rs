@@ -79,8 +79,10 @@ pub fn chains(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Ch
         FieldType::Timestamptz => {
             for date in DATES {
                 for time in ["%H:%M:%S", "%H:%M"] {
-                    let format = json!({"timestamp": format!("{date} {time}")});
-                    chains.push(Chain::of(in_place_of(field, "timestamp", format)));
+                    // Text without an offset is what people read off their clocks.
+                    let format = format!("{date} {time}");
+                    let rule = json!({"timestamp": {"format": format, "zone": "org"}});
+                    chains.push(Chain::of(in_place_of(field, "timestamp", rule)));
                 }
             }
         }
@@ -276,6 +278,13 @@ fn words(profile: &Profile<'_>, known: &Knowledge) -> Option<Chain> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::normalize::Org;
+    use crate::normalize::compile_test::layout;
+    use crate::normalize::entity::Entity;
+    use crate::normalize::preview::Sample;
+    use crate::normalize::suggest::suggest;
+    use crate::normalize::suggest::trial::Bench;
+    use crate::row::value::Value;
 
     #[test]
     fn what_picklist_values_mean() {
@@ -301,6 +310,66 @@ mod tests {
             meaning("source", "Word of Mouth", &["referral".into()]).as_deref(),
             Some("referral")
         );
+    }
+
+    /// A table with one text column beside its key.
+    fn sample(column: &str, values: &[&str]) -> Sample {
+        let row =
+            |text: &&str| vec![Value::Text("00Q".into()), Value::Text(text.to_string().into())];
+        Sample {
+            layout: layout(&[("sfid", 1043), (column, 1043)]),
+            rows: values.iter().map(row).collect(),
+            slots: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_chain_compiles() {
+        let entity = Entity::built_in("lead").unwrap().unwrap();
+        let org = Org::default();
+        for values in [
+            &["31/12/2024 10:00", "01/02/2024 09:30"][..],
+            &["1.234,5", "7"],
+            &["ja", "nein"],
+            &["A", "B", "C"],
+            &["Deutschland", "Frankreich"],
+            &["Open", "Qualified", "Web"],
+        ] {
+            let sample = sample("x__c", values);
+            let bench = Bench::new(&entity, &sample, &org);
+            let (at, column) = sample.layout.column("x__c").unwrap();
+            let profile = Profile::of(at, column, &sample);
+            for field in &entity.fields {
+                for chain in chains(field, &profile, &Knowledge::default()) {
+                    let fragment = crate::normalize::suggest::known::column("x__c", chain.rules);
+                    let tried = bench.run(&field.name, &fragment, &["x__c"]);
+                    assert!(tried.is_some(), "{}: {fragment}", field.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn moments_in_text_are_local() {
+        let entity = Entity::built_in("lead").unwrap().unwrap();
+        let org = Org { time_zone: "Europe/Paris".into(), ..Org::default() };
+        for (values, format) in [
+            (["31/12/2024 10:00", "01/02/2024 09:30"], "%d/%m/%Y %H:%M"),
+            (["12/31/2024 10:00:59", "01/02/2024 09:30:00"], "%m/%d/%Y %H:%M:%S"),
+        ] {
+            let sample = sample("callback_at__c", &values);
+            let found = suggest(&entity, &sample, &org, &Knowledge::default());
+            let found = found.iter().find(|one| one.field == "callback_at").unwrap();
+            let rule = json!({"timestamp": {"format": format, "zone": "org"}});
+            assert_eq!(
+                found.mapping,
+                json!({"column": "callback_at__c", "rules": [rule]}),
+                "{values:?}"
+            );
+            let bench = Bench::new(&entity, &sample, &org);
+            let trial = bench.run("callback_at", &found.mapping, &["callback_at__c"]).unwrap();
+            assert_eq!((trial.filled, trial.problems), (2, 0));
+        }
     }
 
     #[test]

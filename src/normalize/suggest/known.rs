@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value as Json};
 
 use super::names::{Name, fold};
+use crate::normalize::meaning;
 
 /// What is known from mappings.
 #[derive(Debug, Default, Clone)]
@@ -31,6 +32,22 @@ impl Knowledge {
 
     fn learn_values(&mut self, field: &str, json: &Json) {
         let Json::Object(members) = json else { return };
+        for (value, to) in meaning::read(members, "", &mut Vec::new()) {
+            match to.as_deref() {
+                Some("true") => {
+                    self.yes.insert(normal(&value));
+                }
+                Some("false") => {
+                    self.no.insert(normal(&value));
+                }
+                _ => {
+                    let values = self.values.entry(field.into()).or_default();
+                    values
+                        .entry(normal(&value))
+                        .or_insert_with(|| to.map_or(Json::Null, Json::from));
+                }
+            }
+        }
         for rule in members.get("rules").and_then(Json::as_array).into_iter().flatten() {
             for (from, to) in rule.get("map").and_then(Json::as_object).into_iter().flatten() {
                 let values = self.values.entry(field.into()).or_default();
@@ -149,7 +166,11 @@ mod tests {
             "full_name": {"template": "{firstname} {lastname}"},
             "respondent_id": "fm__probanden_schluessel__c",
             "status": {"column": "status", "rules": ["squeeze", {"map": {"Frisch  dabei": "new"}}]},
+            "source": {"column": "y", "meanings": {"Messe ": "event"}},
+            "opted_out": {"column": "z", "meanings": {"Aber ja": true}},
             "consent": {"column": "x", "rules": [{"boolean": {"true": ["Klar"], "false": ["Nix"]}}]}}}));
+        assert_eq!(known.value("source", "messe"), Some(&json!("event")));
+        assert_eq!(known.truth("aber ja"), Some(true));
         let fields = known.fields(&Name::of("probanden_schluessel__c")).unwrap();
         assert!(fields.contains("respondent_id"));
         assert_eq!(known.value("status", "frisch dabei"), Some(&json!("new")));
