@@ -1,6 +1,7 @@
 //! A producing client: its handle, its main queue, its topics.
 
 use super::buffer;
+use super::codes;
 use super::conf::Conf;
 use super::describe;
 use super::event::{Event, Happening};
@@ -148,7 +149,7 @@ impl Client {
         // SAFETY: each tag is followed by what the library reads for it, in C's types; slices are
         // copied before the call returns; the headers are the library's if it succeeds.
         let result = unsafe {
-            rd::rd_kafka_producev(
+            codes::rd_kafka_producev(
                 self.rk.as_ptr(),
                 vtype::RD_KAFKA_VTYPE_RKT,
                 topic.as_ptr(),
@@ -169,7 +170,7 @@ impl Client {
                 vtype::RD_KAFKA_VTYPE_END,
             )
         };
-        match Code::new(result as i32) {
+        match Code::new(result) {
             Code::NONE => {
                 mem::forget(headers);
                 Ok(())
@@ -209,7 +210,7 @@ impl Client {
     pub(in crate::kafka) fn flush(&self, time: Duration) {
         let time = c_int::try_from(time.as_millis()).unwrap_or(c_int::MAX);
         // SAFETY: a living producer. That not all has arrived yet is no error.
-        unsafe { rd::rd_kafka_flush(self.rk.as_ptr(), time) };
+        unsafe { codes::rd_kafka_flush(self.rk.as_ptr(), time) };
     }
 
     /// Asks the library to give up all messages, queued and in flight, without waiting for it;
@@ -229,7 +230,7 @@ impl Client {
         // SAFETY: the out-parameter is valid, and what it may hold afterwards is freed once.
         let code = unsafe {
             let none = ptr::null_mut();
-            let code = rd::rd_kafka_metadata(self.rk.as_ptr(), 0, none, &mut metadata, 0) as i32;
+            let code = codes::rd_kafka_metadata(self.rk.as_ptr(), 0, none, &mut metadata, 0);
             if !metadata.is_null() {
                 rd::rd_kafka_metadata_destroy(metadata);
             }
@@ -249,9 +250,9 @@ impl Client {
         let mut text = [0u8; 512];
         // SAFETY: the buffer is as long as said.
         let code = unsafe {
-            rd::rd_kafka_fatal_error(self.rk.as_ptr(), text.as_mut_ptr().cast(), text.len())
+            codes::rd_kafka_fatal_error(self.rk.as_ptr(), text.as_mut_ptr().cast(), text.len())
         };
-        let code = Code::new(code as i32);
+        let code = Code::new(code);
         (code != Code::NONE).then(|| (code, buffer(&text)))
     }
 

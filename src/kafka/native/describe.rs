@@ -1,5 +1,6 @@
 //! Asking brokers about topics.
 
+use super::codes;
 use super::event::{Event, Happening};
 use super::text;
 use crate::kafka::code::Code;
@@ -58,7 +59,7 @@ impl Event {
             for index in 0..count {
                 let topic = *topics.add(index);
                 let error = rd::rd_kafka_TopicDescription_error(topic);
-                let code = if error.is_null() { 0 } else { rd::rd_kafka_error_code(error) as i32 };
+                let code = if error.is_null() { 0 } else { codes::rd_kafka_error_code(error) };
                 let state = match code {
                     0 => leaders(topic),
                     code => TopicState::Error(Code::new(code)),

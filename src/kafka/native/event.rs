@@ -1,7 +1,7 @@
 //! What the library's queue hands out.
 
 use super::describe::TopicState;
-use super::{text, topics};
+use super::{codes, text, topics};
 use crate::kafka::code::Code;
 use rdkafka::bindings as rd;
 use std::ptr::{self, NonNull};
@@ -88,7 +88,7 @@ impl Event {
         let (code, reason, fatal) = unsafe {
             let event = self.0.as_ptr();
             (
-                Code::new(rd::rd_kafka_event_error(event) as i32),
+                Code::new(codes::rd_kafka_event_error(event)),
                 text(rd::rd_kafka_event_error_string(event)),
                 rd::rd_kafka_event_error_is_fatal(event) != 0,
             )

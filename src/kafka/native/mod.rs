@@ -6,6 +6,7 @@
 //! end within seconds.
 
 mod client;
+mod codes;
 mod conf;
 mod create;
 mod describe;

@@ -2,6 +2,7 @@
 
 use super::buffer;
 use super::client::destroy;
+use super::codes;
 use super::conf::Conf;
 use super::signals::SignalsBlocked;
 use super::text;
@@ -93,8 +94,8 @@ impl PartitionReader {
         // Codes are read as numbers, since a broker may send one that the enum does not have.
         unsafe {
             let topic = self.topic.as_ptr();
-            let code = rd::rd_kafka_metadata(self.rk.as_ptr(), 0, topic, &mut metadata, limit);
-            let code = Code::new(code as i32);
+            let code = codes::rd_kafka_metadata(self.rk.as_ptr(), 0, topic, &mut metadata, limit);
+            let code = Code::new(code);
             if code != Code::NONE || metadata.is_null() {
                 return Err(code);
             }
@@ -124,11 +125,7 @@ impl PartitionReader {
         };
         self.started = started == 0;
         // SAFETY: no preconditions; says why the last call failed.
-        if self.started {
-            Ok(())
-        } else {
-            Err(Code::new(unsafe { rd::rd_kafka_last_error() } as i32))
-        }
+        if self.started { Ok(()) } else { Err(Code::new(unsafe { codes::rd_kafka_last_error() })) }
     }
 
     /// Takes one thing, waiting for it up to the timeout.

@@ -1,6 +1,7 @@
 //! The library's request to create a topic.
 
 use super::buffer;
+use super::codes;
 use super::text;
 use crate::kafka::admin::TopicSpec;
 use crate::kafka::code::Code;
@@ -79,11 +80,10 @@ pub(super) unsafe fn answer(
     event: *mut rd::rd_kafka_event_t,
     take: impl FnOnce(usize, Code, &str),
 ) {
-    // SAFETY: results, topics and strings live as long as the event. Codes are read as numbers,
-    // since a broker may send one that the enum does not have.
+    // SAFETY: results, topics and strings live as long as the event.
     unsafe {
         let number = rd::rd_kafka_event_opaque(event) as usize;
-        let code = Code::new(rd::rd_kafka_event_error(event) as i32);
+        let code = Code::new(codes::rd_kafka_event_error(event));
         if code != Code::NONE {
             take(number, code, &text(rd::rd_kafka_event_error_string(event)));
             return;
@@ -100,7 +100,7 @@ pub(super) unsafe fn answer(
         }
         // One request, one topic.
         let topic = *topics;
-        let code = Code::new(rd::rd_kafka_topic_result_error(topic) as i32);
+        let code = Code::new(codes::rd_kafka_topic_result_error(topic));
         take(number, code, &text(rd::rd_kafka_topic_result_error_string(topic)));
     }
 }

@@ -1,6 +1,7 @@
 //! The library's transactions. Each call waits up to its timeout, and is called again to go on.
 
 use super::client::Client;
+use super::codes;
 use super::text;
 use crate::kafka::code::Code;
 use rdkafka::bindings as rd;
@@ -52,12 +53,31 @@ fn refused(error: *mut rd::rd_kafka_error_t) -> Result<(), Refused> {
     // SAFETY: not null, freed once, after all that is read from it.
     unsafe {
         let refused = Refused {
-            code: Code::new(rd::rd_kafka_error_code(error) as i32),
+            code: Code::new(codes::rd_kafka_error_code(error)),
             reason: text(rd::rd_kafka_error_string(error)).into_owned(),
             again: rd::rd_kafka_error_is_retriable(error) != 0,
             abort: rd::rd_kafka_error_txn_requires_abort(error) != 0,
         };
         rd::rd_kafka_error_destroy(error);
         Err(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::c_char;
+
+    unsafe extern "C" {
+        fn rd_kafka_error_new(code: i32, format: *const c_char, ...) -> *mut rd::rd_kafka_error_t;
+    }
+
+    #[test]
+    fn a_code_that_the_library_does_not_have_is_told_as_it_is() {
+        // SAFETY: a string that ends in NUL and asks for no more arguments; `refused` frees the error.
+        let told = refused(unsafe { rd_kafka_error_new(9999, c"from the future".as_ptr()) });
+        let told = told.expect_err("an error");
+        assert_eq!((told.code.number(), told.reason.as_str()), (9999, "from the future"));
+        assert!(!told.again && !told.abort);
     }
 }
