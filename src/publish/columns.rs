@@ -91,12 +91,22 @@ impl Treated {
                 out.push(b'"');
             }
             Treated::Truncated(most) => {
-                let end = text.char_indices().nth(*most).map_or(text.len(), |(at, _)| at);
-                json::string(out, &text[..end]);
+                json::string(out, cut(&text, *most));
             }
         }
         Ok(())
     }
+}
+
+/// The first characters of a text, counted as Debezium does: in units of UTF-16, of which one beyond the
+/// first 65,536 takes two. It is kept or left whole.
+fn cut(text: &str, most: usize) -> &str {
+    let mut units = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        units += c.len_utf16();
+        units > most
+    });
+    &text[..end.map_or(text.len(), |(at, _)| at)]
 }
 
 /// The columns of a row.
