@@ -48,7 +48,7 @@ fn main() {
             }
         }
     });
-    let source = Source {
+    let source = |schemas: bool| Source {
         prefix: "manifold".into(),
         database: "postgres".into(),
         org: Some("acme".into()),
@@ -57,13 +57,17 @@ fn main() {
         topic: "manifold.acme.lead".into(),
         key: Key::Record,
         options: Options::default(),
-        modes: Modes::default(),
+        modes: Modes { schemas, ..Modes::default() },
         types: Types::new(),
         treatments: Treatments::default(),
         when: None,
     };
-    let plan = Plan::new(&layout, &source).expect("plan");
-    for (name, op) in [("create", Op::Create), ("update with old row", Op::Update)] {
+    for (name, op, schemas) in [
+        ("create", Op::Create, false),
+        ("update with old row", Op::Update, false),
+        ("create with schemas", Op::Create, true),
+    ] {
+        let plan = Plan::new(&layout, &source(schemas)).expect("plan");
         let head = ChunkHead {
             seq: 123_456_789,
             xid: 987_654,
