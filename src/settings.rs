@@ -1,6 +1,8 @@
 //! Settings (GUCs). All but one change by reload: `ALTER SYSTEM SET …; SELECT pg_reload_conf();`.
 
 pub mod encoding;
+pub mod publication;
+pub mod secret;
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::os::unix::fs::MetadataExt;
@@ -13,10 +15,7 @@ use pgrx::prelude::*;
 use crate::error::{Error, Result};
 use crate::kafka::{self, Config};
 
-pub mod publication;
-
 static KAFKA_BROKERS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
-static KAFKA_OPTIONS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KAFKA_OPTIONS_FILE: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c""));
 static TOPIC_PREFIX: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
@@ -32,8 +31,6 @@ static ATTACH_LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(900);
 
 pub fn define() {
     let open = GucFlags::default();
-    // Options carry passwords and keys.
-    let secret = GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL;
     // SAFETY: the hooks are guarded against panics.
     unsafe {
         GucRegistry::define_string_guc_with_hooks(
@@ -47,17 +44,6 @@ pub fn define() {
             None,
             None,
         );
-        GucRegistry::define_string_guc_with_hooks(
-        c"manifold.kafka_options",
-        c"librdkafka options as key=value, separated by semicolons or line ends.",
-        c"Readable by superusers only, since it may carry passwords; they belong in manifold.kafka_options_file.",
-        &KAFKA_OPTIONS,
-        GucContext::Sighup,
-        secret,
-        Some(check_options),
-        None,
-        Some(show_options),
-    );
     }
     GucRegistry::define_string_guc(
         c"manifold.kafka_options_file",
@@ -65,7 +51,7 @@ pub fn define() {
         c"Read when the configuration is reloaded; manifold.kafka_options wins over it.",
         &KAFKA_OPTIONS_FILE,
         GucContext::Sighup,
-        secret,
+        GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL,
     );
     GucRegistry::define_string_guc(
         c"manifold.topic_prefix",
@@ -164,6 +150,7 @@ pub fn define() {
         GucFlags::UNIT_MS,
     );
     encoding::define();
+    secret::define();
     publication::define();
     // SAFETY: called from _PG_init, with a constant.
     #[cfg(not(feature = "pg14"))]
@@ -192,20 +179,6 @@ unsafe extern "C-unwind" fn check_options(
 ) -> bool {
     // SAFETY: as the server calls it.
     unsafe { check(*value, |options| Config::parse("localhost:9092", options, "").map(|_| ())) }
-}
-
-/// Shows the options to superusers alone. The server itself would show them to every member of
-/// pg_read_all_settings as well, and agents that monitor servers are.
-#[pg_guard]
-unsafe extern "C-unwind" fn show_options() -> *const c_char {
-    // SAFETY: a copy in the caller's memory context, or a constant.
-    unsafe {
-        if !pg_sys::IsTransactionState() || !pg_sys::superuser() {
-            return c"(hidden)".as_ptr();
-        }
-        let value = KAFKA_OPTIONS.get().unwrap_or_default();
-        pg_sys::pstrdup(value.as_ptr())
-    }
 }
 
 /// A value that a user sets by a statement is checked, since he can be told. One that is read from a
@@ -268,7 +241,7 @@ pub fn kafka_brokers() -> String {
 }
 
 pub fn kafka_options() -> String {
-    text(&KAFKA_OPTIONS)
+    text(&secret::KAFKA_OPTIONS)
 }
 
 /// What the options file holds; nothing where there is none.
@@ -296,15 +269,19 @@ pub fn options_file() -> Result<String> {
     Ok(options)
 }
 
-/// The prefix of topics in this database.
-pub fn topic_prefix(database: &str) -> String {
+/// The prefix of topics in this database. `file` gives the text of the options file, where it matters.
+///
+/// # Errors
+/// It matters, and cannot be read: messages would go to topics of another name.
+pub fn topic_prefix(database: &str, file: impl FnOnce() -> Result<String>) -> Result<String> {
     let prefix = text(&TOPIC_PREFIX);
     if !prefix.is_empty() {
         // As Heroku writes it; the dot that follows is the topic's.
-        return prefix.strip_suffix('.').unwrap_or(&prefix).to_string();
+        return Ok(prefix.strip_suffix('.').unwrap_or(&prefix).to_string());
     }
-    let from_file = options_file().ok().and_then(|file| kafka::topic_prefix(&file));
-    from_file.unwrap_or_else(|| database.to_string())
+    let from_file = kafka::topic_prefix(&file()?)
+        .map_err(|error| Error::invalid(error.to_string(), error.hint().unwrap_or_default()))?;
+    Ok(from_file.unwrap_or_else(|| database.to_string()))
 }
 
 /// Whether changes are published in Kafka transactions.

@@ -57,7 +57,8 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
     let Some(objects) = objects::objects() else { return Ok(Vec::new()) };
     let catalog = Catalog::load()?;
     let database = identity::database();
-    let mut plans = Plans::new(settings::publication::publishing(&database)?);
+    let publishing = settings::publication::publishing(&database, settings::options_file)?;
+    let mut plans = Plans::new(publishing);
     let lanes = Lanes::new(position::load(CONSUMER)?);
     // Those in trouble come last.
     let own = catalog.sources.keys().filter(|source| catalog.org_of(**source) == Some(org));

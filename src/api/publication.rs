@@ -49,7 +49,7 @@ fn set_publication(
 
 /// Refuses to capture sources whose topic would be another's too.
 pub(super) fn refuse_collisions(chosen: &[Source]) -> Result<()> {
-    let naming = settings::publication::naming(&identity::database())?;
+    let naming = settings::publication::naming(&identity::database(), settings::options_file)?;
     let mut all = catalog::captured_sources()?;
     all.retain(|source| chosen.iter().all(|chosen| chosen.id != source.id));
     all.extend_from_slice(chosen);

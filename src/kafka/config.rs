@@ -19,9 +19,12 @@ const TRANSACTION_TIME: &str = "30000";
 const IN_FILE: &str = "file";
 
 /// What the names of all topics begin with, by an options file that comes from Heroku.
-pub fn topic_prefix(file: &str) -> Option<String> {
-    let mut written = options::read(file, Source::File).ok()?;
-    environment::take(&mut written).ok()?.prefix
+///
+/// # Errors
+/// [`Error::BadSyntax`]: what a file says that cannot be read whole is not known.
+pub fn topic_prefix(file: &str) -> Result<Option<String>, Error> {
+    let mut written = options::read(file, Source::File)?;
+    Ok(environment::take(&mut written)?.prefix)
 }
 
 /// Whether a broker list can be one.

@@ -23,6 +23,21 @@ fn defaults_are_safe_and_accepted_by_the_library() {
 }
 
 #[test]
+fn the_reference_has_the_defaults() {
+    const REFERENCE: &str = include_str!("../../docs/reference.md");
+    // For the library's and the worker's good, and nothing that anybody would choose.
+    const INNER: [&str; 3] = ["enable.metrics.push", "log_level", "log.thread.name"];
+    let set = REFERENCE.split("\n\n").find(|part| part.starts_with("Set unless you set them:"));
+    let set: String = set.expect("the list").split_whitespace().collect::<Vec<_>>().join(" ");
+    for (name, value) in DEFAULTS.iter().filter(|(name, _)| !INNER.contains(name)) {
+        assert!(set.contains(&format!("`{name}={value}`")), "{name}={value} in {set}");
+    }
+    let options = set.split('`').skip(1).step_by(2).filter(|text| text.contains('='));
+    let others = options.filter(|text| !DEFAULTS.iter().any(|(n, v)| *text == format!("{n}={v}")));
+    assert_eq!(others.collect::<Vec<_>>(), ["compression.type=lz4"]);
+}
+
+#[test]
 fn the_setting_wins_over_the_file_and_both_over_the_defaults() {
     let file = "linger.ms=3\nclient.id=file\n";
     let config = Config::parse(BROKERS, "client.id=setting", file).expect("valid");

@@ -7,7 +7,7 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::{refuse, text, topic_prefix};
+use super::{refuse, secret, text, topic_prefix};
 use crate::error::{Error, Result};
 use crate::kafka::TopicSpec;
 use crate::publish::naming::Naming;
@@ -24,7 +24,6 @@ static BEFORE_IMAGES: GucSetting<bool> = GucSetting::<bool>::new(true);
 static PROVIDE_TRANSACTION_METADATA: GucSetting<bool> = GucSetting::<bool>::new(false);
 static EXTENDED_HEADERS_ENABLED: GucSetting<bool> = GucSetting::<bool>::new(false);
 static HEARTBEAT_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(0);
-static HASH_SALT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static CREATE_TOPICS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static TOPIC_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(-1);
 static TOPIC_REPLICATION_FACTOR: GucSetting<i32> = GucSetting::<i32>::new(-1);
@@ -110,14 +109,6 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_MS,
     );
-    GucRegistry::define_string_guc(
-        c"manifold.hash_salt",
-        c"What goes before every value of hash_columns when it is hashed.",
-        c"A secret, and readable by superusers only: with it, values can be guessed and compared.",
-        &HASH_SALT,
-        GucContext::Sighup,
-        GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL,
-    );
     GucRegistry::define_bool_guc(
         c"manifold.create_topics",
         c"Whether topics that do not exist are created.",
@@ -186,19 +177,19 @@ fn wrong(name: &str, reason: String) -> Error {
     )
 }
 
-/// The names of topics in this database.
-pub fn naming(database: &str) -> Result<Naming> {
+/// The names of topics in this database. `file` gives the text of the options file, where it matters.
+pub fn naming(database: &str, file: impl FnOnce() -> Result<String>) -> Result<Naming> {
     let template = Template::parse(&text(&TOPIC_TEMPLATE))
         .map_err(|reason| wrong("topic_template", reason))?;
-    Ok(Naming { prefix: topic_prefix(database), database: database.to_owned(), template })
+    Ok(Naming { prefix: topic_prefix(database, file)?, database: database.to_owned(), template })
 }
 
-/// How everything in this database is published.
-pub fn publishing(database: &str) -> Result<Publishing> {
+/// How everything in this database is published. `file` as for [`naming`].
+pub fn publishing(database: &str, file: impl FnOnce() -> Result<String>) -> Result<Publishing> {
     let skipped_operations = options::operations(&text(&SKIPPED_OPERATIONS))
         .map_err(|reason| wrong("skipped_operations", reason))?;
     Ok(Publishing {
-        naming: naming(database)?,
+        naming: naming(database, file)?,
         options: Options {
             tombstones_on_delete: TOMBSTONES_ON_DELETE.get(),
             skipped_operations,
@@ -213,7 +204,7 @@ pub fn publishing(database: &str) -> Result<Publishing> {
 
 /// A secret.
 pub fn hash_salt() -> String {
-    text(&HASH_SALT)
+    text(&secret::HASH_SALT)
 }
 
 /// How often a heartbeat is due, if ever.

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::lifecycle::{self, Failure};
-use crate::kafka::{Delivery, Producer};
-use crate::publish::feed::CONSUMER;
+use crate::kafka::{self, Delivery, Producer};
 use crate::publish::heartbeat::{self, Heartbeat, TOKEN};
 use crate::publish::plans::Plans;
 use crate::settings;
@@ -12,8 +10,8 @@ use crate::settings;
 #[derive(Debug, Default)]
 pub struct Heart {
     beat: Heartbeat,
-    /// The status says that heartbeats do not arrive.
-    shown: bool,
+    /// Why the last one did not arrive.
+    trouble: Option<kafka::Error>,
 }
 
 impl Heart {
@@ -35,20 +33,21 @@ impl Heart {
         Some(self.beat.wait(interval, now))
     }
 
-    /// What became of heartbeats. One that fails holds up nothing, and shows.
-    pub fn heard(&mut self, deliveries: &[Delivery]) -> Result<(), Failure> {
+    /// Takes what became of heartbeats.
+    pub fn heard(&mut self, deliveries: &[Delivery]) {
         let last = deliveries.iter().rev().find(|delivery| delivery.token == TOKEN);
-        match last.map(|delivery| &delivery.result) {
-            Some(Err(error)) if !self.shown => {
-                self.shown = true;
-                let failure = Failure::from(&error.error);
-                lifecycle::transaction(|| lifecycle::note_error(CONSUMER, 0, "warn", &failure))
-            }
-            Some(Ok(())) if self.shown => {
-                self.shown = false;
-                lifecycle::transaction(|| lifecycle::clear_error(CONSUMER, 0))
-            }
-            _ => Ok(()),
+        if let Some(delivery) = last {
+            self.trouble = delivery.result.as_ref().err().map(|failed| failed.error.clone());
         }
+    }
+
+    /// Why heartbeats do not arrive, if so. It holds up nothing.
+    pub fn trouble(&self) -> Option<&kafka::Error> {
+        self.trouble.as_ref()
+    }
+
+    /// Another producer sends the next one, if any is wanted.
+    pub fn forget(&mut self) {
+        self.trouble = None;
     }
 }

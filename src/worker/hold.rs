@@ -5,7 +5,7 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::pg::{compat, shared, xact};
+use crate::pg::{compat, discreet, shared, xact};
 
 static mut PREVIOUS: pg_sys::ProcessUtility_hook_type = None;
 
@@ -31,10 +31,18 @@ unsafe extern "C-unwind" fn process_utility(
     destination: *mut pg_sys::DestReceiver,
     completion: *mut pg_sys::QueryCompletion,
 ) {
-    // SAFETY: called by the server with a valid statement; what came before us is called in turn.
+    // SAFETY: called by the server with a valid statement; what came before us is called in turn, with a
+    // copy of it where others are not to see its text.
     unsafe {
         if concerns_databases((*statement).utilityStmt) {
             hold_for((*statement).utilityStmt);
+        }
+        let mut hidden = *statement;
+        let (mut statement, mut query) = (statement, query);
+        let instead = discreet::hide(hidden.utilityStmt);
+        if !instead.is_null() {
+            (hidden.stmt_location, hidden.stmt_len) = (0, 0);
+            (statement, query) = (&mut hidden, instead);
         }
         let next = PREVIOUS.unwrap_or(compat::standard_process_utility());
         next(

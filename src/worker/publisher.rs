@@ -82,6 +82,9 @@ unsafe extern "C-unwind" fn close_producer(_code: i32, _argument: pg_sys::Datum)
 struct Publisher {
     definitions: Option<u64>,
     reloads: Option<u32>,
+    /// What the options file held when the producer was configured: brokers, options and the names of
+    /// topics are all of this one text. Before there is a producer nothing is sent to any topic.
+    file: String,
     catalog: Catalog,
     feed: Option<Feed>,
     fingerprint: Option<u64>,
@@ -108,14 +111,20 @@ enum Shown {
     Error(kafka::Error),
     /// A quota is used up.
     Throttled,
+    /// What is wrong, and holds up nothing.
+    Warning(kafka::Error),
     Well,
 }
 
 impl Publisher {
     fn turn(&mut self, worker: &Worker) -> Result<Turn, Failure> {
-        let Some(moment) = worker.begin()? else { return Ok(Turn::Gone) };
-        let outcome = self.round(worker, &moment.now);
+        let outcome = match worker.begin() {
+            Ok(Some(moment)) => self.round(worker, &moment.now),
+            Ok(None) => return Ok(Turn::Gone),
+            Err(failure) => Err(failure),
+        };
         if outcome.is_err() {
+            self.shown = Shown::Left;
             if self.exactly.is_some() {
                 self.failures += 1;
                 self.until = Some(Instant::now() + lifecycle::backoff(self.failures));
@@ -174,7 +183,9 @@ impl Publisher {
                         let lanes = Lanes::new(position::load(CONSUMER)?);
                         Ok((lanes, lifecycle::open_errors(CONSUMER)?, identity::database()))
                     })?;
-                    let plans = Plans::new(settings::publication::publishing(&database)?);
+                    let file = || Ok(self.file.clone());
+                    let publishing = settings::publication::publishing(&database, file)?;
+                    let plans = Plans::new(publishing);
                     self.feed = Some(Feed::new(lanes, plans, &troubled));
                 }
             }
@@ -203,8 +214,12 @@ impl Publisher {
             if self.reloads != Some(worker.reloads()) {
                 self.end_producer();
                 self.shown = Shown::Left;
-                lifecycle::transaction(|| lifecycle::clear_error(CONSUMER, 0))?;
                 self.reloads = Some(worker.reloads());
+            }
+            // There is nobody whose answer would say that it is over.
+            if self.shown != Shown::Well {
+                lifecycle::transaction(|| lifecycle::clear_error(CONSUMER, 0))?;
+                self.shown = Shown::Well;
             }
             return Ok(false);
         }
@@ -213,15 +228,17 @@ impl Publisher {
             .map_err(failure)
             .inspect_err(|_| self.end_producer())?
             .creating(settings::publication::topic_spec()?);
+        self.file = file;
         // A new prefix means other topics: begin anew, with new plans.
         if self.fingerprint != Some(config.fingerprint()) || self.reloads.is_some() || !running {
             self.start_over();
             self.fingerprint = Some(config.fingerprint());
             self.shown = Shown::Left;
+            self.heart.forget();
             self.read_definitions(worker)?;
-            let (claim, database) =
-                lifecycle::transaction(|| Ok((claim::load()?, identity::database())))?;
-            let naming = settings::publication::publishing(&database)?.naming;
+            let claim = lifecycle::transaction(claim::load)?;
+            let Some(feed) = &self.feed else { return Ok(false) };
+            let naming = feed.plans.naming().clone();
             let wanted = settings::exactly_once();
             // What was published last in transactions, the progress topic knows best.
             if wanted || claim.is_some() {
@@ -266,7 +283,7 @@ impl Publisher {
         if let Some(error) = producer.fatal() {
             return Err(failure(error.clone()));
         }
-        self.heart.heard(&self.deliveries)?;
+        self.heart.heard(&self.deliveries);
         let catalog = &self.catalog;
         let mut booked = feed.book(&mut self.deliveries, catalog);
         booked.apart.extend(feed.watch(producer, catalog));
@@ -275,7 +292,7 @@ impl Publisher {
         if feed.has_proof() && !feeds {
             lifecycle::transaction(|| save_proven(feed, catalog))?;
         }
-        show_health(producer, &mut self.shown, true)?;
+        show_health(producer, &self.heart, &mut self.shown, true)?;
         if feed.is_clogged() {
             self.start_over();
             // The next round makes another producer.
@@ -322,7 +339,7 @@ impl Publisher {
         };
         producer.poll(Duration::ZERO, &mut self.deliveries);
         // What the brokers refuse is not over because they answer.
-        show_health(producer, &mut self.shown, exactly.is_under_way())?;
+        show_health(producer, &self.heart, &mut self.shown, exactly.is_under_way())?;
         let step = exactly.step(now, feed, &self.catalog, producer, &mut self.deliveries)?;
         if exactly.is_under_way() {
             self.failures = 0;
@@ -416,8 +433,14 @@ fn note_trouble(feed: &Feed, lane: i32) -> crate::error::Result<()> {
     }
 }
 
-/// Notes in `manifold.status` that the brokers are down, or up again.
-fn show_health(producer: &mut Producer, shown: &mut Shown, clears: bool) -> Result<(), Failure> {
+/// Notes in `manifold.status` that the brokers are down, or up again, and whether heartbeats arrive: what
+/// is shown for all orgs is written here alone, so that the one does not cover the other up for good.
+fn show_health(
+    producer: &mut Producer,
+    heart: &Heart,
+    shown: &mut Shown,
+    clears: bool,
+) -> Result<(), Failure> {
     for event in producer.events() {
         match event.kind {
             EventKind::Error(error) => pgrx::log!("pg_manifold publisher: {error}"),
@@ -432,8 +455,11 @@ fn show_health(producer: &mut Producer, shown: &mut Shown, clears: bool) -> Resu
         Health::Down { reason, .. } => Shown::Error(reason.clone()),
         Health::Connecting { .. } => return Ok(()),
         Health::Up { .. } if *shown == Shown::Left && !clears => return Ok(()),
-        Health::Up { .. } if producer.is_throttled() => Shown::Throttled,
-        Health::Up { .. } => Shown::Well,
+        Health::Up { .. } => match heart.trouble() {
+            Some(error) => Shown::Warning(error.clone()),
+            None if producer.is_throttled() => Shown::Throttled,
+            None => Shown::Well,
+        },
     };
     if now != *shown {
         lifecycle::transaction(|| match &now {
@@ -441,7 +467,10 @@ fn show_health(producer: &mut Producer, shown: &mut Shown, clears: bool) -> Resu
                 lifecycle::note_error(CONSUMER, 0, "error", &Failure::from(error))
             }
             Shown::Throttled => lifecycle::note_error(CONSUMER, 0, "warn", &throttled()),
-            _ => lifecycle::clear_error(CONSUMER, 0),
+            Shown::Warning(error) => {
+                lifecycle::note_error(CONSUMER, 0, "warn", &Failure::from(error))
+            }
+            Shown::Left | Shown::Well => lifecycle::clear_error(CONSUMER, 0),
         })?;
         *shown = now;
     }

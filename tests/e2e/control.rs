@@ -66,6 +66,26 @@ fn an_org_with_a_long_backlog_under_the_throttle_leaves_the_others_their_turn() 
 }
 
 #[test]
+fn without_brokers_an_error_that_has_passed_leaves_the_status() {
+    let cluster = cluster_with("manifold.kafka_brokers = ''");
+    let mut world = World::in_cluster(&cluster);
+    let _acme = world.running("acme", 1);
+    // The definitions have changed, and for a while they cannot be read.
+    world.run(
+        "ALTER TABLE manifold.publication RENAME TO elsewhere; \
+         SELECT manifold.pause('acme', 'publisher'), manifold.resume('acme', 'publisher')",
+    );
+    let told = |error: &String| error.contains("manifold.publication");
+    world.await_status("acme", "publisher", "in error", |s| {
+        s.state == "error" && s.last_error.as_ref().is_some_and(told)
+    });
+    world.run("ALTER TABLE manifold.elsewhere RENAME TO publication");
+    world.await_status("acme", "publisher", "well", |s| {
+        s.state == "ok" && s.detail.starts_with("idle")
+    });
+}
+
+#[test]
 fn a_stopped_org_is_not_captured_and_has_no_triggers() {
     let mut world = World::new();
     let mut acme = world.running("acme", 5);

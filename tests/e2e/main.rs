@@ -40,5 +40,6 @@ mod rights;
 mod rules;
 mod security;
 mod security_apart;
+mod security_mended;
 mod security_secrets;
 mod surface;

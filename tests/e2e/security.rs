@@ -134,7 +134,11 @@ impl Secured {
         broker.launch();
         Self {
             broker,
-            cluster: cluster_with("log_min_messages = info\nlog_min_error_statement = error"),
+            // What is loaded last is asked first, and so can hide statements from what came before.
+            cluster: cluster_with(
+                "log_min_messages = info\nlog_min_error_statement = error\n\
+                 shared_preload_libraries = 'pg_stat_statements, pg_manifold'",
+            ),
             ca: ca.certificate(),
             publisher: ca.sign("publisher", &terms),
             stranger: strangers.sign("stranger", &terms),
@@ -266,6 +270,9 @@ fn each_way_in_that_is_barred_is_told_and_opens_without_a_restart() {
         secured.publish_to(*port, options);
         acme.load(20 + n * 10, 10);
         says(&mut world, what, error, todo);
+        // Nothing of it is left, to be taken for what the next one is told.
+        secured.publish_to(mutual, &mutual_options);
+        well(&mut world);
     }
     // Each of the right ones, one after another; a certificate for another host where that is meant.
     let lenient = format!("{mutual_options}; ssl.endpoint.identification.algorithm=none");

@@ -9,8 +9,13 @@ use crate::check;
 use crate::security::{PASSWORD, Secured, secured};
 use crate::support::admin::Admin;
 use crate::support::installation::{is_root, run_to_end};
+use crate::support::manifold;
+use crate::support::mapping::Mapping;
 use crate::support::tls::read;
 use crate::world::World;
+
+/// A salt that no text holds by accident.
+const SALT: &str = "fleur-de-sel-4Tq";
 
 /// What `heroku config --shell` prints, where the server alone may read it.
 fn heroku_config(secured: &Secured, port: u16) -> PathBuf {
@@ -68,10 +73,28 @@ fn what_heroku_hands_out_is_an_options_file() {
     world.published();
     assert_eq!(world.topic_on(&secured.broker, "globex.lead").all().len(), 20);
 
-    fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("ours");
-    cluster.set("manifold.kafka_brokers", "file");
-    told(&mut world, "acme", "every user of this machine may read it", "chmod o-r");
-    fs::set_permissions(&file, Permissions::from_mode(0o640)).expect("ours");
+    // A file that cannot be used leaves nobody with topics of another name.
+    let whole = fs::read_to_string(&file).expect("readable");
+    let half = &whole[..whole.rfind("-----END").expect("the CA at the end")];
+    let _initech = world.sync("initech", 1);
+    let mut steps = manifold::onboarding("initech", &Mapping::load("initech").json);
+    let start = steps.pop().expect("it is started last");
+    steps.iter().for_each(|sql| world.run(sql));
+    for (mode, text, error, todo) in [
+        (0o644, &*whole, "every user of this machine may read it", "chmod o-r"),
+        (0o640, half, "without its END line", "Write key=value"),
+    ] {
+        fs::write(&file, text).expect("ours");
+        fs::set_permissions(&file, Permissions::from_mode(mode)).expect("ours");
+        cluster.set("manifold.kafka_brokers", "file");
+        told(&mut world, "acme", error, todo);
+        for sql in [start.as_str(), "SELECT count(*) FROM manifold.peek('acme')"] {
+            let refused = world.client.batch_execute(sql).expect_err(sql);
+            let message = refused.as_db_error().map(|e| e.message().to_owned());
+            assert!(message.as_ref().is_some_and(|m| m.contains(error)), "{sql}: {refused:?}");
+        }
+    }
+    fs::write(&file, whole).expect("ours");
     cluster.set("manifold.kafka_brokers", "file");
     world.await_status("acme", "publisher", "well", |s| s.state == "ok");
 }
@@ -86,6 +109,12 @@ fn no_secret_is_seen_by_anybody_but_a_superuser() {
         cluster.set(name, value);
     }
     let mut world = secured.world(&["app"]);
+    world.run("CREATE EXTENSION pg_stat_statements");
+    // Sessions that have said a secret and are idle since.
+    let mut idle = [(); 2].map(|()| world.database.connect());
+    let statement = |sql: &str| format!("{sql} manifold . \"hash_salt\" = '{SALT}'");
+    idle[0].execute(&statement("ALTER SYSTEM SET"), &[]).unwrap_or_else(|e| panic!("{e:?}"));
+    idle[1].execute(&statement("SET"), &[]).expect_err("it is one for the whole server");
     let wrong = secured.scram("SCRAM-SHA-512", "app", &format!("{PASSWORD}-wrong"));
     let certificate = read(&secured.publisher.certificate);
     let own = format!("; ssl.certificate.pem={certificate}; ssl.key.pem={key}");
@@ -117,6 +146,9 @@ fn no_secret_is_seen_by_anybody_but_a_superuser() {
             "SELECT string_agg(s::text, ' ') FROM pg_settings s",
             "SELECT current_setting('manifold.kafka_options')",
             "SELECT current_setting('manifold.kafka_options_file')",
+            "SELECT current_setting('manifold.hash_salt')",
+            "SELECT string_agg(a::text, ' ') FROM pg_stat_activity a",
+            "SELECT string_agg(s::text, ' ') FROM pg_stat_statements s",
             "SELECT string_agg(s::text, ' ') FROM manifold.status s",
             "SELECT string_agg(e::text, ' ') FROM manifold.consumer_error e",
             "SELECT string_agg(f::text, ' ') FROM pg_file_settings f",
@@ -127,20 +159,33 @@ fn no_secret_is_seen_by_anybody_but_a_superuser() {
             }
         }
     }
-    assert!(
-        seen.contains("(hidden)") && seen.contains("credentials"),
-        "something was seen: {seen}"
-    );
+    for something in ["(hidden)", "credentials", "active", "UPDATE"] {
+        assert!(seen.contains(something), "something was seen: {seen}");
+    }
+    // Of the idle ones in one view, and of statements that succeeded in the other.
+    for (setting, times) in [("hash_salt", 3), ("kafka_options", 1)] {
+        let text = format!("statement about manifold.{setting} (not shown)");
+        assert_eq!(seen.matches(&text).count(), times, "{text} in {seen}");
+    }
     seen += &run_to_end(cluster.program("pg_dump").arg(&world.database.name));
     let log = cluster.server().log();
-    assert!(log.contains("statement about manifold.kafka_options (not shown)"), "it is logged");
+    for said in [
+        "statement about manifold.kafka_options (not shown)",
+        "parameter \"manifold.kafka_options\" changed (its value is not shown)",
+        "parameter \"manifold.hash_salt\" changed (its value is not shown)",
+    ] {
+        assert!(log.contains(said), "{said} is logged");
+    }
     assert!(log.contains("is no option; quote its value"), "and what is wrong with it");
     seen += &log;
-    for secret in [PASSWORD, &key_line] {
+    for secret in [PASSWORD, SALT, &key_line] {
         let at = seen.find(secret).map(|at| &seen[at.saturating_sub(300)..at]);
         assert_eq!(at, None, "a secret follows this");
     }
-    let shown: String = world.value("SELECT current_setting('manifold.kafka_options')");
-    assert!(shown.contains(PASSWORD), "a superuser may see it");
+    for (setting, secret) in [("kafka_options", PASSWORD), ("hash_salt", SALT)] {
+        let shown: String = world.value(&format!("SELECT current_setting('manifold.{setting}')"));
+        assert!(shown.contains(secret), "a superuser may see it");
+    }
+    drop(idle);
     world.run("DROP ROLE plain; DROP ROLE watcher");
 }

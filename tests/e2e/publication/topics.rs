@@ -113,12 +113,20 @@ fn topics_are_created_as_the_settings_say() {
 
     // Heartbeats that do not arrive hold up nothing, and show.
     cluster.set("manifold.heartbeat_interval", "100ms");
-    world.await_status("tiny", "publisher", "warned of heartbeats", |status| {
-        status.state == "warn"
-            && status.last_error.as_ref().is_some_and(|e| e.contains("__debezium-heartbeat.made"))
-    });
+    let warned = |world: &mut World<'_>| {
+        world.await_status("tiny", "publisher", "warned of heartbeats", |status| {
+            let told = |error: &String| error.contains("__debezium-heartbeat.made");
+            status.state == "warn" && status.last_error.as_ref().is_some_and(told)
+        });
+    };
+    warned(&mut world);
     add(&mut world, "tiny", 3);
     world.published();
+    // Neither does an outage make it forgotten.
+    broker.stop();
+    world.await_status("tiny", "publisher", "without brokers", |status| status.state == "error");
+    broker.launch();
+    warned(&mut world);
     broker.tool(
         "org.apache.kafka.tools.TopicCommand",
         &["--create", "--topic", "__debezium-heartbeat.made"],
