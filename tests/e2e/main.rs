@@ -15,6 +15,7 @@ mod capture;
 mod consumer;
 mod control;
 mod debezium;
+mod definitions;
 mod exact;
 mod exactly_once;
 mod faults;
