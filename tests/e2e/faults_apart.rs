@@ -8,7 +8,7 @@ use crate::support::admin::Admin;
 use crate::support::broker::Broker;
 use crate::support::cluster::Cluster;
 use crate::support::consumer::Event;
-use crate::support::manifold::Status;
+use crate::support::manifold::{self, Status};
 use crate::support::run;
 use crate::support::wait;
 use crate::world::{LIMIT, Synced, World, cluster_with};
@@ -218,4 +218,48 @@ fn where_transactions_are_told_a_topic_that_is_missing_holds_up_its_org() {
     }
     let both = told.iter().filter(|(id, ends)| *ends && id.ends_with(":acme\"")).count();
     assert!(both >= 3, "{told:?}");
+}
+
+/// Waits until all that goes on has been published.
+fn others_are_published(world: &mut World<'_>) {
+    world.normalized();
+    wait::until("all but acme's contacts to be published", LIMIT, || {
+        let status = manifold::status(&mut world.client);
+        let waits = |s: &&Status| s.consumer == "publisher" && s.lag_changes > 0;
+        let others = |s: &&Status| (s.org.as_str(), s.source.as_str()) != ("acme", "contact");
+        match status.iter().filter(waits).find(others) {
+            None => Ok(()),
+            Some(found) => Err(format!("{found:#?}")),
+        }
+    });
+}
+
+#[test]
+fn a_topic_that_is_missing_for_too_long_is_let_go_of_alone_and_a_resync_fills_it() {
+    let cluster = publishing(
+        "dropped",
+        "manifold.log_table_size = 1MB\nmanifold.max_log_size = 1MB\nmanifold.drop_log_size = 4MB",
+    );
+    let (mut world, _, _) = world(&cluster, "dropped");
+    contacts_wait(&mut world);
+    let gaps =
+        "manifold.gap g JOIN manifold.source s USING (source_id) WHERE g.consumer = 'publisher'";
+    wait::until("contacts to be let go of", LIMIT, || {
+        world.run(
+            "UPDATE acme.lead SET city = md5(random()::text); \
+             UPDATE acme.contact SET description = \
+               (SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 600))",
+        );
+        others_are_published(&mut world);
+        match world.count(gaps) {
+            0 => Err(world.value::<String>("SELECT pg_size_pretty(manifold.log_size())")),
+            _ => Ok(()),
+        }
+    });
+    assert_eq!(world.count(&format!("{gaps} AND (s.org, s.table_name) <> ('acme', 'contact')")), 0);
+    Admin::new(&strict().bootstrap()).create("dropped.acme.contact", 2, &[]);
+    // What a resync reads is more than the limit.
+    cluster.set("manifold.drop_log_size", "0");
+    world.run("SELECT manifold.resync('acme', 'contact')");
+    all_is_well(&mut world);
 }
