@@ -45,10 +45,6 @@ fn world<'a>(cluster: &'a Cluster, prefix: &str) -> (World<'a>, Synced, Synced) 
     (world, leads, contacts)
 }
 
-fn of<'a>(status: &'a [Status], source: &str) -> &'a Status {
-    status.iter().find(|s| s.source == source).expect("the source has a status")
-}
-
 /// Waits until acme's contacts wait for their topic, with the command that creates it.
 fn contacts_wait(world: &mut World<'_>) {
     let topic = format!("{}.acme.contact", world.prefix);
@@ -183,12 +179,28 @@ fn a_topic_that_is_missing_is_waited_for_exactly_once() {
     }
 }
 
-/// One lane has to tell a transaction's beginning, events and end.
 #[test]
 fn where_transactions_are_told_a_topic_that_is_missing_holds_up_its_org() {
-    let cluster = publishing("told", "manifold.provide_transaction_metadata = on");
-    Admin::new(&strict().bootstrap()).create("told.transaction", 1, &[]);
-    let (mut world, mut leads, mut contacts) = world(&cluster, "told");
+    tell_transactions("told", false);
+}
+
+#[test]
+fn where_transactions_are_told_exactly_once_each_is_told_once() {
+    tell_transactions("told-once", true);
+}
+
+/// One lane has to tell a transaction's beginning, events and end.
+fn tell_transactions(prefix: &str, exactly_once: bool) {
+    let cluster = publishing(
+        prefix,
+        &format!(
+            "manifold.provide_transaction_metadata = on\nmanifold.exactly_once = {exactly_once}"
+        ),
+    );
+    let admin = Admin::new(&strict().bootstrap());
+    admin.create(&format!("{prefix}.transaction"), 1, &[]);
+    admin.create(&format!("{prefix}.publisher-progress"), 1, &[("cleanup.policy", "compact")]);
+    let (mut world, mut leads, mut contacts) = world(&cluster, prefix);
     contacts_wait(&mut world);
     leads.load(20, 10);
     world.run(
@@ -200,11 +212,12 @@ fn where_transactions_are_told_a_topic_that_is_missing_holds_up_its_org() {
         let status = world.status("canonical", "publisher");
         if status.iter().all(|s| s.lag_changes == 0) { Ok(()) } else { Err(format!("{status:#?}")) }
     });
+    let missing = format!("{prefix}.acme.contact");
     let status = world.status("acme", "publisher");
-    let lead = of(&status, "lead");
-    let told = lead.last_error.as_deref().is_some_and(|e| e.contains("told.acme.contact"));
+    let lead = status.iter().find(|s| s.source == "lead").expect("leads have a status");
+    let told = lead.last_error.as_deref().is_some_and(|e| e.contains(&missing));
     assert!(lead.state == "error" && lead.lag_changes > 0 && told, "{lead:#?}");
-    Admin::new(&strict().bootstrap()).create("told.acme.contact", 2, &[]);
+    admin.create(&missing, 2, &[]);
     all_is_well(&mut world);
     let mut topic = world.topic_on(strict(), "transaction");
     let status = |event: &Event| {
@@ -215,9 +228,11 @@ fn where_transactions_are_told_a_topic_that_is_missing_holds_up_its_org() {
     for (at, (id, ends)) in told.iter().enumerate() {
         let begun = told[..at].contains(&(id.clone(), false));
         assert!(!ends || begun, "{id} ends before it begins");
+        let again = told[..at].contains(&(id.clone(), *ends));
+        assert!(!exactly_once || !again, "{id} is told twice");
     }
-    let both = told.iter().filter(|(id, ends)| *ends && id.ends_with(":acme\"")).count();
-    assert!(both >= 3, "{told:?}");
+    let of_acme = told.iter().filter(|(id, ends)| *ends && id.ends_with(":acme\"")).count();
+    assert!(of_acme >= 3, "{told:?}");
 }
 
 /// Waits until all that goes on has been published.
