@@ -13,7 +13,6 @@ use super::derivation::{Derivation, Source};
 use super::entity::Field;
 use super::field_type::FieldType;
 use super::mapping::RuleSpec;
-use super::rules::normal_key;
 use super::source::{Derived, Input, Piece};
 use super::template::Part;
 use super::{MappingError, decimal, meaning};
@@ -164,13 +163,7 @@ impl Compiler<'_> {
                 let sources = parts.iter().map(|part| self.derive(part).0).collect();
                 (Input::List(sources), Some(Kind::List))
             }
-            Source::Checkboxes { boxes, ticked } => {
-                let boxes = self.checkboxes(boxes, path);
-                let ticked = ticked.as_ref();
-                let ticked =
-                    ticked.map(|words| words.iter().map(|word| normal_key(word)).collect());
-                (Input::Checkboxes { boxes, ticked }, Some(Kind::List))
-            }
+            Source::Checkboxes(boxes) => (self.checkboxes(boxes, path), Some(Kind::List)),
             Source::Object(members) => {
                 let member = |(name, part): &(String, Derivation)| {
                     let mut text = String::new();
@@ -220,7 +213,7 @@ impl Compiler<'_> {
         Input::Template(pieces)
     }
 
-    fn checkboxes(&mut self, boxes: &[(String, String)], path: &str) -> Vec<(usize, String)> {
+    fn checkboxes(&mut self, boxes: &[(String, String)], path: &str) -> Input {
         let mut found = Vec::new();
         for (column, name) in boxes {
             let path = format!("{path}.{column}");
@@ -235,7 +228,7 @@ impl Compiler<'_> {
                 None => {}
             }
         }
-        found
+        Input::Checkboxes(found)
     }
 
     fn moment(
