@@ -5,7 +5,7 @@ INSERT INTO manifold.position_log_0 (consumer, lane, seen)
 SELECT consumer, 0, pg_current_snapshot() FROM unnest(ARRAY['normalizer', 'publisher']) AS consumer;
 
 CREATE FUNCTION manifold.source_lane(source_id integer) RETURNS integer
-LANGUAGE sql IMMUTABLE AS $$ SELECT -1 - source_id $$;
+LANGUAGE sql IMMUTABLE RETURN -1 - source_id;
 COMMENT ON FUNCTION manifold.source_lane(integer) IS
   'The lane of a single source, where it has one: its topic waits, and those of its org''s other sources do not';
 

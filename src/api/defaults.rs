@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use serde_json::Value;
 
 use super::mapping::{Place, Plans, entity_of, report};
-use super::{administer, is_name, org, required};
+use super::{administer, define, is_name, org, required};
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::normalize::defaults;
@@ -27,7 +27,7 @@ fn set_default(
     source: default!(Option<&str>, "NULL"),
 ) -> Result<Vec<String>, ErrorReport> {
     let superuser = identity::is_superuser();
-    let _owner = administer()?;
+    let _owner = define()?;
     let level = required(level, "level")?;
     let name = match (level, name) {
         ("package", None) => "",

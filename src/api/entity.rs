@@ -4,7 +4,7 @@ use pgrx::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{administer, mapping, publication, required};
+use super::{define, mapping, publication, required};
 use crate::capture::attach;
 use crate::catalog::Source;
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ fn create_entity(
     entity: Option<&str>,
     fields: default!(Option<JsonB>, "NULL"),
 ) -> Result<String, ErrorReport> {
-    let _owner = administer()?;
+    let _owner = define()?;
     let name = required(entity, "entity")?;
     let known =
         sql::one::<bool>("SELECT true FROM manifold.entity WHERE entity = $1", &[name.into()])?;

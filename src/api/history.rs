@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use serde_json::Value;
 
 use super::mapping::Place;
-use super::{administer, required};
+use super::{administer, define, required};
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::normalize::MappingError;
@@ -77,7 +77,7 @@ fn restore_mapping(
     version: Option<i32>,
 ) -> Result<i32, ErrorReport> {
     let superuser = identity::is_superuser();
-    let _owner = administer()?;
+    let _owner = define()?;
     let version = required(version, "version")?;
     let entity = Some(required(entity, "entity")?);
     let place = Place::find(required(org, "org")?, required(source, "source")?, entity)?;
@@ -217,7 +217,7 @@ fn copy_mapping(
     ErrorReport,
 > {
     let superuser = identity::is_superuser();
-    let _owner = administer()?;
+    let _owner = define()?;
     let (from, to) = (catalog::org(required(from, "from")?)?, catalog::org(required(to, "to")?)?);
     let found = mappings_of(&from, source)?;
     if found.is_empty() {

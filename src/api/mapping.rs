@@ -7,7 +7,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::Value;
 
-use super::{administer, required, source};
+use super::{define, required, source};
 use crate::capture::{backfill, layout, tree};
 use crate::catalog;
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ fn set_mapping(
     mapping: Option<JsonB>,
 ) -> Result<i32, ErrorReport> {
     let superuser = identity::is_superuser();
-    let _owner = administer()?;
+    let _owner = define()?;
     let org = required(org, "org")?;
     let table = required(source, "source")?;
     let entity = required(entity, "entity")?;

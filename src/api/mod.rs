@@ -21,12 +21,33 @@ pub mod suggest;
 
 use crate::error::{Error, Result};
 use crate::pg::identity::{self, AsUser};
+use crate::pg::sql;
 
 /// What every function for admins begins with: the caller must be one, and then acts as
 /// the superuser.
 fn administer() -> Result<AsUser> {
     identity::require_admin()?;
     Ok(AsUser::superuser())
+}
+
+/// First key of the advisory lock on definitions ("defs" in ASCII).
+const DEFINITIONS_LOCK: i32 = 0x6465_6673;
+
+/// What every function begins with that changes what mappings come to. Such changes come one after the
+/// other: each has the rows read again that come to something else by it, for which it has to know all
+/// others. The lock is held until the transaction ends.
+fn define() -> Result<AsUser> {
+    let owner = administer()?;
+    // SAFETY: a plain read of the transaction's state.
+    if unsafe { pgrx::pg_sys::XactIsoLevel } > pgrx::pg_sys::XACT_READ_COMMITTED as i32 {
+        return Err(Error::state(
+            "definitions are changed in transactions with isolation level READ COMMITTED",
+            "A snapshot that lasts does not see what another session has changed meanwhile: BEGIN ISOLATION LEVEL READ COMMITTED.",
+        ));
+    }
+    // A statement that writes, so that all that follow see what was committed while this one waited.
+    sql::run("SELECT pg_catalog.pg_advisory_xact_lock($1, 0)", &[DEFINITIONS_LOCK.into()])?;
+    Ok(owner)
 }
 
 /// A required argument that was given as null.

@@ -5,7 +5,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::mapping::Plans;
-use super::{administer, is_name, required};
+use super::{define, is_name, required};
 use crate::capture::attach;
 use crate::catalog;
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ fn add_org(
     defaults: default!(Option<JsonB>, "'{}'"),
     class: default!(Option<&str>, "NULL"),
 ) -> Result<(), ErrorReport> {
-    let _owner = administer()?;
+    let _owner = define()?;
     let org = required(org, "org")?;
     let schema = schema.unwrap_or(org);
     let defaults = required(defaults, "defaults")?;
@@ -64,7 +64,7 @@ fn add_org(
 #[search_path(pg_catalog, pg_temp)]
 fn set_org_class(org: Option<&str>, class: Option<&str>) -> Result<(), ErrorReport> {
     let superuser = identity::is_superuser();
-    let _owner = administer()?;
+    let _owner = define()?;
     let org = required(org, "org")?;
     catalog::org(org)?;
     check_class(class)?;
@@ -83,7 +83,7 @@ fn remove_org(
     org: Option<&str>,
     keep_canonical: default!(bool, "false"),
 ) -> Result<(), ErrorReport> {
-    let _owner = administer()?;
+    let _owner = define()?;
     let org = required(org, "org")?;
     let known = catalog::org(org)?;
     // After a turn of the normalizer that is under way: what it writes is then seen and deleted.

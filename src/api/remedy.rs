@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 use serde_json::{Value, json};
 
 use super::mapping::Place;
-use super::{administer, required};
+use super::{define, required};
 use crate::error::{Error, Result};
 use crate::normalize::mapping::RuleSpec;
 use crate::normalize::remedy::{self, Line, Part};
@@ -27,7 +27,7 @@ fn map_value(
     path: default!(Option<&str>, "NULL"),
 ) -> Result<i32, ErrorReport> {
     let superuser = identity::is_superuser();
-    let _owner = administer()?;
+    let _owner = define()?;
     let org = required(org, "org")?;
     let source = required(source, "source")?;
     let entity = required(entity, "entity")?;

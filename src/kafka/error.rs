@@ -44,7 +44,7 @@ pub enum Error {
     /// where it is known which of a request it is.
     TooLarge { topic: String, size: Option<usize>, of_broker: bool },
     /// The broker will never take this message, for a reason other than its size.
-    Rejected { topic: String, code: Code, reason: String },
+    Rejected { topic: String, size: Option<usize>, code: Code, reason: String },
     /// No broker leads a partition of the topic.
     NoLeader { topic: String, partition: i32 },
     /// Brokers that answer acknowledge no message for the topic.
@@ -106,7 +106,7 @@ impl Error {
             Code::INVALID_MSG
             | Code::INVALID_RECORD
             | Code::INVALID_TIMESTAMP
-            | Code::POLICY_VIOLATION => Error::Rejected { topic, code, reason },
+            | Code::POLICY_VIOLATION => Error::Rejected { topic, size: None, code, reason },
             Code::LOCAL_FATAL => Error::Fatal { code, reason },
             _ => Error::NotDelivered { topic, code, reason },
         }
@@ -122,6 +122,9 @@ impl Error {
         match self {
             Error::TooLarge { topic, of_broker, .. } => {
                 Error::TooLarge { topic, size: Some(bytes), of_broker }
+            }
+            Error::Rejected { topic, code, reason, .. } => {
+                Error::Rejected { topic, size: Some(bytes), code, reason }
             }
             other => other,
         }
@@ -203,12 +206,13 @@ impl fmt::Display for Error {
                 f,
                 "messages for Kafka topic \"{topic}\" are not acknowledged for {seconds} s, though the brokers answer"
             ),
-            Error::Rejected { topic, code, reason } => {
+            Error::Rejected { topic, size, code, reason } => {
                 let code = code.name();
-                write!(
-                    f,
-                    "the broker refuses a message for Kafka topic \"{topic}\": {reason} ({code})"
-                )
+                f.write_str("the broker refuses a message ")?;
+                if let Some(size) = size {
+                    write!(f, "of {size} bytes ")?;
+                }
+                write!(f, "for Kafka topic \"{topic}\": {reason} ({code})")
             }
             Error::NotDelivered { topic, code, reason } => {
                 let code = code.name();

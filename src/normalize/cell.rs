@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::decimal;
+use super::rules::characters::is_invisible;
 use crate::row::layout::Column;
 use crate::row::value::Value;
 use crate::row::{json, oid, time};
@@ -151,11 +152,13 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// Text of nothing but white space counts as no value.
+    /// Text of nothing but white space and what cannot be seen counts as no value.
     pub fn is_blank(&self) -> bool {
         match self {
             Cell::Null => true,
-            Cell::Text(text) => text.chars().all(char::is_whitespace),
+            Cell::Text(text) => {
+                text.chars().all(|c| c.is_whitespace() || c > '~' && is_invisible(c))
+            }
             _ => false,
         }
     }

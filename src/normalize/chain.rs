@@ -191,6 +191,9 @@ fn misfit(definition: &rules::Definition, kind: Kind, path: &str) -> MappingErro
     let message =
         format!("\"{}\" takes {}, but gets {}", definition.name, takes.join(", "), kind.name());
     let hint = match (definition.accepts, kind) {
+        (accepts, Kind::Text) if accepts.contains(&Kind::Date) => {
+            "Put \"number\", \"date\" or \"timestamp\" before it."
+        }
         ([Kind::Number], Kind::Text) => "Put \"number\" before it.",
         ([Kind::List], Kind::Text) => "Put \"split\" or \"tags\" before it.",
         (_, Kind::Json) => "The rule \"member\" takes a value out of JSON.",

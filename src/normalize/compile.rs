@@ -10,7 +10,7 @@ use super::entity::{Entity, Field};
 use super::mapping::{self, Mapping};
 use super::nearest::did_you_mean;
 use super::plan::{At, Extra, FieldPlan, How, Plan};
-use super::rules::Scope;
+use super::rules::{Scope, normal_key};
 use super::source::{Input, Row};
 use super::{MappingError, Org};
 use crate::row::layout::{Column, Layout};
@@ -128,6 +128,7 @@ impl<'a> Compiler<'a> {
         Ok(Plan {
             key: key.map(|(at, _)| at),
             key_name: "sfid".into(),
+            blank: mapping.blank.iter().map(|text| normal_key(text)).collect(),
             when,
             order,
             fields: fields

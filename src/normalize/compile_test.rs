@@ -161,6 +161,12 @@ fn arguments() {
         (json!({"phone": {"region_of": "land"}}), at("phone.region_of"), "no field"),
         (json!({"country": {"aliases": {"A": "XX"}}}), at("country.aliases.A"), "the code of a"),
         (json!({"currency": {"aliases": {"A": "X"}}}), at("currency.aliases.A"), "the code of a"),
+        (json!({"country": {"languages": ["xx"]}}), at("country.languages"), "no names"),
+        (json!({"country": {"languages": 7}}), at("country.languages"), "list of languages"),
+        (json!({"phone": {"kind": "fax"}}), at("phone.kind"), "\"mobile\" or"),
+        (json!({"name_part": "last", "order": "upper"}), at("order"), "\"capitals\""),
+        (json!({"date": "%d.%m.%y", "years_from": "x"}), at("years_from"), "a year"),
+        (json!({"record_id": 15}), at("record_id"), "no argument"),
         (json!({"span": "middle"}), at("span"), "\"min\" or"),
         (json!({"span": "min", "units": 1}), at("units"), "list of units"),
         (json!({"map": {"A": "x"}, "problem": "nonsense"}), at("problem"), "a reason of"),
@@ -179,7 +185,10 @@ fn arguments() {
     for (json, path, message) in [
         (json!({"range": {}}), "range", "neither"),
         (json!({"range": {"min": "low"}}), "range.min", "a number is needed"),
-        (json!({"range": {"min": 2, "max": 1}}), "range", "no number is between"),
+        (json!({"range": {"min": "1900-01-01"}}), "range.min", "a number is needed"),
+        (json!({"scale": {"from": [1, 5]}}), "scale.to", "two numbers"),
+        (json!({"scale": {"from": [5, 5], "to": [0, 100]}}), "scale.from", "the same"),
+        (json!({"range": {"min": 2, "max": 1}}), "range", "nothing is between"),
     ] {
         expect("score", rule(json), &format!("fields.score.rules[0].{path}"), message, "");
     }
@@ -192,7 +201,13 @@ fn kinds_that_do_not_fit() {
     expect("status", json, path, "takes text, but gets a boolean", "\"squeeze\" before it");
     let json = json!({"column": "status", "rules": [{"range": {"min": 0}}]});
     let path = "fields.score.rules[0].range";
-    expect("score", json, path, "takes a number, but gets text", "\"number\" before it");
+    expect(
+        "score",
+        json,
+        path,
+        "takes a number, a date, a timestamp, but gets text",
+        "\"number\", ",
+    );
     let json = json!({"column": "answers__c", "rules": ["squeeze"]});
     expect("answers", json, "fields.answers.rules[0].squeeze", "gets JSON", "\"member\"");
     let json = json!({"column": "score__c", "rules": []});

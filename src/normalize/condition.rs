@@ -7,6 +7,9 @@
 //!          {"or": [{"column": "optout__c", "blank": true}, {"not": {"column": "optout__c", "is": true}}]}]}
 //! ```
 //!
+//! A test may name another column or field in place of a value: `{"column": "optout_at__c", ">":
+//! {"column": "consent_at__c"}}`.
+//!
 //! Every test of a condition has to hold. NULL and blank text are `blank`; any other test of them
 //! fails, but for `not` and `not_in`, which hold.
 
@@ -17,7 +20,7 @@ use serde_json::{Map, Value as Json};
 
 use super::MappingError;
 use super::cell::{Cell, Kind};
-use super::decimal;
+use super::comparison::{self, Literal};
 use super::mapping::refuse_unknown;
 use super::rules::{self, normal_key};
 use super::source::Row;
@@ -152,6 +155,9 @@ fn read_tests(
             (Operator::In | Operator::NotIn, _) => Some("a list of values is needed"),
             (Operator::Matches, Json::String(_)) => None,
             (Operator::Matches, _) => Some("a regular expression is needed"),
+            (_, Json::Object(_)) if other(json).is_none() => {
+                Some("a value, or {\"column\": …} or {\"field\": …} with a name, is needed")
+            }
             (_, Json::Null) => Some("NULL is tested by \"blank\" or \"present\""),
             _ => None,
         };
@@ -166,6 +172,19 @@ fn read_tests(
         errors.push(MappingError::new(path, "nothing is tested").hint(hint));
     }
     (errors.len() == before).then(|| Condition::Tests { operand, tests, path: path.into() })
+}
+
+/// The column or field that a value is compared with, where it is one.
+fn other(json: &Json) -> Option<Operand> {
+    let mut members = json.as_object()?.iter();
+    match (members.next()?, members.next()) {
+        ((member, Json::String(name)), None) => match member.as_str() {
+            "column" => Some(Operand::Column(name.clone())),
+            "field" => Some(Operand::Field(name.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Where a condition finds the names that it tests.
@@ -203,18 +222,8 @@ pub enum Check {
     /// A multi-select, or a list, with one of these (normal keys) among its values.
     Includes(Vec<String>),
     Order(Literal, fn(Ordering) -> bool),
-}
-
-/// What a value is compared with.
-#[derive(Debug, PartialEq)]
-pub enum Literal {
-    /// A normal key.
-    Text(String),
-    Boolean(bool),
-    /// A canonical decimal.
-    Number(String),
-    Date(i32),
-    Timestamp(i64),
+    /// Compares so with another value of the row.
+    Other(Place, fn(Ordering) -> bool),
 }
 
 impl Condition {
@@ -225,24 +234,74 @@ impl Condition {
             Condition::Or(parts) => Test::Or(parts.iter().map(|p| p.compile(names)).collect()),
             Condition::Not(part) => Test::Not(Box::new(part.compile(names))),
             Condition::Tests { operand, tests, path } => {
-                let (place, kind) = match operand {
-                    Operand::Column(name) => match names.column(name, &format!("{path}.column")) {
-                        Some((at, kind)) => (Place::Column(at), Some(kind)),
-                        None => (Place::Nowhere, None),
-                    },
-                    Operand::Field(name) => match names.field(name, &format!("{path}.field")) {
-                        Some((at, kind)) => (Place::Field(at, kind), Some(kind)),
-                        None => (Place::Nowhere, None),
-                    },
-                };
-                let errors = names.errors();
-                let checks = tests.iter().filter_map(|(operator, json)| {
-                    compile_test(place, kind, *operator, json, path, errors)
-                });
-                Test::And(checks.collect())
+                let (place, kind) = operand.place(path, names);
+                let mut checks = Vec::new();
+                for (operator, json) in tests {
+                    checks.extend(match other(json) {
+                        Some(other) => {
+                            let path = format!("{path}.{}", operator.name());
+                            compare_with(place, kind, *operator, &other, &path, names)
+                        }
+                        None => compile_test(place, kind, *operator, json, path, names.errors()),
+                    });
+                }
+                Test::And(checks)
             }
         }
     }
+}
+
+impl Operand {
+    fn place(&self, path: &str, names: &mut dyn Names) -> (Place, Option<Kind>) {
+        let found = match self {
+            Operand::Column(name) => names
+                .column(name, &format!("{path}.column"))
+                .map(|(at, kind)| (Place::Column(at), kind)),
+            Operand::Field(name) => names
+                .field(name, &format!("{path}.field"))
+                .map(|(at, kind)| (Place::Field(at, kind), kind)),
+        };
+        found.map_or((Place::Nowhere, None), |(place, kind)| (place, Some(kind)))
+    }
+}
+
+impl Operator {
+    fn name(self) -> &'static str {
+        OPERATORS.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// A test against another value of the row. `None` comes with an error.
+fn compare_with(
+    place: Place,
+    kind: Option<Kind>,
+    operator: Operator,
+    other: &Operand,
+    path: &str,
+    names: &mut dyn Names,
+) -> Option<Test> {
+    let (other, other_kind) = other.place(path, names);
+    if let Some((kind, other)) = kind.zip(other_kind)
+        && !comparison::are_comparable(kind, other)
+    {
+        let message = format!("{} cannot be compared with {}", kind.name(), other.name());
+        names.errors().push(MappingError::new(path, message));
+        return None;
+    }
+    let holds = match operator {
+        Operator::Is | Operator::Not => Ordering::is_eq,
+        Operator::Below => Ordering::is_lt,
+        Operator::AtMost => Ordering::is_le,
+        Operator::Above => Ordering::is_gt,
+        Operator::AtLeast => Ordering::is_ge,
+        _ => {
+            let message = "a value is needed here, not another column or field";
+            names.errors().push(MappingError::new(path, message));
+            return None;
+        }
+    };
+    let test = Test::Check(place, Check::Other(other, holds));
+    Some(if operator == Operator::Not { Test::Not(Box::new(test)) } else { test })
 }
 
 fn compile_test(
@@ -253,8 +312,7 @@ fn compile_test(
     path: &str,
     errors: &mut Vec<MappingError>,
 ) -> Option<Test> {
-    let name = OPERATORS.iter().find(|(_, known)| *known == operator).map_or("", |(name, _)| name);
-    let path = format!("{path}.{name}");
+    let path = format!("{path}.{}", operator.name());
     let mut literal = |json: &Json, path: &str| {
         let literal = Literal::of(json, kind);
         literal.map_err(|message| errors.push(MappingError::new(path, message))).ok()
@@ -303,67 +361,6 @@ fn compile_test(
     }
 }
 
-impl Literal {
-    /// The literal for values of this kind, or what is wrong with it.
-    fn of(json: &Json, kind: Option<Kind>) -> Result<Literal, String> {
-        let kind = kind.unwrap_or(Kind::Text);
-        let misfit = || format!("{} is never {json}", kind.name());
-        Ok(match (kind, json) {
-            (Kind::Json, _) => return Err("JSON can only be \"blank\" or \"present\"".into()),
-            (Kind::Boolean, Json::Bool(value)) => Literal::Boolean(*value),
-            (Kind::Boolean, Json::String(text)) => {
-                Literal::Boolean(rules::boolean::standard_word(text).map_err(|_| misfit())?)
-            }
-            (Kind::Text | Kind::Number, Json::Number(number)) => {
-                Literal::Number(decimal::from_json(number).ok_or_else(misfit)?)
-            }
-            (Kind::Number, Json::String(text)) => {
-                Literal::Number(decimal::parse(text.trim()).ok_or_else(misfit)?.into_owned())
-            }
-            (Kind::Date, Json::String(text)) => {
-                Literal::Date(rules::date::iso(text).map_err(|failure| failure.message)?)
-            }
-            (Kind::Timestamp, Json::String(text)) => {
-                let day =
-                    rules::date::iso(text).map(|days| i64::from(days) * crate::row::time::DAY);
-                let moment = day.or_else(|_| rules::timestamp::iso(text));
-                Literal::Timestamp(moment.map_err(|failure| failure.message)?)
-            }
-            (Kind::Text | Kind::Time | Kind::List, Json::String(text)) => {
-                Literal::Text(normal_key(text))
-            }
-            _ => return Err(misfit()),
-        })
-    }
-
-    /// How the cell compares with the literal; `None` where it is of another kind.
-    fn compare(&self, cell: &Cell<'_>) -> Option<Ordering> {
-        match (self, cell) {
-            (Literal::Text(text), cell) => Some(normal_key(&cell.text()).as_str().cmp(text)),
-            (Literal::Boolean(value), Cell::Boolean(cell)) => Some(cell.cmp(value)),
-            (Literal::Number(number), Cell::Number(cell)) => Some(decimal::compare(cell, number)),
-            (Literal::Number(number), Cell::Integer(_)) => {
-                Some(decimal::compare(&cell.text(), number))
-            }
-            (Literal::Number(number), Cell::Text(text)) => {
-                Some(decimal::compare(&decimal::parse(text.trim())?, number))
-            }
-            (Literal::Date(days), Cell::Date(cell)) => Some(cell.cmp(days)),
-            (Literal::Timestamp(micros), Cell::Timestamp(cell)) => Some(cell.cmp(micros)),
-            _ => None,
-        }
-    }
-
-    fn equals(&self, cell: &Cell<'_>) -> bool {
-        match (self, cell) {
-            (Literal::Text(text), Cell::List(items)) => {
-                items.iter().any(|item| normal_key(item) == *text)
-            }
-            _ => self.compare(cell) == Some(Ordering::Equal),
-        }
-    }
-}
-
 impl Test {
     /// Whether the condition holds for a row.
     pub fn holds(&self, row: &Row<'_>) -> bool {
@@ -371,17 +368,23 @@ impl Test {
             Test::And(parts) => parts.iter().all(|part| part.holds(row)),
             Test::Or(parts) => parts.iter().any(|part| part.holds(row)),
             Test::Not(part) => !part.holds(row),
-            Test::Check(place, check) => check.holds(&match *place {
-                Place::Column(at) => row.column(at),
-                Place::Field(at, kind) => row.field(at, kind),
-                Place::Nowhere => Cell::Null,
-            }),
+            Test::Check(place, check) => check.holds(&place.cell(row), row),
+        }
+    }
+}
+
+impl Place {
+    fn cell<'a>(self, row: &Row<'a>) -> Cell<'a> {
+        match self {
+            Place::Column(at) => row.column(at),
+            Place::Field(at, kind) => row.field(at, kind),
+            Place::Nowhere => Cell::Null,
         }
     }
 }
 
 impl Check {
-    fn holds(&self, cell: &Cell<'_>) -> bool {
+    fn holds(&self, cell: &Cell<'_>, row: &Row<'_>) -> bool {
         if cell.is_blank() {
             return matches!(self, Check::Blank);
         }
@@ -394,6 +397,10 @@ impl Check {
                 cell => cell.text().split(';').any(|item| keys.contains(&normal_key(item))),
             },
             Check::Order(literal, holds) => literal.compare(cell).is_some_and(holds),
+            Check::Other(other, holds) => {
+                let other = other.cell(row);
+                !other.is_blank() && comparison::compare(cell, &other).is_some_and(holds)
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! ```json
 //! {"first_of": [{"column": "email", "rules": ["email"]}, {"column": "email2__c", "rules": ["email"]}]}
 //! {"list": ["interest_1__c", "interest_2__c"], "rules": ["tags"]}
-//! {"checkboxes": [{"solar__c": "solar"}, {"pump__c": "heat pump"}]}
+//! {"checkboxes": [{"solar__c": "solar"}, {"pump__c": "heat pump"}], "ticked": ["x", "oui"]}
 //! {"object": {"q1": "q1__c", "q2": {"column": "q2__c", "rules": ["number"]}}}
 //! {"moment": {"date": "callback_date__c", "time": "callback_time__c", "zone": "Europe/London"}}
 //! ```
@@ -15,6 +15,7 @@ use super::MappingError;
 use super::condition::{self, Condition};
 use super::mapping::{RuleSpec, read_rules, refuse_unknown};
 use super::meaning::{self, Meanings};
+use super::rules;
 use super::template::{self, Part};
 
 /// The members that say where a value comes from; each derivation has one of them.
@@ -31,7 +32,9 @@ pub const SOURCES: [&str; 9] = [
 ];
 /// The source that only a superuser's mapping may have.
 pub const SQL: &str = "sql";
-const OTHERS: [&str; 4] = ["when", "rules", meaning::MEMBER, "default"];
+const OTHERS: [&str; 5] = ["when", "rules", meaning::MEMBER, "default", TICKED];
+/// The words that mean that a checkbox is ticked.
+const TICKED: &str = "ticked";
 
 /// Derivations are nested this deep at most.
 const DEPTH: usize = 8;
@@ -66,8 +69,11 @@ pub enum Source {
     Template(Vec<Part>),
     /// The values that there are, in this order; lists among them are joined.
     List(Vec<Derivation>),
-    /// A list of the texts whose column means yes.
-    Checkboxes(Vec<(String, String)>),
+    /// A list of the texts whose column means yes, by the usual words where none are given.
+    Checkboxes {
+        boxes: Vec<(String, String)>,
+        ticked: Option<Vec<String>>,
+    },
     /// A JSON object of the members that have a value.
     Object(Vec<(String, Derivation)>),
     /// A date and a time of day in a zone; the org's where none is named.
@@ -136,7 +142,23 @@ fn read_nested(
         }
     };
     let source_path = format!("{path}.{name}");
-    let source = Reader { path: &source_path, depth: depth - 1, errors }.source(name, json)?;
+    let mut source = Reader { path: &source_path, depth: depth - 1, errors }.source(name, json)?;
+    if let Some(json) = members.get(TICKED) {
+        let words = rules::text_or_list(json);
+        match (&mut source, words) {
+            (Source::Checkboxes { ticked, .. }, Some(words)) => *ticked = Some(words),
+            (Source::Checkboxes { .. }, None) => {
+                errors.push(MappingError::new(
+                    format!("{path}.{TICKED}"),
+                    "a list of words is needed",
+                ));
+            }
+            _ => {
+                let message = "only \"checkboxes\" have words for those that are ticked";
+                errors.push(MappingError::new(format!("{path}.{TICKED}"), message));
+            }
+        }
+    }
     let default = members.get("default").cloned();
     (errors.len() == before).then(|| Derivation {
         source,
@@ -224,7 +246,7 @@ impl Reader<'_> {
     fn checkboxes(&mut self, json: &Value) -> Option<Source> {
         match pairs(json) {
             Some(boxes) if boxes.iter().all(|(_, name)| !name.trim().is_empty()) => {
-                Some(Source::Checkboxes(boxes))
+                Some(Source::Checkboxes { boxes, ticked: None })
             }
             _ => self.wrong("a list of {column: what it stands for} is needed"),
         }

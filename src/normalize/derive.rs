@@ -13,6 +13,7 @@ use super::derivation::{Derivation, Source};
 use super::entity::Field;
 use super::field_type::FieldType;
 use super::mapping::RuleSpec;
+use super::rules::normal_key;
 use super::source::{Derived, Input, Piece};
 use super::template::Part;
 use super::{MappingError, decimal, meaning};
@@ -163,7 +164,13 @@ impl Compiler<'_> {
                 let sources = parts.iter().map(|part| self.derive(part).0).collect();
                 (Input::List(sources), Some(Kind::List))
             }
-            Source::Checkboxes(boxes) => (self.checkboxes(boxes, path), Some(Kind::List)),
+            Source::Checkboxes { boxes, ticked } => {
+                let boxes = self.checkboxes(boxes, path);
+                let ticked = ticked.as_ref();
+                let ticked =
+                    ticked.map(|words| words.iter().map(|word| normal_key(word)).collect());
+                (Input::Checkboxes { boxes, ticked }, Some(Kind::List))
+            }
             Source::Object(members) => {
                 let member = |(name, part): &(String, Derivation)| {
                     let mut text = String::new();
@@ -213,7 +220,7 @@ impl Compiler<'_> {
         Input::Template(pieces)
     }
 
-    fn checkboxes(&mut self, boxes: &[(String, String)], path: &str) -> Input {
+    fn checkboxes(&mut self, boxes: &[(String, String)], path: &str) -> Vec<(usize, String)> {
         let mut found = Vec::new();
         for (column, name) in boxes {
             let path = format!("{path}.{column}");
@@ -228,7 +235,7 @@ impl Compiler<'_> {
                 None => {}
             }
         }
-        Input::Checkboxes(found)
+        found
     }
 
     fn moment(

@@ -16,6 +16,7 @@
 //!   mere string is short for `{"column": …}`.
 //! - `when` is a [`condition`](super::condition): where it does not hold, the field is NULL. At the
 //!   top of a mapping it says which rows are canonical at all.
+//! - `blank` are texts that count as NULL, in any letter case, in all columns: `["n/a", "-"]`.
 //! - `rules` replaces the field's default chain. A rule is a name, or an object whose one member
 //!   with a rule's name holds its argument (null: none); other members are options of the rule.
 
@@ -36,6 +37,8 @@ pub struct Mapping {
     pub key: String,
     /// Rows for which it does not hold are not canonical.
     pub when: Option<Condition>,
+    /// Texts that count as NULL in every column.
+    pub blank: Vec<String>,
     /// In the order of the JSON.
     pub fields: Vec<FieldMapping>,
 }
@@ -82,7 +85,8 @@ impl Mapping {
 /// may still be checked against entity and source, so that one attempt shows all errors.
 pub fn read(json: &Value) -> (Mapping, Vec<MappingError>) {
     let mut errors = Vec::new();
-    let mut mapping = Mapping { key: DEFAULT_KEY.into(), when: None, fields: Vec::new() };
+    let mut mapping =
+        Mapping { key: DEFAULT_KEY.into(), when: None, blank: Vec::new(), fields: Vec::new() };
     let Some(members) = json.as_object() else {
         errors.push(
             MappingError::new("", "a mapping is a JSON object")
@@ -90,13 +94,15 @@ pub fn read(json: &Value) -> (Mapping, Vec<MappingError>) {
         );
         return (mapping, errors);
     };
-    refuse_unknown(members, &["key", "when", "fields"], "", &mut errors);
+    refuse_unknown(members, &["key", "when", "blank", "fields"], "", &mut errors);
     match members.get("key") {
         None => {}
         Some(Value::String(key)) => mapping.key.clone_from(key),
         Some(_) => errors.push(MappingError::new("key", "the name of a column is needed")),
     }
     mapping.when = members.get("when").and_then(|json| condition::read(json, "when", &mut errors));
+    mapping.blank =
+        members.get("blank").map(|json| read_blank(json, &mut errors)).unwrap_or_default();
     match members.get("fields") {
         Some(Value::Object(fields)) if !fields.is_empty() => {
             for (name, json) in fields {
@@ -110,6 +116,19 @@ pub fn read(json: &Value) -> (Mapping, Vec<MappingError>) {
         ),
     }
     (mapping, errors)
+}
+
+/// Reads the texts that count as NULL.
+pub fn read_blank(json: &Value, errors: &mut Vec<MappingError>) -> Vec<String> {
+    match json.as_array() {
+        // None at all takes away what a default says.
+        Some(list) if list.is_empty() => Vec::new(),
+        _ => rules::text_or_list(json).unwrap_or_else(|| {
+            let hint = r#"Write ["n/a", "-"]."#;
+            errors.push(MappingError::new("blank", "a list of texts is needed").hint(hint));
+            Vec::new()
+        }),
+    }
 }
 
 /// Reads a chain of rules.

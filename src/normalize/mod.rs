@@ -16,6 +16,7 @@ pub mod batch;
 pub mod bisect;
 pub mod cell;
 mod chain;
+mod comparison;
 pub mod compile;
 pub mod condition;
 mod convert;
@@ -49,6 +50,8 @@ pub mod throttle;
 mod compile_test;
 #[cfg(test)]
 mod fixture_test;
+#[cfg(test)]
+mod orgs_test;
 #[cfg(test)]
 mod run_test;
 

@@ -1,6 +1,7 @@
 //! Plans: a mapping compiled against an entity and one layout of its source, and how a row runs
 //! through one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::cell::Cell;
@@ -10,6 +11,7 @@ use super::entity::Field;
 use super::field_type::FieldType;
 use super::json;
 use super::outcome::Outcome;
+use super::rules::normal_key;
 use super::source::{Derived, Row};
 use crate::row::image::Malformed;
 use crate::row::layout::Column;
@@ -25,6 +27,8 @@ pub struct Plan {
     /// The key's place in `used`; `None` if its column has gone.
     pub(super) key: Option<usize>,
     pub(super) key_name: Arc<str>,
+    /// Normal keys of texts that count as NULL.
+    pub(super) blank: HashSet<String>,
     /// Rows for which it does not hold are not canonical.
     pub(super) when: Option<Test>,
     /// One for every field of the entity.
@@ -115,8 +119,9 @@ impl Plan {
         server: &dyn Server,
         out: &mut Outcome,
     ) -> Result<(), Malformed> {
-        let used =
+        let mut used =
             self.used.iter().map(|at| at.value(slots, server)).collect::<Result<Vec<_>, _>>()?;
+        self.empty(&mut used);
         let expressions = self.evaluate(slots, server)?;
         self.normalize(&used, &expressions, out);
         if out.excluded {
@@ -176,7 +181,8 @@ impl Plan {
     /// Normalizes a row whose values are decoded already, one for every column of the layout.
     pub fn run_values(&self, values: &[Value<'_>], out: &mut Outcome) {
         let value = |at: &At| values.get(at.position).unwrap_or(&Value::Null);
-        let used: Vec<_> = self.used.iter().map(|at| value(at).clone()).collect();
+        let mut used: Vec<_> = self.used.iter().map(|at| value(at).clone()).collect();
+        self.empty(&mut used);
         self.normalize(&used, &[], out);
         if out.excluded {
             return;
@@ -186,6 +192,20 @@ impl Plan {
             extras.add(extra, value(&extra.at));
         }
         extras.end(out);
+    }
+
+    /// Makes NULL of the texts that count as such.
+    fn empty(&self, used: &mut [Value<'_>]) {
+        if self.blank.is_empty() {
+            return;
+        }
+        for value in used {
+            if let Value::Text(text) | Value::Other(text) = value
+                && self.blank.contains(&normal_key(text))
+            {
+                *value = Value::Null;
+            }
+        }
     }
 
     /// Everything but extras.

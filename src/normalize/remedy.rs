@@ -58,6 +58,7 @@ pub fn suggest(line: &Line<'_>, part: &Part) -> Option<String> {
             ),
             None => "say how the org writes moments: \"rules\": [{\"timestamp\": {\"format\": \"%d/%m/%Y %H:%M\", \"zone\": \"org\"}}]".into(),
         },
+        "invalid_id" => "correct it in Salesforce; a column of names belongs to another field".into(),
         "invalid_time" => "correct it in Salesforce".into(),
         "invalid_number" => match line.written().and_then(notation) {
             Some(notation) => format!("it is written with other signs: \"rules\": [{{\"number\": {notation}}}]"),

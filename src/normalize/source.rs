@@ -98,7 +98,11 @@ pub enum Input {
     },
     Template(Vec<Piece>),
     List(Vec<Derived>),
-    Checkboxes(Vec<(usize, String)>),
+    /// Columns with the names that they stand for, and the normal keys of the words that tick them.
+    Checkboxes {
+        boxes: Vec<(usize, String)>,
+        ticked: Option<Vec<String>>,
+    },
     /// Members by their names as JSON, with the colon.
     Object(Vec<(String, Derived)>),
     Moment {
@@ -169,11 +173,12 @@ impl Input {
                 }
                 list(items)
             }
-            Input::Checkboxes(boxes) => {
-                let ticked = |(at, name): &'a (usize, String)| {
-                    is_ticked(&row.column(*at)).then_some(Cow::Borrowed(name.as_str()))
+            Input::Checkboxes { boxes, ticked } => {
+                let name = |(at, name): &'a (usize, String)| {
+                    let ticked = is_ticked(&row.column(*at), ticked.as_deref());
+                    ticked.then_some(Cow::Borrowed(name.as_str()))
                 };
-                list(boxes.iter().filter_map(ticked).collect())
+                list(boxes.iter().filter_map(name).collect())
             }
             Input::Object(members) => object(members, row)?,
             Input::Moment { date, time, zone } => moment(date, time, zone, row)?,
@@ -246,11 +251,12 @@ fn list(items: Vec<Cow<'_, str>>) -> Cell<'_> {
     if items.is_empty() { Cell::Null } else { Cell::List(items) }
 }
 
-/// A checkbox is a boolean; where it is text or a number, a standard word for true.
-fn is_ticked(cell: &Cell<'_>) -> bool {
-    match cell {
-        Cell::Boolean(ticked) => *ticked,
-        cell => rules::boolean::standard_word(&cell.text()).unwrap_or(false),
+/// A checkbox is a boolean; where it is text or a number, one of the words, else a standard one.
+fn is_ticked(cell: &Cell<'_>, words: Option<&[String]>) -> bool {
+    match (cell, words) {
+        (Cell::Boolean(ticked), _) => *ticked,
+        (cell, Some(words)) => words.contains(&rules::normal_key(&cell.text())),
+        (cell, None) => rules::boolean::standard_word(&cell.text()).unwrap_or(false),
     }
 }
 

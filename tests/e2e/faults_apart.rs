@@ -8,7 +8,7 @@ use crate::support::admin::Admin;
 use crate::support::broker::Broker;
 use crate::support::cluster::Cluster;
 use crate::support::consumer::Event;
-use crate::support::manifold::Status;
+use crate::support::manifold::{self, Status};
 use crate::support::run;
 use crate::support::wait;
 use crate::world::{LIMIT, Synced, World, cluster_with};
@@ -43,10 +43,6 @@ fn world<'a>(cluster: &'a Cluster, prefix: &str) -> (World<'a>, Synced, Synced) 
     let leads = world.running("acme", 20);
     let contacts = world.contacts("acme", 20);
     (world, leads, contacts)
-}
-
-fn of<'a>(status: &'a [Status], source: &str) -> &'a Status {
-    status.iter().find(|s| s.source == source).expect("the source has a status")
 }
 
 /// Waits until acme's contacts wait for their topic, with the command that creates it.
@@ -183,12 +179,28 @@ fn a_topic_that_is_missing_is_waited_for_exactly_once() {
     }
 }
 
-/// One lane has to tell a transaction's beginning, events and end.
 #[test]
 fn where_transactions_are_told_a_topic_that_is_missing_holds_up_its_org() {
-    let cluster = publishing("told", "manifold.provide_transaction_metadata = on");
-    Admin::new(&strict().bootstrap()).create("told.transaction", 1, &[]);
-    let (mut world, mut leads, mut contacts) = world(&cluster, "told");
+    tell_transactions("told", false);
+}
+
+#[test]
+fn where_transactions_are_told_exactly_once_each_is_told_once() {
+    tell_transactions("told-once", true);
+}
+
+/// One lane has to tell a transaction's beginning, events and end.
+fn tell_transactions(prefix: &str, exactly_once: bool) {
+    let cluster = publishing(
+        prefix,
+        &format!(
+            "manifold.provide_transaction_metadata = on\nmanifold.exactly_once = {exactly_once}"
+        ),
+    );
+    let admin = Admin::new(&strict().bootstrap());
+    admin.create(&format!("{prefix}.transaction"), 1, &[]);
+    admin.create(&format!("{prefix}.publisher-progress"), 1, &[("cleanup.policy", "compact")]);
+    let (mut world, mut leads, mut contacts) = world(&cluster, prefix);
     contacts_wait(&mut world);
     leads.load(20, 10);
     world.run(
@@ -200,11 +212,12 @@ fn where_transactions_are_told_a_topic_that_is_missing_holds_up_its_org() {
         let status = world.status("canonical", "publisher");
         if status.iter().all(|s| s.lag_changes == 0) { Ok(()) } else { Err(format!("{status:#?}")) }
     });
+    let missing = format!("{prefix}.acme.contact");
     let status = world.status("acme", "publisher");
-    let lead = of(&status, "lead");
-    let told = lead.last_error.as_deref().is_some_and(|e| e.contains("told.acme.contact"));
+    let lead = status.iter().find(|s| s.source == "lead").expect("leads have a status");
+    let told = lead.last_error.as_deref().is_some_and(|e| e.contains(&missing));
     assert!(lead.state == "error" && lead.lag_changes > 0 && told, "{lead:#?}");
-    Admin::new(&strict().bootstrap()).create("told.acme.contact", 2, &[]);
+    admin.create(&missing, 2, &[]);
     all_is_well(&mut world);
     let mut topic = world.topic_on(strict(), "transaction");
     let status = |event: &Event| {
@@ -215,7 +228,53 @@ fn where_transactions_are_told_a_topic_that_is_missing_holds_up_its_org() {
     for (at, (id, ends)) in told.iter().enumerate() {
         let begun = told[..at].contains(&(id.clone(), false));
         assert!(!ends || begun, "{id} ends before it begins");
+        let again = told[..at].contains(&(id.clone(), *ends));
+        assert!(!exactly_once || !again, "{id} is told twice");
     }
-    let both = told.iter().filter(|(id, ends)| *ends && id.ends_with(":acme\"")).count();
-    assert!(both >= 3, "{told:?}");
+    let of_acme = told.iter().filter(|(id, ends)| *ends && id.ends_with(":acme\"")).count();
+    assert!(of_acme >= 3, "{told:?}");
+}
+
+/// Waits until all that goes on has been published.
+fn others_are_published(world: &mut World<'_>) {
+    world.normalized();
+    wait::until("all but acme's contacts to be published", LIMIT, || {
+        let status = manifold::status(&mut world.client);
+        let waits = |s: &&Status| s.consumer == "publisher" && s.lag_changes > 0;
+        let others = |s: &&Status| (s.org.as_str(), s.source.as_str()) != ("acme", "contact");
+        match status.iter().filter(waits).find(others) {
+            None => Ok(()),
+            Some(found) => Err(format!("{found:#?}")),
+        }
+    });
+}
+
+#[test]
+fn a_topic_that_is_missing_for_too_long_is_let_go_of_alone_and_a_resync_fills_it() {
+    let cluster = publishing(
+        "dropped",
+        "manifold.log_table_size = 1MB\nmanifold.max_log_size = 1MB\nmanifold.drop_log_size = 4MB",
+    );
+    let (mut world, _, _) = world(&cluster, "dropped");
+    contacts_wait(&mut world);
+    let gaps =
+        "manifold.gap g JOIN manifold.source s USING (source_id) WHERE g.consumer = 'publisher'";
+    wait::until("contacts to be let go of", LIMIT, || {
+        world.run(
+            "UPDATE acme.lead SET city = md5(random()::text); \
+             UPDATE acme.contact SET description = \
+               (SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 600))",
+        );
+        others_are_published(&mut world);
+        match world.count(gaps) {
+            0 => Err(world.value::<String>("SELECT pg_size_pretty(manifold.log_size())")),
+            _ => Ok(()),
+        }
+    });
+    assert_eq!(world.count(&format!("{gaps} AND (s.org, s.table_name) <> ('acme', 'contact')")), 0);
+    Admin::new(&strict().bootstrap()).create("dropped.acme.contact", 2, &[]);
+    // What a resync reads is more than the limit.
+    cluster.set("manifold.drop_log_size", "0");
+    world.run("SELECT manifold.resync('acme', 'contact')");
+    all_is_well(&mut world);
 }

@@ -109,6 +109,45 @@ fn a_message_too_large_for_its_topic_is_found_and_set_aside_and_all_others_are_p
 }
 
 #[test]
+fn a_message_that_its_topic_refuses_is_set_aside_and_all_others_are_published() {
+    let cluster = cluster_with(&format!(
+        "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = 'refusing'\n\
+         manifold.skipped_operations = 'none'",
+        broker().bootstrap()
+    ));
+    let admin = Admin::new(&broker().bootstrap());
+    // A compacted topic takes no message without a key, and a truncate has none.
+    admin.create("refusing.acme.lead", 1, &[("cleanup.policy", "compact")]);
+    let mut world = World::in_cluster(&cluster);
+    world.prefix = "refusing".to_owned();
+    let mut acme = world.running("acme", 100);
+    let mut other = HerokuConnect::attach(world.database.connect(), "acme");
+    let lead = acme.lead.clone();
+    under_load(&mut acme, || {
+        other.truncate(&lead);
+        wait::until("the problem", LIMIT, || match refused(&mut world).len() {
+            1 => Ok(()),
+            n => Err(format!("{n} problems; {:#?}", world.status("acme", "publisher"))),
+        });
+    });
+    let (org, record, message) = refused(&mut world).remove(0);
+    assert_eq!((org.as_str(), record.as_str()), ("acme", ""));
+    let tells = message.contains("refuses a message of") && message.contains("refusing.acme.lead");
+    assert!(tells, "{message}");
+    world.published();
+    world.await_status("acme", "publisher", "well", |s| s.state == "ok" && s.lag_changes == 0);
+    // Each of its rows is told by later events alone.
+    let mut topic = world.topic("acme.lead");
+    let events = topic.all().to_vec();
+    let rows = check::rows(&mut world.client, "acme", "lead");
+    for (key, row) in &rows {
+        let last = events.iter().rfind(|event| event.key_text == *key && event.value.is_some());
+        assert_eq!(last.expect("an event").after()["sfid"], row["sfid"]);
+    }
+    assert!(!rows.is_empty());
+}
+
+#[test]
 fn a_topic_that_is_deleted_under_way_comes_back_and_a_resync_fills_it() {
     let mut world = World::new();
     let mut acme = world.running("acme", 200);

@@ -32,6 +32,7 @@ mod load;
 mod log;
 mod onboarding;
 mod onboarding_doc;
+mod orgs;
 mod publication;
 mod publishing;
 mod quarantine;

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::wait;
@@ -80,11 +81,19 @@ impl Server {
     }
 }
 
-/// A port that was free a moment ago. Servers bind it again at once; the kernel hands out others
-/// meanwhile.
+/// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .unwrap_or_else(|e| panic!("no free port on 127.0.0.1: {e}"))
-        .port()
+    // Below those that the system gives to clients: one of these could take a server's port while it is
+    // down, and would, since clients that try to connect to it are given ports all the time.
+    const LOWEST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Programs that run side by side begin apart.
+    let start = std::process::id().wrapping_mul(127);
+    let port = (0..COUNT).find_map(|_| {
+        let n = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(LOWEST + n % COUNT).ok()?;
+        TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    });
+    port.expect("a free port on 127.0.0.1")
 }

@@ -1,12 +1,9 @@
 //! `currency`: ISO 4217 codes.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
 use iso_currency::Currency as Known;
-use serde_json::Value;
 
-use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, normal_key, quoted};
+use super::names::{self, Aliases, Standard};
+use super::{Arguments, Definition, Example, Failure, Rule, Yield, normal_key, quoted};
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
 use crate::normalize::source::Row;
@@ -14,12 +11,7 @@ use crate::normalize::source::Row;
 pub const DEFINITION: Definition = Definition {
     name: "currency",
     meaning: "A currency as ISO 4217 code, from that code in any letter case.",
-    arguments: &[Argument {
-        name: "aliases",
-        kind: "object",
-        required: false,
-        meaning: "The org's own names and signs, each with its code (or null for none).",
-    }],
+    arguments: &[names::ALIASES],
     reasons: &["unknown_currency"],
     accepts: &[Kind::Text],
     yields: "text",
@@ -39,44 +31,27 @@ pub const DEFINITION: Definition = Definition {
     build,
 };
 
-#[derive(Debug)]
-struct Currency {
-    /// By normal key; `None` for names that mean no currency.
-    aliases: HashMap<String, Option<Known>>,
-}
+const STANDARD: Standard =
+    Standard { what: "currency", unknown: "unknown_currency", fold: normal_key, find };
 
-fn find(code: &str) -> Option<Known> {
-    Known::from_code(&code.trim().to_ascii_uppercase())
+#[derive(Debug)]
+struct Currency(Aliases);
+
+fn find(key: &str) -> Option<&'static str> {
+    Known::from_code(&key.to_ascii_uppercase()).map(|known| known.code())
 }
 
 fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Box<dyn Rule>> {
     let before = errors.len();
     arguments.options(&[], errors);
-    let mut rule = Currency { aliases: HashMap::new() };
-    if arguments.spec.argument.is_some() {
-        let members = arguments.object(&["aliases"], errors)?;
-        match members.get("aliases") {
-            None => {}
-            Some(Value::Object(aliases)) => {
-                for (name, code) in aliases {
-                    let code = match code {
-                        Value::Null => Some(None),
-                        code => code.as_str().and_then(find).map(Some),
-                    };
-                    match code {
-                        Some(code) => drop(rule.aliases.insert(normal_key(name), code)),
-                        None => arguments.wrong(
-                            &format!("aliases.{name}"),
-                            "the code of a currency is needed, or null",
-                            errors,
-                        ),
-                    }
-                }
-            }
-            Some(_) => arguments.wrong("aliases", "an object is needed: name → code", errors),
+    let aliases = match arguments.spec.argument {
+        None => Aliases::new(),
+        Some(_) => {
+            let members = arguments.object(&[names::ALIASES.name], errors)?;
+            STANDARD.aliases(members, arguments, errors)
         }
-    }
-    (errors.len() == before).then(|| Box::new(rule) as Box<dyn Rule>)
+    };
+    (errors.len() == before).then(|| Box::new(Currency(aliases)) as Box<dyn Rule>)
 }
 
 impl Rule for Currency {
@@ -86,16 +61,19 @@ impl Rule for Currency {
 
     fn apply<'a>(&'a self, cell: Cell<'a>, _: &Row<'a>) -> Result<Cell<'a>, Failure> {
         let text = cell.into_text();
-        let alias = match self.aliases.is_empty() {
-            true => None,
-            false => self.aliases.get(&normal_key(&text)).copied(),
+        // Most values are codes as they are: no key is made for them.
+        let code = match self.0.is_empty().then(|| find(text.trim())).flatten() {
+            Some(code) => Some(Some(code)),
+            None => {
+                let key = normal_key(&text);
+                self.0.get(&key).copied().or_else(|| find(&key).map(Some))
+            }
         };
-        match alias.or_else(|| find(&text).map(Some)) {
-            Some(Some(code)) => Ok(Cell::Text(Cow::Borrowed(code.code()))),
-            Some(None) => Ok(Cell::Null),
+        match code {
+            Some(code) => Ok(names::cell(code)),
             None => {
                 let message = format!("{} is not a currency", quoted(&text));
-                Err(Failure::new("unknown_currency", message))
+                Err(Failure::new(STANDARD.unknown, message))
             }
         }
     }

@@ -4,7 +4,8 @@ use jiff::civil::Date;
 use jiff::fmt::strtime::BrokenDownTime;
 
 use super::{
-    Argument, Arguments, Definition, Example, Failure, Rule, Yield, months, quoted, text_or_list,
+    Argument, Arguments, Definition, Example, Failure, Rule, Yield, eras, months, quoted,
+    text_or_list,
 };
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
@@ -16,15 +17,24 @@ pub const DEFINITION: Definition = Definition {
     meaning: "A date in text, by its format, or the first of several that fits; a date that the \
               calendar does not have is a problem. Dates stay what they are; a timestamp becomes \
               its date in UTC.",
-    arguments: &[Argument {
-        name: "date",
-        kind: "text or list of texts",
-        required: false,
-        meaning: "The format: %d day, %m month, %Y year of four digits, %y of two (69 to 99 are \
-                  19..), %B or %b a month's name or abbreviation in English, German, French, \
-                  Spanish, Italian, Portuguese or Dutch; excel for the number of a day in a \
-                  spreadsheet; %Y-%m-%d where absent.",
-    }],
+    arguments: &[
+        Argument {
+            name: "date",
+            kind: "text or list of texts",
+            required: false,
+            meaning: "The format: %d day, %m month, %Y year of four digits, %y of two, %B or %b a \
+                      month's name or abbreviation in English, German, French, Spanish, Italian, \
+                      Portuguese or Dutch; excel for the number of a day in a spreadsheet; japanese \
+                      for years of an era; %Y-%m-%d where absent.",
+        },
+        Argument {
+            name: "years_from",
+            kind: "number",
+            required: false,
+            meaning: "The first of the hundred years that %y stands for; 1969 where absent. Dates of \
+                      birth need an earlier one: with 1925, 45 is 1945.",
+        },
+    ],
     reasons: &["invalid_date"],
     accepts: &[Kind::Text, Kind::Number, Kind::Date, Kind::Timestamp],
     yields: "a date",
@@ -45,6 +55,16 @@ pub const DEFINITION: Definition = Definition {
             output: Yield::Text("1980-03-31"),
         },
         Example {
+            rules: r#"[{"date": "%d.%m.%y", "years_from": 1925}]"#,
+            input: "12.03.45",
+            output: Yield::Text("1945-03-12"),
+        },
+        Example {
+            rules: r#"["plain", {"date": ["%Y年%m月%d日", "japanese"]}]"#,
+            input: "昭和５５年１２月３１日",
+            output: Yield::Text("1980-12-31"),
+        },
+        Example {
             rules: r#"[{"date": "excel"}]"#,
             input: "45292",
             output: Yield::Text("2024-01-01"),
@@ -55,9 +75,14 @@ pub const DEFINITION: Definition = Definition {
 };
 
 const ISO: &str = "%Y-%m-%d";
+/// The first year that %y stands for, as POSIX has it.
+const YEARS_FROM: i16 = 1969;
 
 #[derive(Debug)]
-struct Formats(Vec<Format>);
+struct Formats {
+    formats: Vec<Format>,
+    years_from: i16,
+}
 
 /// How a date is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,12 +91,15 @@ enum Format {
     Text(String, Option<String>),
     /// Days since 1899-12-30.
     Excel,
+    /// Years of an era.
+    Japanese,
 }
 
 impl Format {
     fn of(text: &str) -> Format {
         match text.trim() {
             "excel" => Format::Excel,
+            "japanese" => Format::Japanese,
             format => Format::Text(format.into(), months::in_full(format)),
         }
     }
@@ -82,23 +110,32 @@ impl Format {
         let sample = jiff::civil::date(1987, 11, 23);
         jiff::fmt::strtime::format(format, sample.at(1, 2, 3, 0))
             .ok()
-            .and_then(|text| parse(format, &text))
+            .and_then(|text| parse(format, &text, YEARS_FROM))
             .is_some_and(|date| date == sample)
     }
 
-    fn read(&self, text: &str) -> Option<Date> {
+    fn read(&self, text: &str, years_from: i16) -> Option<Date> {
         match self {
             Format::Excel => excel(text),
-            Format::Text(format, in_full) => {
-                parse(format, text).or_else(|| parse(in_full.as_ref()?, &months::in_english(text)?))
-            }
+            Format::Japanese => eras::date(text),
+            Format::Text(format, in_full) => parse(format, text, years_from)
+                .or_else(|| parse(in_full.as_ref()?, &months::in_english(text)?, years_from)),
         }
     }
 }
 
 fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Box<dyn Rule>> {
     let before = errors.len();
-    arguments.options(&[], errors);
+    arguments.options(&["years_from"], errors);
+    let years_from = match arguments.spec.options.get("years_from").map(serde_json::Value::as_i64) {
+        None => YEARS_FROM,
+        Some(Some(year @ 1800..=2100)) => year as i16,
+        Some(_) => {
+            let path = format!("{}.years_from", arguments.path);
+            errors.push(MappingError::new(path, "a year is needed, e.g. 1925"));
+            YEARS_FROM
+        }
+    };
     let formats: Vec<_> = match arguments.spec.argument.as_ref().map(text_or_list) {
         None => vec![Format::of(ISO)],
         Some(Some(formats)) => formats.iter().map(|format| Format::of(format)).collect(),
@@ -114,12 +151,17 @@ fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Bo
             errors.push(MappingError::new(arguments.argument_path(), message).hint(hint));
         }
     }
-    (errors.len() == before).then(|| Box::new(Formats(formats)) as Box<dyn Rule>)
+    (errors.len() == before).then(|| Box::new(Formats { formats, years_from }) as Box<dyn Rule>)
 }
 
-fn parse(format: &str, text: &str) -> Option<Date> {
+fn parse(format: &str, text: &str, years_from: i16) -> Option<Date> {
+    let mut parts = BrokenDownTime::parse(format, text).ok()?;
+    if years_from != YEARS_FROM && format.contains("%y") {
+        let year = years_from + (parts.year()? - years_from).rem_euclid(100);
+        parts.set_year(Some(year)).ok()?;
+    }
     // Years of fewer than four digits are typing errors, or a century short.
-    let date = BrokenDownTime::parse(format, text).ok()?.to_date().ok()?;
+    let date = parts.to_date().ok()?;
     (date.year() >= 1000).then_some(date)
 }
 
@@ -147,7 +189,10 @@ impl Rule for Formats {
             Cell::Date(_) => Ok(cell),
             cell => {
                 let text = cell.text();
-                let found = self.0.iter().find_map(|format| format.read(text.trim()));
+                let found = self
+                    .formats
+                    .iter()
+                    .find_map(|format| format.read(text.trim(), self.years_from));
                 match found {
                     Some(date) => Ok(Cell::Date(days(date))),
                     None => Err(invalid(&text, &self.wanted())),
@@ -159,9 +204,10 @@ impl Rule for Formats {
 
 impl Formats {
     fn wanted(&self) -> String {
-        let names = self.0.iter().map(|format| match format {
+        let names = self.formats.iter().map(|format| match format {
             Format::Text(format, _) => format.as_str(),
             Format::Excel => "excel",
+            Format::Japanese => "japanese",
         });
         names.collect::<Vec<_>>().join(" or ")
     }
@@ -179,7 +225,7 @@ pub fn days(date: Date) -> i32 {
 
 /// Reads `1980-12-31` as days since 1970-01-01.
 pub fn iso(text: &str) -> Result<i32, Failure> {
-    parse(ISO, text.trim()).map(days).ok_or_else(|| invalid(text, ISO))
+    parse(ISO, text.trim(), YEARS_FROM).map(days).ok_or_else(|| invalid(text, ISO))
 }
 
 #[cfg(test)]
@@ -196,9 +242,12 @@ mod tests {
 
     #[test]
     fn strict() {
-        let read = |format, text| Format::of(format).read(text).map(|date| date.to_string());
+        let read = |format, text| Format::of(format).read(text, 1930).map(|date| date.to_string());
         assert_eq!(read("%d/%m/%Y", "1/2/1980").as_deref(), Some("1980-02-01"));
         assert_eq!(read("%d.%m.%y", "01.02.80").as_deref(), Some("1980-02-01"));
+        assert_eq!(read("%d.%m.%y", "29.02.32").as_deref(), Some("1932-02-29"));
+        assert_eq!(read("%d.%m.%y", "01.02.29").as_deref(), Some("2029-02-01"));
+        assert_eq!(read("%d de %B de %Y", "31 de março de 1980").as_deref(), Some("1980-03-31"));
         assert_eq!(read("%d %B %Y", "3 March 2001").as_deref(), Some("2001-03-03"));
         assert_eq!(read("%d %b %Y", "3 déc. 2001").as_deref(), Some("2001-12-03"));
         for text in ["1/2/80", "31/02/1980", "1980-12-31", "1/2/1980x", "00/01/1980", "1/2/19800"] {

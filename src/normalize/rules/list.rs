@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, text_or_list};
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
@@ -11,7 +13,8 @@ use crate::normalize::source::Row;
 
 pub const SPLIT: Definition = Definition {
     name: "split",
-    meaning: "A text into the list of its parts, trimmed, without blank ones.",
+    meaning: "A text into the list of its parts, trimmed, without blank ones; a JSON array into the \
+              list of its items.",
     arguments: &[Argument {
         name: "split",
         kind: "text or list of texts",
@@ -19,13 +22,20 @@ pub const SPLIT: Definition = Definition {
         meaning: "What separates the parts; a semicolon where absent.",
     }],
     reasons: &[],
-    accepts: &[Kind::Text],
+    accepts: &[Kind::Text, Kind::Json],
     yields: "a list",
-    examples: &[Example {
-        rules: r#"[{"split": [",", "/"]}, {"join": "|"}]"#,
-        input: "red, green/ ,blue",
-        output: Yield::Text("red|green|blue"),
-    }],
+    examples: &[
+        Example {
+            rules: r#"[{"split": [",", "/"]}, {"join": "|"}]"#,
+            input: "red, green/ ,blue",
+            output: Yield::Text("red|green|blue"),
+        },
+        Example {
+            rules: r#"["json", "split", {"join": "|"}]"#,
+            input: r#"["red", "green; blue", 7, null]"#,
+            output: Yield::Text("red|green; blue|7"),
+        },
+    ],
     build: build_split,
 };
 
@@ -105,7 +115,7 @@ pub fn parts<'t>(text: &'t str, separators: &[String]) -> Vec<&'t str> {
 
 /// The separators that an argument gives; a semicolon, as in a multi-select, where there is none.
 pub fn separators(
-    argument: Option<&serde_json::Value>,
+    argument: Option<&Value>,
     arguments: &Arguments<'_>,
     errors: &mut Vec<MappingError>,
 ) -> Option<Vec<String>> {
@@ -179,6 +189,10 @@ impl Rule for Split {
     }
 
     fn apply<'a>(&'a self, cell: Cell<'a>, _: &Row<'a>) -> Result<Cell<'a>, Failure> {
+        if let Cell::Json(json) = &cell {
+            let items = json_items(json);
+            return Ok(if items.is_empty() { Cell::Null } else { Cell::List(items) });
+        }
         let items: Vec<Cow<'a, str>> = match cell.into_text() {
             Cow::Borrowed(text) => parts(text, &self.0).into_iter().map(Cow::Borrowed).collect(),
             Cow::Owned(text) => {
@@ -187,6 +201,22 @@ impl Rule for Split {
         };
         Ok(if items.is_empty() { Cell::Null } else { Cell::List(items) })
     }
+}
+
+/// The items of a JSON array, without null and blank ones; any other JSON is the one item.
+pub fn json_items<'a>(json: &str) -> Vec<Cow<'a, str>> {
+    let items = match serde_json::from_str(json) {
+        Ok(Value::Array(items)) => items,
+        Ok(item) => vec![item],
+        Err(_) => vec![Value::String(json.into())],
+    };
+    let text = |item| match item {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    };
+    let texts = items.into_iter().filter_map(text).filter(|text| !text.trim().is_empty());
+    texts.map(Cow::Owned).collect()
 }
 
 /// The items of a list; any other value is the one item.

@@ -7,10 +7,12 @@ mod affix;
 mod arithmetic;
 mod bands;
 pub mod boolean;
-mod country;
+pub mod characters;
+pub mod country;
 mod currency;
 pub mod date;
 mod email;
+mod eras;
 mod html;
 mod json_text;
 mod letter_case;
@@ -18,11 +20,13 @@ mod list;
 mod map;
 mod months;
 mod name_part;
+mod names;
 pub mod null_if;
 pub mod number;
 mod pattern;
 mod phone;
 mod range;
+mod record_id;
 mod span;
 mod squeeze;
 mod tags;
@@ -121,6 +125,8 @@ pub const ALL: &[&Definition] = &[
     &squeeze::DEFINITION,
     &letter_case::LOWER,
     &letter_case::UPPER,
+    &characters::PLAIN,
+    &characters::MOJIBAKE,
     &null_if::DEFINITION,
     &map::DEFINITION,
     &pattern::EXTRACT,
@@ -131,6 +137,7 @@ pub const ALL: &[&Definition] = &[
     &affix::PAD,
     &affix::TRUNCATE,
     &name_part::DEFINITION,
+    &record_id::DEFINITION,
     &email::DEFINITION,
     &phone::PHONE,
     &phone::PHONE_COUNTRY,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use rlibphonenumber::enums::Region;
+use rlibphonenumber::enums::{PhoneNumberType, Region};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat};
 use serde_json::Value;
 
@@ -30,6 +30,13 @@ pub const PHONE: Definition = Definition {
             required: false,
             meaning: "A canonical field with such a code, which goes first where it has a value.",
         },
+        Argument {
+            name: "kind",
+            kind: "text",
+            required: false,
+            meaning: "mobile or fixed: NULL for a valid number of the other kind. Where a country does \
+                      not tell them apart, as the US, a number is both.",
+        },
     ],
     reasons: &["invalid_phone"],
     accepts: &[Kind::Text, Kind::Number],
@@ -49,6 +56,11 @@ pub const PHONE: Definition = Definition {
             rules: r#"[{"phone": {"region": "US"}}]"#,
             input: "000-000-0000",
             output: Yield::Problem("invalid_phone"),
+        },
+        Example {
+            rules: r#"[{"split": "/"}, {"first": [{"phone": {"region": "GB", "kind": "mobile"}}]}]"#,
+            input: "020 7946 0958 / 07400 123456",
+            output: Yield::Text("+447400123456"),
         },
     ],
     build: build_phone,
@@ -78,6 +90,25 @@ struct Phone {
     /// A field whose value goes first.
     field: Option<usize>,
     region: Option<Region>,
+    kind: Option<Line>,
+}
+
+/// What a number is a number of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Mobile,
+    Fixed,
+}
+
+impl Line {
+    fn is_of(self, number: &PhoneNumber) -> bool {
+        match PHONE_NUMBER_UTIL.get_number_type(number) {
+            PhoneNumberType::FixedLineOrMobile => true,
+            PhoneNumberType::Mobile => self == Line::Mobile,
+            PhoneNumberType::FixedLine => self == Line::Fixed,
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -92,15 +123,24 @@ fn build_phone(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Opt
     let before = errors.len();
     arguments.options(&[], errors);
     let org = arguments.scope.org.phone_region.as_deref();
-    let mut rule = Phone { field: None, region: org.and_then(region) };
+    let mut rule = Phone { field: None, region: org.and_then(region), kind: None };
     if arguments.spec.argument.is_some() {
-        let members = arguments.object(&["region", "region_of"], errors)?;
+        let members = arguments.object(&["region", "region_of", "kind"], errors)?;
         if let Some(code) = members.get("region") {
             rule.region = code.as_str().and_then(|code| region(&code.to_ascii_uppercase()));
             if rule.region.is_none() {
                 arguments.wrong("region", "a code like \"FR\" is needed", errors);
             }
         }
+        rule.kind = match members.get("kind").map(Value::as_str) {
+            None => None,
+            Some(Some("mobile")) => Some(Line::Mobile),
+            Some(Some("fixed")) => Some(Line::Fixed),
+            Some(_) => {
+                arguments.wrong("kind", "\"mobile\" or \"fixed\" is needed", errors);
+                None
+            }
+        };
         match members.get("region_of") {
             None => {}
             Some(Value::String(name)) => {
@@ -139,6 +179,7 @@ impl Rule for Phone {
         let region = code.and_then(region).or(self.region);
         let text = cell.text();
         match valid(&text, region) {
+            Some(number) if self.kind.is_some_and(|kind| !kind.is_of(&number)) => Ok(Cell::Null),
             Some(number) => {
                 let e164 = number.format_as(PhoneNumberFormat::E164);
                 Ok(Cell::Text(Cow::Owned(e164.to_string())))

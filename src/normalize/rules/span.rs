@@ -30,7 +30,7 @@ pub const DEFINITION: Definition = Definition {
             kind: "list of texts",
             required: false,
             meaning: "Words that make a single number the upper end; usual ones of English, German, \
-                      French, Spanish and Italian, and < and ≤, where absent.",
+                      French, Spanish, Italian, Portuguese and Dutch, and < and ≤, where absent.",
         },
         Argument {
             name: "from",
@@ -86,6 +86,12 @@ const UP_TO: &[&str] = &[
     "fino a",
     "meno di",
     "até",
+    "abaixo de",
+    "tot",
+    "minder dan",
+    "onder",
+    "以下",
+    "未満",
 ];
 const FROM: &[&str] = &[
     ">",
@@ -113,6 +119,11 @@ const FROM: &[&str] = &[
     "più di",
     "da",
     "mais de",
+    "acima de",
+    "a partir de",
+    "vanaf",
+    "meer dan",
+    "以上",
 ];
 
 #[derive(Debug)]
@@ -206,9 +217,13 @@ impl Span {
             let unit = rest.trim_start();
             let letters = unit.find(|c: char| !c.is_alphabetic()).unwrap_or(unit.len());
             let word = &unit[..letters];
-            let factor = self.units.iter().find(|(name, _)| name == word);
-            if factor.is_some() {
-                rest = &unit[letters..];
+            // Scripts without spaces have no whole words: 万円以上.
+            let factor = self.units.iter().find(|(name, _)| name == word).or_else(|| {
+                let begins = |name: &str| is_unspaced(name) && word.starts_with(name);
+                self.units.iter().find(|(name, _)| begins(name))
+            });
+            if let Some((name, _)) = factor {
+                rest = &unit[name.len()..];
             }
             figures.push(Figure { number, factor: factor.map(|(_, factor)| factor.as_str()) });
             words.push(' ');
@@ -218,9 +233,14 @@ impl Span {
     }
 }
 
+/// Whether a word is of a script that puts no spaces between words, such as Chinese and Japanese.
+fn is_unspaced(word: &str) -> bool {
+    word.chars().all(|c| ('\u{2e80}'..='\u{9fff}').contains(&c))
+}
+
 /// Whether a text says a word: as a whole one, if it is one of letters.
 fn is_said(word: &str, text: &str) -> bool {
-    let letters = word.starts_with(char::is_alphabetic);
+    let letters = word.starts_with(char::is_alphabetic) && !is_unspaced(word);
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + word.len()..].chars().next();

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::list::{parts, separators};
+use super::list::{json_items, parts, separators};
 use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, normal_key, squeeze};
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
@@ -10,7 +10,7 @@ use crate::normalize::source::Row;
 
 pub const DEFINITION: Definition = Definition {
     name: "tags",
-    meaning: "A multi-select, or a list, as tags: in lower case, with white space squeezed, each \
+    meaning: "A multi-select, a list, or a JSON array, as tags: in lower case, with white space squeezed, each \
               once, in the order of their appearance.",
     arguments: &[
         Argument {
@@ -27,7 +27,7 @@ pub const DEFINITION: Definition = Definition {
         },
     ],
     reasons: &[],
-    accepts: &[Kind::Text, Kind::List],
+    accepts: &[Kind::Text, Kind::List, Kind::Json],
     yields: "a list",
     examples: &[
         Example {
@@ -39,6 +39,11 @@ pub const DEFINITION: Definition = Definition {
             rules: r#"[{"tags": {"separator": ",", "keep_case": true}}, {"join": ";"}]"#,
             input: "Solar, SOLAR",
             output: Yield::Text("Solar"),
+        },
+        Example {
+            rules: r#"["json", "tags", {"join": ","}]"#,
+            input: r#"["Solar", "Heat pump"]"#,
+            output: Yield::Text("solar,heat pump"),
         },
     ],
     build,
@@ -85,6 +90,7 @@ impl Rule for Tags {
         let mut split = |text: &str| parts(text, &self.separators).into_iter().for_each(&mut add);
         match &cell {
             Cell::List(items) => items.iter().for_each(|item| split(item)),
+            Cell::Json(json) => json_items(json).iter().for_each(|item| split(item)),
             cell => split(&cell.text()),
         }
         Ok(if tags.is_empty() { Cell::Null } else { Cell::List(tags) })

@@ -17,16 +17,17 @@ use crate::row::time::DAY;
 pub const DEFINITION: Definition = Definition {
     name: "timestamp",
     meaning: "A moment. Columns without time zone are UTC, as Heroku Connect writes them; text is \
-              ISO 8601, or of a format; a date is its midnight. Text without an offset and dates \
-              are in UTC where no zone is given. A local time that a change of clocks leaves out is \
-              moved on by it, one that it repeats is the first of the two.",
+              ISO 8601, or of a format; a date, and text of a format without hours, is its midnight. \
+              Text without an offset and dates are in UTC where no zone is given. A local time that a \
+              change of clocks leaves out is moved on by it, one that it repeats is the first of the \
+              two.",
     arguments: &[
         Argument {
             name: "format",
             kind: "text or list of texts",
             required: false,
-            meaning: "As for date and time, %z for an offset; iso, unix or unix_ms (since 1970), \
-                      excel; iso where absent.",
+            meaning: "As for date and time, %z for an offset, %Q for an offset or the IANA name of a \
+                      zone; iso, unix or unix_ms (since 1970), excel; iso where absent.",
         },
         Argument {
             name: "zone",
@@ -54,6 +55,11 @@ pub const DEFINITION: Definition = Definition {
             rules: r#"[{"timestamp": {"format": "%d/%m/%Y %H:%M", "zone": "Europe/Paris"}}]"#,
             input: "17/07/2024 09:30",
             output: Yield::Text("2024-07-17T07:30:00+00:00"),
+        },
+        Example {
+            rules: r#"[{"timestamp": {"format": "%m/%d/%Y %I:%M %p %Q"}}]"#,
+            input: "7/17/2024 9:30 am America/Denver",
+            output: Yield::Text("2024-07-17T15:30:00+00:00"),
         },
         Example {
             rules: r#"[{"timestamp": {"format": ["unix", "iso"]}}]"#,
@@ -126,14 +132,17 @@ fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Bo
     (errors.len() == before).then(|| Box::new(rule) as Box<dyn Rule>)
 }
 
-/// A format is usable if a moment that it writes reads back as the same hour.
+/// A format is usable if a moment that it writes reads back as the same hour, or the same day where it
+/// has no hours.
 fn is_whole(format: &str) -> bool {
     let sample = jiff::civil::date(1987, 11, 23).at(22, 0, 0, 0);
     let zoned = sample.to_zoned_datetime(TimeZone::UTC).ok();
-    zoned
-        .and_then(|zoned| jiff::fmt::strtime::format(format, &zoned).ok())
-        .and_then(|text| parse(format, &text, &TimeZone::UTC))
-        .is_some_and(|micros| TimeZone::UTC.to_datetime(at(micros)) == sample)
+    let text = zoned.and_then(|zoned| jiff::fmt::strtime::format(format, &zoned).ok());
+    let Some(text) = text else { return false };
+    let hours = BrokenDownTime::parse(format, &text).is_ok_and(|parts| parts.hour().is_some());
+    let expected = if hours { sample } else { sample.date().at(0, 0, 0, 0) };
+    parse(format, &text, &TimeZone::UTC)
+        .is_some_and(|micros| TimeZone::UTC.to_datetime(at(micros)) == expected)
 }
 
 fn at(micros: i64) -> Timestamp {
@@ -169,8 +178,17 @@ fn parse(format: &str, text: &str, zone: &TimeZone) -> Option<i64> {
     if parts.offset().is_some() {
         return Some(parts.to_timestamp().ok()?.as_microsecond());
     }
-    parts.hour()?;
-    Some(zone.to_timestamp(parts.to_datetime().ok()?).ok()?.as_microsecond())
+    let local = match parts.hour() {
+        Some(_) => parts.to_datetime().ok()?,
+        None => parts.to_date().ok()?.at(0, 0, 0, 0),
+    };
+    let named = parts.iana_time_zone().map(TimeZone::get);
+    let zone = match &named {
+        Some(Ok(named)) => named,
+        Some(Err(_)) => return None,
+        None => zone,
+    };
+    Some(zone.to_timestamp(local).ok()?.as_microsecond())
 }
 
 fn parse_iso(text: &str, zone: &TimeZone) -> Option<i64> {

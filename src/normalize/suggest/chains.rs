@@ -10,6 +10,7 @@ use crate::normalize::cell::Kind;
 use crate::normalize::defaults::chain_json;
 use crate::normalize::entity::Field;
 use crate::normalize::field_type::FieldType;
+use crate::normalize::rules::country::in_any_language;
 
 /// Formats of dates in text, the likeliest first.
 const DATES: &[&str] = &[
@@ -17,6 +18,9 @@ const DATES: &[&str] = &[
     "%d/%m/%y", "%m/%d/%y", "%d %m %Y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%m-%d-%Y", "%Y.%m.%d",
     "%d%m%Y",
 ];
+
+/// The first of the years that two digits stand for in a date of birth.
+const BORN_FROM: i64 = 1925;
 
 /// Marks of numbers in text: decimal, group.
 const NUMBERS: &[(&str, &str)] =
@@ -45,6 +49,26 @@ impl Chain {
 
 /// The chains to try, the simplest first.
 pub fn chains(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Chain> {
+    let mut chains = affirmed(field, profile, known);
+    if field.kind == FieldType::Boolean && refuses(profile) {
+        for chain in &mut chains {
+            let own = if profile.kind == Kind::Text { chain_json(&field.rules) } else { json!([]) };
+            let Json::Array(mut rules) = chain.rules.take().unwrap_or(own) else { continue };
+            rules.push("not".into());
+            chain.rules = Some(Json::Array(rules));
+            chain.note = Some("the name says that yes is a refusal".into());
+        }
+    }
+    chains
+}
+
+/// Whether a column says that something is not wanted.
+fn refuses(profile: &Profile<'_>) -> bool {
+    let words = &profile.name.words;
+    words.contains("refusal") || (words.contains("opted") && words.contains("out"))
+}
+
+fn affirmed(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Chain> {
     let mut chains = Vec::new();
     if let Some(chain) = table(field, profile, known) {
         return vec![chain];
@@ -60,6 +84,9 @@ pub fn chains(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Ch
                 ..chain
             }];
         }
+        if profile.kind == Kind::Number {
+            chains.extend(numbered(field));
+        }
         return chains;
     }
     chains.extend(countries(field, profile));
@@ -73,7 +100,12 @@ pub fn chains(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Ch
         }
         FieldType::Date => {
             for format in DATES {
-                chains.push(Chain::of(in_place_of(field, "date", json!({"date": format}))));
+                let mut rule = json!({"date": format});
+                // The usual years of two digits are for what is to come.
+                if format.contains("%y") && field.name.contains("birth") {
+                    rule["years_from"] = BORN_FROM.into();
+                }
+                chains.push(Chain::of(in_place_of(field, "date", rule)));
             }
         }
         FieldType::Timestamptz => {
@@ -93,6 +125,20 @@ pub fn chains(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Ch
         _ => {}
     }
     chains
+}
+
+/// Numbers that days and moments are written as.
+fn numbered(field: &Field) -> Vec<Chain> {
+    let forms: &[Json] = match field.kind {
+        FieldType::Date => &[json!({"date": "excel"})],
+        FieldType::Timestamptz => &[
+            json!({"timestamp": {"format": "unix_ms"}}),
+            json!({"timestamp": {"format": "unix"}}),
+            json!({"timestamp": {"format": "excel", "zone": "org"}}),
+        ],
+        _ => &[],
+    };
+    forms.iter().map(|form| Chain::of(json!([form]))).collect()
 }
 
 /// The field's own chain with one rule in another form.
@@ -188,10 +234,11 @@ fn countries(field: &Field, profile: &Profile<'_>) -> Option<Chain> {
     for (value, _) in profile.values.iter().take(500) {
         let name = fold(&value.split_whitespace().collect::<Vec<_>>().join(" "));
         let known = WORDS.countries.0.iter().find(|(_, names)| names.contains(&name));
-        if let Some((code, _)) = known
+        let code = known.map(|(code, _)| code.as_str()).or_else(|| in_any_language(value));
+        if let Some(code) = code
             && !aliases.keys().any(|alias| fold(alias) == name)
         {
-            aliases.insert(value.trim().into(), Json::from(code.as_str()));
+            aliases.insert(value.trim().into(), Json::from(code));
         }
     }
     let country = json!({"country": {"aliases": aliases}});
