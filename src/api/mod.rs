@@ -76,6 +76,7 @@ mod install {
     /// Called at the end of the extension's script: refuses an installation that could not work,
     /// and has the launcher look when the transaction commits.
     #[pg_extern(requires = ["capture"])]
+    #[search_path(pg_catalog, pg_temp)]
     fn installed() -> Result<(), pg_sys::panic::ErrorReport> {
         if !shared::available() {
             return Err(Error::NotPreloaded.into());

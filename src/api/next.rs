@@ -55,7 +55,7 @@ struct Source {
 #[allow(clippy::type_complexity)]
 fn next(
     consumer: Option<&str>,
-    n: default!(i32, "1000"),
+    n: default!(Option<i32>, "1000"),
 ) -> Result<
     TableIterator<
         'static,
@@ -75,6 +75,7 @@ fn next(
 > {
     let _owner = administer()?;
     let consumer = required(consumer, "consumer")?;
+    let n = required(n, "n")?;
     let n = usize::try_from(n).ok().filter(|n| *n > 0).ok_or_else(|| {
         Error::invalid(format!("argument n is {n}"), "Give a number of changes from 1 on.")
     })?;

@@ -81,10 +81,11 @@ fn set_org_class(org: Option<&str>, class: Option<&str>) -> Result<(), ErrorRepo
 #[search_path(pg_catalog, pg_temp)]
 fn remove_org(
     org: Option<&str>,
-    keep_canonical: default!(bool, "false"),
+    keep_canonical: default!(Option<bool>, "false"),
 ) -> Result<(), ErrorReport> {
     let _owner = define()?;
     let org = required(org, "org")?;
+    let keep_canonical = required(keep_canonical, "keep_canonical")?;
     let known = catalog::org(org)?;
     // After a turn of the normalizer that is under way: what it writes is then seen and deleted.
     sql::run(

@@ -30,7 +30,7 @@ type Event = (Option<String>, Option<String>, Option<String>, Option<String>, Op
 #[allow(clippy::type_complexity)]
 fn peek(
     org: Option<&str>,
-    n: default!(i32, "10"),
+    n: default!(Option<i32>, "10"),
 ) -> Result<
     TableIterator<
         'static,
@@ -47,6 +47,7 @@ fn peek(
     let _owner = administer()?;
     let org = required(org, "org")?;
     let org = if org == CANONICAL_NAME { CANONICAL } else { catalog::org(org)?.id };
+    let n = required(n, "n")?;
     let limit = usize::try_from(n).map_err(|_| {
         Error::invalid(format!("argument n is {n}"), "Give a number of events from 0 on.")
     })?;
