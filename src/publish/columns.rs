@@ -60,6 +60,14 @@ pub(super) enum Treated {
 }
 
 impl Treated {
+    /// What a schema says of it, as Debezium's does: a parameter's name and value.
+    pub fn parameter(&self) -> (&'static str, String) {
+        match self {
+            Treated::Masked(_) | Treated::Hashed { .. } => ("masked", true.to_string()),
+            Treated::Truncated(most) => ("truncateLength", most.to_string()),
+        }
+    }
+
     /// Appends what stands for the column's value.
     pub fn write(
         &self,

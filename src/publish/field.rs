@@ -53,6 +53,10 @@ impl Field {
         &self.form
     }
 
+    pub fn treated(&self) -> Option<&Treated> {
+        self.treated.as_deref()
+    }
+
     pub fn nullable(&self) -> bool {
         !self.column.not_null
     }

@@ -1,6 +1,7 @@
 //! Kafka Connect schemas, as its JSON converter writes them beside each payload, with Debezium's
 //! names. A plan writes its schemas once; a message then copies the bytes.
 
+use super::columns::Treated;
 use super::field::Field;
 use super::form::{Calendar, Form, JSON, Unit};
 
@@ -95,7 +96,14 @@ pub fn plain(kind: &str, optional: bool, field: &str) -> String {
 }
 
 fn column(field: &Field) -> String {
-    of(field.form(), field.nullable(), field.name())
+    let Some((name, value)) = field.treated().map(Treated::parameter) else {
+        return of(field.form(), field.nullable(), field.name());
+    };
+    // Whatever it was, it is text now.
+    let mut out = format!("{{\"type\":\"string\",\"optional\":{}", field.nullable());
+    out.push_str(&format!(",\"parameters\":{{\"{name}\":\"{value}\"}}"));
+    end(&mut out, field.name());
+    out
 }
 
 fn end(out: &mut String, field: &str) {

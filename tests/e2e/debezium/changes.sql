@@ -71,4 +71,4 @@ UPDATE acme.kinds SET sfid = '00QX' WHERE sfid = '00Q2';
 UPDATE acme.kinds SET id = 1000 WHERE sfid = '00Q1';
 DELETE FROM acme.kinds WHERE sfid = '00Q3';
 -- The same key again.
-INSERT INTO acme.kinds (sfid, x_plain) VALUES ('00Q3', 'again');
+INSERT INTO acme.kinds (sfid, text, x_plain) VALUES ('00Q3', '😀😀😀', 'again');

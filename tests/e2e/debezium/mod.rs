@@ -3,10 +3,14 @@
 
 mod compare;
 mod differences;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use compare::{Difference, differences};
+use serde_json::json;
 
 use crate::support::cluster::Cluster;
 use crate::support::connect::{self, Connect, Connector};
@@ -44,6 +48,17 @@ const COMBINATIONS: [Modes; 5] = [
     &[("decimal.handling.mode", "string"), ("time.precision.mode", "microseconds")],
 ];
 
+/// How Debezium treats columns where they are treated, which is in the last combination.
+const TREATED: Modes = &[
+    ("column.exclude.list", "acme.kinds.uuid"),
+    ("column.mask.with.5.chars", "acme.kinds.char"),
+    ("column.mask.hash.v2.SHA-256.with.salt.pepper", "acme.kinds.varchar"),
+    ("column.truncate.to.4.chars", "acme.kinds.text"),
+];
+/// The same for us.
+const PUBLICATION: &str = r#"{"exclude_columns": ["uuid"], "mask_columns": {"char": 5},
+    "hash_columns": ["varchar"], "truncate_columns": {"text": 4}}"#;
+
 fn ours(modes: Modes, prefix: &str) -> Cluster {
     let settings: Vec<_> = modes
         .iter()
@@ -51,7 +66,7 @@ fn ours(modes: Modes, prefix: &str) -> Cluster {
         .collect();
     cluster_with(&format!(
         "wal_level = logical\nmanifold.kafka_brokers = '{}'\nmanifold.topic_prefix = '{prefix}'\n\
-         manifold.schemas_enable = on\n{}",
+         manifold.schemas_enable = on\nmanifold.hash_salt = 'pepper'\n{}",
         broker().bootstrap(),
         settings.join("\n")
     ))
@@ -59,6 +74,7 @@ fn ours(modes: Modes, prefix: &str) -> Cluster {
 
 #[test]
 fn debezium_and_we_publish_the_same_but_for_what_is_written_down() {
+    let began = now();
     let clusters: Vec<Cluster> = COMBINATIONS
         .iter()
         .enumerate()
@@ -73,11 +89,17 @@ fn debezium_and_we_publish_the_same_but_for_what_is_written_down() {
              SELECT manifold.set_mapping('acme', 'kinds', entity => 'lead', mapping => '{\"fields\": {\"city\": \"text\"}}'); \
              SELECT manifold.start('acme')",
         );
+        let treated = if n + 1 == COMBINATIONS.len() { TREATED } else { &[] };
+        if !treated.is_empty() {
+            world
+                .run(&format!("SELECT manifold.set_publication('acme', 'kinds', '{PUBLICATION}')"));
+        }
         let (port, database) = (clusters[n].port(), &world.database.name);
         let source = Connector::postgres(&slot(n), port, database, &format!("theirs{n}"))
             .set("message.key.columns", "acme.kinds:sfid");
-        debezium = debezium
-            .connector(modes.iter().fold(source, |source, (name, value)| source.set(name, value)));
+        debezium = debezium.connector(
+            modes.iter().chain(treated).fold(source, |s, (name, value)| s.set(name, value)),
+        );
     }
     let mut debezium = debezium.start();
     for (n, world) in worlds.iter_mut().enumerate() {
@@ -93,22 +115,56 @@ fn debezium_and_we_publish_the_same_but_for_what_is_written_down() {
             let events = topic.at_least(EVENTS, LIMIT);
             by_key(events, &format!("\"{who}{n}"))
         });
+        let mut values = BTreeSet::new();
         assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
         for (key, ours) in &ours {
             let theirs = &theirs[key];
             assert_eq!(ours.len(), theirs.len(), "events of {key}: {ours:#?} {theirs:#?}");
             for found in ours.iter().zip(theirs).flat_map(|(o, t)| differences(o, t)) {
-                match differences::explains(&found) {
-                    Some(name) => drop(used.insert(name)),
+                match differences::explains(&found, modes) {
+                    Some(name) => {
+                        used.insert(name);
+                        values.extend(differences::value(&found, name));
+                    }
                     None => unexplained.push((modes, key.clone(), found)),
                 }
             }
+            assert!(ours.iter().filter_map(lsn).is_sorted(), "{ours:#?}");
+            ours.iter().for_each(|event| assert_times(event, began..=now()));
         }
+        assert_eq!(values, values::expected(modes), "our values by {modes:?}");
     }
     report(&unexplained);
     assert_eq!(used, differences::names(), "a difference that is written down is none");
     debezium.assert_running();
     debezium.stop();
+}
+
+/// The chunk's number, which the sequence names as well; a tombstone has none.
+fn lsn(event: &Event) -> Option<u64> {
+    let source = &event.value.as_ref()?["payload"]["source"];
+    let lsn = source["lsn"].as_u64().filter(|lsn| *lsn > 0);
+    assert_eq!(source["sequence"], json!(json!([null, lsn?.to_string()]).to_string()));
+    lsn
+}
+
+/// Microseconds since 1970.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
+    now.as_micros() as u64
+}
+
+/// When the change was made, and when the event was, in three units each.
+fn assert_times(event: &Event, within: RangeInclusive<u64>) {
+    let Some(value) = &event.value else { return };
+    let payload = &value["payload"];
+    let [changed, made] = [&payload["source"], payload].map(|of| {
+        let at = of["ts_us"].as_u64().unwrap_or_else(|| panic!("no time: {of:#}"));
+        assert!(within.contains(&at), "{at} within {within:?}");
+        assert_eq!((&of["ts_ms"], &of["ts_ns"]), (&json!(at / 1000), &json!(at * 1000)));
+        at
+    });
+    assert!(changed <= made, "{payload:#}");
 }
 
 fn slot(n: usize) -> String {
