@@ -5,7 +5,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::Value;
 
-use super::mapping::{Place, Plans, entity_of, report};
+use super::mapping::{Place, Plans, entity_of, refuse_sql, report};
 use super::{administer, define, is_name, org, required};
 use crate::catalog;
 use crate::error::{Error, Result};
@@ -70,6 +70,11 @@ fn set_default(
             check_is_no_setting(&defaults.0)?;
         }
     }
+    // Where no mapping comes of it yet, a superuser's mapping may: what he does not see, he does not set.
+    if let Some(after) = &defaults {
+        let before = stored(level, name, entity, source)?;
+        refuse_sql(before.as_ref(), &after.0, superuser)?;
+    }
     let plans = Plans::now()?;
     store(level, name, entity, source, defaults)?;
     let orgs = plans.renormalize_changed(superuser)?;
@@ -92,6 +97,21 @@ fn check_is_no_setting(json: &Value) -> Result<()> {
             "Set it without naming a source.",
         )),
     }
+}
+
+/// A document as it is now.
+fn stored(
+    level: &str,
+    name: &str,
+    entity: Option<&str>,
+    source: Option<&str>,
+) -> Result<Option<Value>> {
+    let text = sql::one::<String>(
+        "SELECT defaults::text FROM manifold.mapping_default WHERE level = $1 AND name = $2 \
+         AND entity IS NOT DISTINCT FROM $3 AND source IS NOT DISTINCT FROM $4::name",
+        &[level.into(), name.into(), entity.into(), source.into()],
+    )?;
+    text.map(|text| catalog::json(Some(text))).transpose()
 }
 
 /// Stores a document, or takes it away; an empty one is none.

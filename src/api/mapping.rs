@@ -13,7 +13,7 @@ use crate::catalog;
 use crate::error::{Error, Result};
 use crate::normalize::defaults::{self, Effective};
 use crate::normalize::entity::Entity;
-use crate::normalize::{MappingError, Org, mapping};
+use crate::normalize::{MappingError, Org, derivation};
 use crate::pg::relation::Table;
 use crate::pg::{identity, sql, xact};
 use crate::row::layout::Layout;
@@ -41,14 +41,14 @@ fn set_mapping(
     Ok(version)
 }
 
-/// Only a superuser may have SQL run by the workers, which are superusers: in fields that were not so
-/// before.
+/// Only a superuser may have SQL run by the workers, which are superusers: in fields of a mapping, or of
+/// defaults, that were not so before.
 pub(super) fn refuse_sql(before: Option<&Value>, after: &Value, superuser: bool) -> Result<()> {
     let was = |field: &str| before.and_then(|before| before.get("fields")?.get(field));
-    let new = |field: &mapping::FieldMapping| {
-        field.made.has_sql() && was(&field.field) != after["fields"].get(&field.field)
-    };
-    if superuser || !mapping::read(after).0.fields.iter().any(new) {
+    let mut fields = after.get("fields").and_then(Value::as_object).into_iter().flatten();
+    if superuser
+        || !fields.any(|(field, json)| derivation::names_sql(json) && was(field) != Some(json))
+    {
         return Ok(());
     }
     Err(Error::Denied {

@@ -1,5 +1,6 @@
 //! The SQL functions, by noun. Thin: they check who asks, and say exactly what is wrong.
 
+mod choice;
 pub mod consumer;
 pub mod defaults;
 pub mod entity;

@@ -25,6 +25,7 @@ fn add_org(
     defaults: default!(Option<JsonB>, "'{}'"),
     class: default!(Option<&str>, "NULL"),
 ) -> Result<(), ErrorReport> {
+    let superuser = identity::is_superuser();
     let _owner = define()?;
     let org = required(org, "org")?;
     let schema = schema.unwrap_or(org);
@@ -35,6 +36,7 @@ fn add_org(
     check_time_zone(time_zone)?;
     check_class(class)?;
     super::defaults::check(&defaults.0, None)?;
+    super::mapping::refuse_sql(None, &defaults.0, superuser)?;
     let taken = sql::one::<String>(
         "SELECT org FROM manifold.org WHERE org = $1 OR schema_name = $2",
         &[org.into(), schema.into()],

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::Value;
 
 use super::administer;
-use crate::catalog::{self, CANONICAL_NAME};
+use super::choice::{CHOSEN, Choice, SOURCE};
 use crate::error::{Error, Result};
 use crate::normalize::quarantine::KAFKA;
 use crate::pg::{sql, xact};
@@ -59,54 +58,32 @@ fn dismiss(
     Ok(count as i64)
 }
 
-/// Which problems are meant: those that are like this in all that is given.
-struct Choice<'a> {
-    org: Option<&'a str>,
-    source: Option<&'a str>,
-    field: Option<&'a str>,
-    reason: Option<&'a str>,
-    record: Option<&'a str>,
+/// Brings problems that were dismissed back into sight. Returns the number of problems.
+#[pg_extern]
+#[search_path(pg_catalog, pg_temp)]
+fn undismiss(
+    org: default!(Option<&str>, "NULL"),
+    source: default!(Option<&str>, "NULL"),
+    field: default!(Option<&str>, "NULL"),
+    reason: default!(Option<&str>, "NULL"),
+    record: default!(Option<&str>, "NULL"),
+) -> Result<i64, ErrorReport> {
+    let _owner = administer()?;
+    let choice = Choice { org, source, field, reason, record };
+    choice.check("undismiss")?;
+    let count = sql::run(
+        &format!(
+            "DELETE FROM manifold.dismissal d USING manifold.quarantine p \
+             WHERE (d.org, d.source, d.entity, d.record, d.field, d.digest) \
+                 = (p.org, p.source, p.entity, p.record, p.field, p.digest) \
+               AND {CHOSEN} AND ($5 IS NULL OR p.record = $5)"
+        ),
+        &choice.arguments(),
+    )?;
+    Ok(count as i64)
 }
 
-/// A condition on `p`, which stands for the quarantine or the tally.
-const CHOSEN: &str = "($1 IS NULL OR p.org = $1) AND ($2 IS NULL OR p.source = $2) \
-    AND ($3 IS NULL OR p.field = $3) AND ($4 IS NULL OR p.reason = $4)";
-
-/// The source of `p`.
-const SOURCE: &str = "JOIN manifold.source s \
-    ON s.table_name = p.source AND coalesce(s.org, 'canonical') = p.org";
-
 impl Choice<'_> {
-    fn check(&self, function: &str) -> Result<()> {
-        match self.org {
-            Some(CANONICAL_NAME) => {}
-            Some(org) => {
-                catalog::org(org)?;
-            }
-            None if self.arguments_given() => {}
-            None => {
-                return Err(Error::invalid(
-                    format!("manifold.{function} is not told which problems"),
-                    format!(
-                        "Give one of org, source, field, reason and record at least: SELECT manifold.{function}(org => 'acme', reason => 'unmapped_value')"
-                    ),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn arguments_given(&self) -> bool {
-        [self.source, self.field, self.reason, self.record].iter().any(Option::is_some)
-    }
-
-    fn arguments(&self) -> Vec<DatumWithOid<'_>> {
-        [self.org, self.source, self.field, self.reason, self.record]
-            .into_iter()
-            .map(Into::into)
-            .collect()
-    }
-
     /// What is to be read again for these problems.
     fn requests(&self) -> Result<Requests> {
         let mut requests = Requests::default();

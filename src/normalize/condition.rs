@@ -15,15 +15,15 @@
 
 use std::cmp::Ordering;
 
-use regex::Regex;
 use serde_json::{Map, Value as Json};
 
 use super::MappingError;
-use super::cell::{Cell, Kind};
+use super::cell::Kind;
+pub use super::check::Test;
+use super::check::{Check, Place};
 use super::comparison::{self, Literal};
 use super::mapping::refuse_unknown;
 use super::rules::{self, normal_key};
-use super::source::Row;
 
 /// A condition that is well formed. Whether it fits a layout, compiling it tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -196,36 +196,6 @@ pub trait Names {
     fn errors(&mut self) -> &mut Vec<MappingError>;
 }
 
-/// A compiled condition.
-#[derive(Debug)]
-pub enum Test {
-    And(Vec<Test>),
-    Or(Vec<Test>),
-    Not(Box<Test>),
-    Check(Place, Check),
-}
-
-/// Where the tested value is found in a row.
-#[derive(Debug, Clone, Copy)]
-pub enum Place {
-    Column(usize),
-    Field(usize, Kind),
-    /// The column has gone: always NULL.
-    Nowhere,
-}
-
-#[derive(Debug)]
-pub enum Check {
-    Blank,
-    OneOf(Vec<Literal>),
-    Matches(Box<Regex>),
-    /// A multi-select, or a list, with one of these (normal keys) among its values.
-    Includes(Vec<String>),
-    Order(Literal, fn(Ordering) -> bool),
-    /// Compares so with another value of the row.
-    Other(Place, fn(Ordering) -> bool),
-}
-
 impl Condition {
     /// The compiled condition; what does not fit is added to the errors of `names`.
     pub fn compile(&self, names: &mut dyn Names) -> Test {
@@ -358,49 +328,5 @@ fn compile_test(
         Operator::AtMost => order(literal(json, &path), Ordering::is_le),
         Operator::Above => order(literal(json, &path), Ordering::is_gt),
         Operator::AtLeast => order(literal(json, &path), Ordering::is_ge),
-    }
-}
-
-impl Test {
-    /// Whether the condition holds for a row.
-    pub fn holds(&self, row: &Row<'_>) -> bool {
-        match self {
-            Test::And(parts) => parts.iter().all(|part| part.holds(row)),
-            Test::Or(parts) => parts.iter().any(|part| part.holds(row)),
-            Test::Not(part) => !part.holds(row),
-            Test::Check(place, check) => check.holds(&place.cell(row), row),
-        }
-    }
-}
-
-impl Place {
-    fn cell<'a>(self, row: &Row<'a>) -> Cell<'a> {
-        match self {
-            Place::Column(at) => row.column(at),
-            Place::Field(at, kind) => row.field(at, kind),
-            Place::Nowhere => Cell::Null,
-        }
-    }
-}
-
-impl Check {
-    fn holds(&self, cell: &Cell<'_>, row: &Row<'_>) -> bool {
-        if cell.is_blank() {
-            return matches!(self, Check::Blank);
-        }
-        match self {
-            Check::Blank => false,
-            Check::OneOf(literals) => literals.iter().any(|literal| literal.equals(cell)),
-            Check::Matches(regex) => regex.is_match(&cell.text()),
-            Check::Includes(keys) => match cell {
-                Cell::List(items) => items.iter().any(|item| keys.contains(&normal_key(item))),
-                cell => cell.text().split(';').any(|item| keys.contains(&normal_key(item))),
-            },
-            Check::Order(literal, holds) => literal.compare(cell).is_some_and(holds),
-            Check::Other(other, holds) => {
-                let other = other.cell(row);
-                !other.is_blank() && comparison::compare(cell, &other).is_some_and(holds)
-            }
-        }
     }
 }

@@ -280,15 +280,45 @@ pub fn pairs(json: &Value) -> Option<Vec<(String, String)>> {
     json.as_array().filter(|list| !list.is_empty())?.iter().map(pair).collect()
 }
 
-impl Derivation {
-    /// Whether it, or anything that it is made of, is an SQL expression.
-    pub fn has_sql(&self) -> bool {
-        match &self.source {
-            Source::Sql(_) => true,
-            Source::FirstOf(parts) | Source::List(parts) => parts.iter().any(Derivation::has_sql),
-            Source::Object(members) => members.iter().any(|(_, part)| part.has_sql()),
-            Source::Moment { date, time, .. } => date.has_sql() || time.has_sql(),
+/// Whether a value as JSON is made of an SQL expression, or of anything that is; also where it is but a
+/// part of a derivation, as in defaults.
+pub fn names_sql(json: &Value) -> bool {
+    match json {
+        Value::Array(parts) => parts.iter().any(names_sql),
+        Value::Object(members) => members.iter().any(|(name, part)| match name.as_str() {
+            SQL => true,
+            "first_of" | "list" => names_sql(part),
+            "object" | "moment" => {
+                part.as_object().is_some_and(|parts| parts.values().any(names_sql))
+            }
             _ => false,
+        }),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn sql_is_found_wherever_a_value_may_come_from() {
+        for json in [
+            json!({"sql": "1"}),
+            json!({"first_of": ["a", {"sql": "1"}]}),
+            json!({"list": [{"object": {"sql": "a", "b": {"sql": "1"}}}]}),
+            json!({"moment": {"date": {"sql": "1"}, "time": "t"}}),
+        ] {
+            assert!(names_sql(&json), "{json}");
+        }
+        for json in [
+            json!("sql"),
+            json!({"column": "sql", "rules": [{"map": {"sql": "qualified"}}]}),
+            json!({"object": {"sql": "column"}}),
+            json!({"constant": {"sql": 1}}),
+        ] {
+            assert!(!names_sql(&json), "{json}");
         }
     }
 }

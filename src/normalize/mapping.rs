@@ -69,11 +69,6 @@ impl RuleSpec {
 }
 
 impl Mapping {
-    /// Whether a field is made by an SQL expression, which only a superuser may give.
-    pub fn has_sql(&self) -> bool {
-        self.fields.iter().any(|field| field.made.has_sql())
-    }
-
     /// Reads a mapping. All that is wrong is reported, not only the first.
     pub fn from_json(json: &Value) -> Result<Mapping, Vec<MappingError>> {
         let (mapping, errors) = read(json);

@@ -16,6 +16,7 @@ pub mod batch;
 pub mod bisect;
 pub mod cell;
 mod chain;
+mod check;
 mod comparison;
 pub mod compile;
 pub mod condition;

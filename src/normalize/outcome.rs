@@ -4,12 +4,29 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::chain::Failed;
+use super::rules;
 
 /// Longer source values are shortened in problems.
 const VALUE_CHARACTERS: usize = 200;
 
 /// A buffer of more is let go of.
 const KEPT_BYTES: usize = 64 * 1024;
+
+/// The reasons that problems have beside those of rules.
+const REASONS: [&str; 7] = [
+    "sql_error",
+    "missing_key",
+    "key_too_long",
+    "missing_value",
+    "refused",
+    "undecodable",
+    "not_published",
+];
+
+/// Every reason that a problem may have.
+pub fn reasons() -> impl Iterator<Item = &'static str> {
+    rules::reasons().chain(REASONS)
+}
 
 /// What a plan made of one row. Meant to be reused: the next run keeps the allocations.
 #[derive(Debug, Default)]

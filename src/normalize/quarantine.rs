@@ -23,7 +23,7 @@ use crate::settings;
 pub const KAFKA: &str = "kafka";
 
 /// In place of a field's name: the whole row.
-const WHOLE: &str = "*";
+pub const WHOLE: &str = "*";
 
 /// Problems of a kind that are kept however many the org has.
 const SAMPLES: i64 = 100;

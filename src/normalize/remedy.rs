@@ -562,7 +562,11 @@ mod tests {
         for known in ["missing_key", "missing_value", "refused", "undecodable", "not_published"] {
             assert!(reasons.contains(known), "{known} is not found");
         }
-        reasons.extend(crate::normalize::rules::reasons().map(str::to_string));
+        let known: Vec<&str> = crate::normalize::outcome::reasons().collect();
+        for reason in &reasons {
+            assert!(known.contains(&reason.as_str()), "{reason} is not among the reasons");
+        }
+        reasons.extend(known.into_iter().map(str::to_string));
         let page = include_str!("../../docs/onboarding.md");
         for reason in &reasons {
             assert!(page.contains(&format!("\n### `{reason}`\n")), "{reason} has no section");

@@ -71,13 +71,16 @@ impl Drop for Timer {
     }
 }
 
-/// The one value of a query, as text. Statements that write are refused.
+/// The one value of a query, as text. Whatever writes is refused, a function that the query calls as well.
 pub fn evaluate(query: &str, row: &str) -> Result<Option<String>, String> {
     if !is_trusted() {
         return Err("an SQL expression is evaluated for superusers alone".into());
     }
     let timer = Timer::start();
     let work = || {
+        // SAFETY: the end of the subtransaction, which this is run in, puts it back as it was; nothing
+        // inside may set it off again.
+        unsafe { pg_sys::XactReadOnly = true };
         let arguments: [DatumWithOid<'_>; 1] = [row.into()];
         let found = Spi::connect(|client| {
             let mut rows = client.select(query, Some(1), &arguments)?;

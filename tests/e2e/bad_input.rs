@@ -99,6 +99,16 @@ fn unknown_names_are_refused() {
             ("SELECT manifold.pause('acme', 'normaliser')", UNKNOWN, "normaliser"),
             ("SELECT manifold.resume('acme', 'all')", UNKNOWN, "all"),
             ("SELECT manifold.retry('nobody')", UNKNOWN, "nobody"),
+            ("SELECT manifold.retry('acme', 'laed')", UNKNOWN, "laed"),
+            ("SELECT manifold.retry('canonical', 'contact')", UNKNOWN, "contact"),
+            ("SELECT manifold.retry(field => 'sttaus')", UNKNOWN, "sttaus"),
+            (
+                "SELECT manifold.dismiss('acme', reason => 'unmaped_value')",
+                UNKNOWN,
+                "unmaped_value",
+            ),
+            ("SELECT manifold.dismiss(reason => 'nonsense')", UNKNOWN, "nonsense"),
+            ("SELECT manifold.undismiss('acme', field => 'xyz')", UNKNOWN, "xyz"),
             (
                 "SELECT manifold.map_value('acme', 'laed', 'lead', 'status', 'x', 'new')",
                 STATE,
@@ -156,6 +166,7 @@ fn arguments_that_make_no_sense_are_refused() {
                 "Rome",
             ),
             ("SELECT manifold.dismiss(org => NULL)", INVALID, "dismiss"),
+            ("SELECT manifold.undismiss()", INVALID, "undismiss"),
             ("SELECT manifold.create_entity('lead')", EXISTS, "lead"),
             (
                 "SELECT manifold.create_entity('Bad Name', '[{\"name\": \"a\", \"type\": \"text\"}]')",

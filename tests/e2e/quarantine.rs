@@ -92,6 +92,31 @@ fn a_row_without_its_key_is_kept_whole_until_it_has_one_or_is_gone() {
 }
 
 #[test]
+fn a_row_that_was_held_back_is_retried_as_it_is_now_and_never_raised_from_the_dead() {
+    let mut world = World::new();
+    let mut acme = world.running("acme", 0);
+    world.run("ALTER TABLE canonical.lead ADD CONSTRAINT picky CHECK (city <> 'Rome')");
+    acme.load(0, 5);
+    let [same, changed, deleted, lost] = [0, 1, 2, 3].map(|at| acme.org.sfid(at).to_owned());
+    for sfid in [&same, &changed, &deleted, &lost] {
+        acme.update(&[sfid], &[("city", Some("Rome"))]);
+    }
+    world.await_count("manifold.problem WHERE reason = 'refused' AND image->>'city' = 'Rome'", 4);
+    // One is deleted, and its problem goes with it; of two others nobody saw what became of them.
+    world.run(&format!("DELETE FROM acme.lead WHERE sfid = '{deleted}'"));
+    world.await_count("manifold.problem WHERE reason = 'refused'", 3);
+    unseen(&mut world, &format!("UPDATE acme.lead SET city = 'Oslo' WHERE sfid = '{changed}'"));
+    unseen(&mut world, &format!("DELETE FROM acme.lead WHERE sfid = '{lost}'"));
+    world.run("ALTER TABLE canonical.lead DROP CONSTRAINT picky");
+    assert_eq!(world.value::<i64>("SELECT manifold.retry('acme', reason => 'refused')"), 3);
+    world.await_count("manifold.problem WHERE reason = 'refused'", 0);
+    world.await_count("canonical.lead", 3);
+    let city = |sfid: &str| format!("SELECT city FROM canonical.lead WHERE sfid = '{sfid}'");
+    world.await_text(&city(&same), Some("Rome"));
+    world.await_text(&city(&changed), Some("Oslo"));
+}
+
+#[test]
 fn a_record_that_is_gone_unseen_is_deleted_when_it_is_retried() {
     let mut world = World::new();
     let mut acme = world.running("acme", 5);
@@ -164,6 +189,48 @@ fn a_dismissed_problem_stays_away_until_its_value_changes() {
         world.await_text(&format!("SELECT value FROM {}", problem(&sfid)), Some(status));
     }
     assert_eq!(world.count("manifold.dismissal"), 0);
+}
+
+#[test]
+fn what_was_dismissed_can_be_brought_back() {
+    let mut world = World::new();
+    let mut acme = world.running("acme", 5);
+    let (one, other) = (spoil(&mut acme, 0, "Nonsense"), spoil(&mut acme, 1, "Nonsense"));
+    let shown = "manifold.problem WHERE value = 'Nonsense'";
+    world.await_count(shown, 2);
+    world.run("SELECT manifold.dismiss('acme', field => 'status')");
+    assert_eq!(world.count(shown), 0);
+    let undismiss = |more: &str| format!("SELECT manifold.undismiss('acme'{more})");
+    assert_eq!(world.value::<i64>(&undismiss(", reason => 'invalid_date'")), 0);
+    assert_eq!(world.value::<i64>(&undismiss(&format!(", record => '{one}'"))), 1);
+    assert_eq!(world.count(&format!("{shown} AND record = '{one}'")), 1);
+    assert_eq!(world.count(&format!("{shown} AND record = '{other}'")), 0);
+    assert_eq!(world.value::<i64>(&undismiss("")), 1);
+    assert_eq!(world.count(shown), 2);
+    assert_eq!(world.count("manifold.dismissal"), 0);
+}
+
+#[test]
+fn a_name_that_there_is_not_is_refused_with_those_there_are() {
+    let mut world = World::new();
+    let _acme = world.running("acme", 1);
+    for (sql, hint) in [
+        ("SELECT manifold.retry('acme', 'laed')", "Did you mean \"lead\"?"),
+        ("SELECT manifold.retry('canonical', 'opportunity')", "There are lead."),
+        ("SELECT manifold.retry(field => 'sttaus')", "Did you mean \"status\"?"),
+        (
+            "SELECT manifold.dismiss('acme', reason => 'unmaped_value')",
+            "Did you mean \"unmapped_value\"?",
+        ),
+        ("SELECT manifold.dismiss(reason => 'x')", "refused, undecodable, not_published."),
+        ("SELECT manifold.undismiss('acme', field => 'x')", "birth_date, budget_currency"),
+    ] {
+        let error = world.client.query(sql, &[]).expect_err(sql);
+        let told = error.as_db_error().and_then(|error| error.hint()).unwrap_or_default();
+        assert!(told.contains(hint), "{sql}: {told}");
+    }
+    // What there is may have no problems.
+    assert_eq!(world.value::<i64>("SELECT manifold.retry('acme', 'lead', '*', 'refused')"), 0);
 }
 
 #[test]

@@ -102,6 +102,94 @@ fn sql_is_for_superusers_and_its_errors_are_problems_of_one_field() {
 }
 
 #[test]
+fn sql_comes_in_by_no_other_door_than_a_superusers() {
+    let mut world = World::new();
+    world.run(PLAIN);
+    world.run(
+        "CREATE SCHEMA other; CREATE TABLE other.lead (LIKE plain.lead INCLUDING ALL); SELECT manifold.add_org('other')",
+    );
+    let sql = r#"{"fields": {"kind": "kind__c", "made": {"sql": "1"}}}"#;
+    let plain = r#"{"fields": {"kind": "kind__c"}}"#;
+    world.run(&set(sql));
+    world.run(&set(plain));
+    let role = format!("onboarder_{}", world.database.name);
+    world.run(&format!("CREATE ROLE {role} LOGIN; GRANT manifold_admin TO {role}"));
+    let mut admin = world.database.connect_as(&role);
+    let default = |level: &str, name: &str| {
+        format!(
+            "SELECT manifold.set_default('{level}', {name}, $m${{\"fields\": {{\"made\": {{\"first_of\": [\"q2__c\", {{\"sql\": \"1\"}}]}}}}}}$m$, entity => 'thing')"
+        )
+    };
+    let mut refused = |world: &mut World<'_>, sql: &str| {
+        let error = admin.batch_execute(sql).expect_err(sql);
+        assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{sql}: {error:?}");
+        assert_eq!(world.count("manifold.mapping_default"), 0, "{sql}");
+    };
+    for statement in [
+        "SELECT manifold.restore_mapping('plain', 'lead', 'thing', 1)".to_string(),
+        format!(
+            "SELECT * FROM manifold.preview('plain', 'lead', mapping => $m${sql}$m$, entity => 'thing')"
+        ),
+        format!(
+            "SELECT * FROM manifold.preview_summary('plain', 'lead', mapping => $m${sql}$m$, entity => 'thing')"
+        ),
+        default("org", "'plain'"),
+        default("package", "NULL"),
+        // For orgs that have no mapping yet, or do not exist: it would take effect by what a superuser
+        // sets later.
+        default("org", "'other'"),
+        default("class", "'nobody_yet'"),
+        format!("SELECT manifold.add_org('third', schema => 'public', defaults => $m${sql}$m$)"),
+    ] {
+        refused(&mut world, &statement);
+    }
+    // A mapping that a superuser has set is not to be had for another org either, but may be changed in
+    // its other fields.
+    world.run(&set(sql));
+    refused(&mut world, "SELECT * FROM manifold.copy_mapping('plain', 'other')");
+    let more =
+        r#"{"fields": {"kind": {"column": "kind__c", "rules": ["lower"]}, "made": {"sql": "1"}}}"#;
+    admin.batch_execute(&set(more)).unwrap();
+    let changed = r#"{"fields": {"kind": "kind__c", "made": {"sql": "2"}}}"#;
+    assert!(admin.batch_execute(&set(changed)).is_err());
+    drop(admin);
+    world.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+#[test]
+fn sql_writes_nothing_whatever_it_calls() {
+    let mut world = World::new();
+    world.run(PLAIN);
+    world.run(
+        "CREATE TABLE plain.noted (what text);
+         CREATE FUNCTION plain.note(what text) RETURNS text LANGUAGE plpgsql AS $$
+           BEGIN
+             IF what = 'sly' THEN PERFORM set_config('transaction_read_only', 'off', true); END IF;
+             IF what <> 'quiet' THEN INSERT INTO plain.noted VALUES (what); END IF;
+             RETURN 7;
+           END $$",
+    );
+    world.run(&set(r#"{"fields": {"kind": "kind__c", "made": {"sql": "plain.note(kind__c)"}}}"#));
+    world.run(
+        "SELECT manifold.start('plain');
+         INSERT INTO plain.lead (sfid, kind__c) VALUES ('a', 'loud'), ('b', 'quiet'), ('c', 'sly'), ('d', 'quiet')",
+    );
+    // The rows land all the same: what may not write is the expression alone.
+    world.await_text(
+        "SELECT string_agg(concat_ws('|', sfid, kind, made), '; ' ORDER BY sfid) FROM canonical.thing",
+        Some("a|loud; b|quiet|7; c|sly; d|quiet|7"),
+    );
+    world.await_text(
+        "SELECT string_agg(concat_ws('|', record, field, reason, message), '; ' ORDER BY record) FROM manifold.problem",
+        Some(
+            "a|made|sql_error|cannot execute INSERT in a read-only transaction; \
+             c|made|sql_error|cannot set transaction read-write mode inside a read-only transaction",
+        ),
+    );
+    assert_eq!(world.count("plain.noted"), 0);
+}
+
+#[test]
 fn the_catalogue_explains_every_rule_and_a_mapping_takes_its_examples() {
     let mut world = World::new();
     world.run(PLAIN);

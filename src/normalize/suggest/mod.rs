@@ -8,6 +8,7 @@
 
 mod chains;
 mod known;
+mod meanings;
 mod names;
 mod ranges;
 mod several;
@@ -306,7 +307,7 @@ fn shape(field: &Field, profile: &Profile<'_>) -> f64 {
             1.0 - 0.9 * several
         }
         // In several languages the same word is a part of a country, and how far somebody is.
-        "state" if profile.share(|value| chains::is_meant_for("status", value)) > 0.5 => 0.4,
+        "state" if profile.share(|value| meanings::is_meant_for("status", value)) > 0.5 => 0.4,
         "first_name" | "last_name" => 1.0 - 0.4 * several,
         _ => 1.0,
     }

@@ -1,6 +1,6 @@
 //! Ranges as picklists word them.
 
-use super::chains::is_in;
+use super::meanings::is_in;
 use super::names::fold;
 
 const LESS: &[&str] = &[

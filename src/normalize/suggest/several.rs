@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::chains::is_in;
 use super::known::column;
+use super::meanings::is_in;
 use super::names::{fit, fold, is_filler};
 use super::ranges::ends;
 use super::trial::Profile;
