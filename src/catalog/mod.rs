@@ -59,7 +59,7 @@ impl Org {
 }
 
 /// A captured table: a mapped table of an org, or (without an org) a canonical table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     pub id: i32,
     pub org: Option<String>,
@@ -170,6 +170,17 @@ impl Catalog {
             Some(source) => self.org_of(source),
             None => self.is_org(lane).then_some(lane),
         }
+    }
+
+    /// Whether it says the same as another of what is published, and as what.
+    pub fn publishes_as(&self, other: &Catalog) -> bool {
+        let orgs = |catalog: &Catalog| -> BTreeSet<(i32, String)> {
+            catalog.orgs.values().map(|org| (org.id, org.name.clone())).collect()
+        };
+        self.sources == other.sources
+            && self.captured == other.captured
+            && self.publications == other.publications
+            && orgs(self) == orgs(other)
     }
 
     /// Orgs for which a consumer is paused.

@@ -50,8 +50,8 @@ pub struct Database {
     presence: AtomicU32,
     /// Sessions that want our workers out of this database (DROP DATABASE and the like).
     pub holds: AtomicU32,
-    /// Goes up when definitions change; workers then read them anew.
-    pub definitions: AtomicU64,
+    /// Goes up when definitions have changed.
+    definitions: AtomicU64,
     /// Which of the log's tables is written to.
     pub log_table: AtomicU32,
     /// Which of the position tables is written to.
@@ -69,6 +69,10 @@ struct Shared {
     launcher: AtomicPtr<pg_sys::Latch>,
     /// Databases may have come or gone: the launcher is to look at once.
     look: AtomicBool,
+    /// Sessions that are committing changes of definitions, in any database: whether others see them
+    /// already is not known. A session's end, however it comes, ends its commit; after a crash all begins
+    /// with zero.
+    defining: AtomicU32,
     databases: [Database; MAX_DATABASES],
 }
 
@@ -182,6 +186,23 @@ pub fn look_for_databases() {
     wake_launcher();
 }
 
+/// This session is about to commit changes of definitions; `defined` is to follow.
+pub fn defining() {
+    if let Some(shared) = shared() {
+        shared.defining.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// The commit is over, or failed.
+pub fn defined() {
+    if let Some(shared) = shared() {
+        if let Some(database) = my_database() {
+            database.definitions.fetch_add(1, Ordering::SeqCst);
+        }
+        shared.defining.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Whether somebody asked the launcher to look for databases; asked for once.
 pub fn told_to_look() -> bool {
     shared().is_some_and(|shared| shared.look.swap(false, Ordering::AcqRel))
@@ -211,6 +232,15 @@ impl Database {
 
     pub fn set_presence(&self, presence: Presence) {
         self.presence.store(presence as u32, Ordering::Release);
+    }
+
+    /// Which definitions hold: those read after this number was, for as long as it is the same. None
+    /// while some are being committed: they are read anew then, each time that changes are looked for.
+    /// To be asked after a snapshot was taken, it says of all that the snapshot sees.
+    pub fn definitions(&self) -> Option<u64> {
+        // In this order: whoever is no longer committing has counted.
+        let defining = shared()?.defining.load(Ordering::SeqCst);
+        (defining == 0).then(|| self.definitions.load(Ordering::SeqCst))
     }
 
     /// Makes this process the worker of a kind; false if there is one (a launcher that was ended

@@ -24,6 +24,7 @@ struct Flags {
 thread_local! {
     static FLAGS: Cell<Flags> = const { Cell::new(Flags { captured: false, defined: false, installed: false }) };
     static ABORTS: Cell<u64> = const { Cell::new(0) };
+    static DEFINING: Cell<bool> = const { Cell::new(false) };
     static HELD: Cell<Option<&'static Database>> = const { Cell::new(None) };
 }
 
@@ -80,17 +81,31 @@ pub fn aborts() -> u64 {
 unsafe extern "C-unwind" fn at_end(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
     use pg_sys::XactEvent::*;
     match event {
+        XACT_EVENT_PRE_COMMIT if FLAGS.get().defined => {
+            DEFINING.set(true);
+            shared::defining();
+        }
         XACT_EVENT_PRE_PREPARE if FLAGS.get().defined => refuse_to_prepare(),
         XACT_EVENT_COMMIT | XACT_EVENT_PARALLEL_COMMIT => {
             let_go();
+            defined_by_now();
             wake(FLAGS.take());
         }
         XACT_EVENT_ABORT | XACT_EVENT_PARALLEL_ABORT | XACT_EVENT_PREPARE => {
             let_go();
+            defined_by_now();
             FLAGS.take();
             ABORTS.set(ABORTS.get() + 1);
         }
         _ => {}
+    }
+}
+
+/// What this transaction defined is visible by now, or never will be. Between becoming visible and this,
+/// a session may be kept waiting for as long as the machine likes.
+fn defined_by_now() {
+    if DEFINING.take() {
+        shared::defined();
     }
 }
 
@@ -130,7 +145,6 @@ fn wake(flags: Flags) {
     }
     let Some(database) = shared::my_database() else { return };
     if flags.defined {
-        database.definitions.fetch_add(1, Ordering::AcqRel);
         Kind::ALL.into_iter().for_each(|kind| database.wake(kind));
     } else {
         database.tell_of_changes(Kind::Normalizer);

@@ -115,11 +115,16 @@ impl Feed {
         }
     }
 
-    /// Definitions have changed.
-    pub fn refresh(&mut self) {
+    /// What is published, or as what, has changed. Of a chunk that is half sent the messages were counted
+    /// as the old plans make them, and what is known of single ones is known by their place: all of it is
+    /// forgotten, and the chunk begins again. Returns whether there was one.
+    pub fn refresh(&mut self) -> bool {
         self.plans.refresh();
         self.transactions.clear();
         self.backlogs.clear();
+        self.again.clear();
+        self.careful.values_mut().for_each(|careful| *careful = Careful::new(None));
+        !std::mem::take(&mut self.partly).is_empty()
     }
 
     /// What is wrong, by lane.

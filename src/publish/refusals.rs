@@ -11,37 +11,49 @@ pub type Record = (i32, String);
 
 #[derive(Debug, Default)]
 pub struct Refusals {
-    /// The change that was refused.
-    refused: HashMap<Record, String>,
-    /// Later changes that are on their way: the record, the lane that its topic would be set apart in, and
-    /// the part of the window.
-    later: Vec<(Record, i32, u64)>,
+    /// The change that was refused, by source and key.
+    refused: HashMap<i32, HashMap<String, String>>,
+    /// The first later change of it that is on its way: the lane that its topic would be set
+    /// apart in, and the part of the window.
+    later: HashMap<Record, (i32, u64)>,
 }
 
 impl Refusals {
     /// A change was refused.
     pub fn add(&mut self, (source, key): Record, event: String) {
         let record = (source, name::of(&key).into_owned());
-        self.later.retain(|(later, ..)| *later != record);
-        self.refused.insert(record, event);
+        self.later.remove(&record);
+        self.refused.entry(source).or_default().insert(record.1, event);
+    }
+
+    /// These are all refused changes, each with its source and key (hashed if it is
+    /// too long). What is on its way stays known.
+    pub fn replace(&mut self, all: Vec<(i32, String, String)>) {
+        self.refused.clear();
+        for (source, key, event) in all {
+            self.refused.entry(source).or_default().insert(key, event);
+        }
+        let refused = &self.refused;
+        self.later.retain(|(source, key), _| {
+            refused.get(source).is_some_and(|keys| keys.contains_key(key))
+        });
     }
 
     /// A message was taken for sending. Of the refused change itself, its tombstone may be small enough
     /// to be sent; that mends nothing.
     pub fn sent(&mut self, source: i32, key: &[u8], event: EventId, apart: i32, token: u64) {
-        // The usual case by far.
-        if self.refused.is_empty() {
-            return;
-        }
-        let record = (source, name::of(&String::from_utf8_lossy(key)).into_owned());
-        if self.refused.get(&record).is_some_and(|refused| *refused != event.to_string()) {
-            self.later.push((record, apart, token));
+        // Of most sources nothing was refused.
+        let Some(keys) = self.refused.get(&source) else { return };
+        let Ok(key) = std::str::from_utf8(key) else { return };
+        let key = name::of(key);
+        if keys.get(&*key).is_some_and(|refused| *refused != event.to_string()) {
+            self.later.entry((source, key.into_owned())).or_insert((apart, token));
         }
     }
 
     /// What a topic has on its way will be sent again.
     pub fn give_up(&mut self, apart: i32) {
-        self.later.retain(|(_, later, _)| *later != apart);
+        self.later.retain(|_, (later, _)| *later != apart);
     }
 
     /// What is on its way is no longer waited for.
@@ -51,10 +63,16 @@ impl Refusals {
 
     /// Takes out the records that are mended: of which a later change is no longer on its way.
     pub fn mended(&mut self, is_on_its_way: impl Fn(u64) -> bool) -> Vec<Record> {
-        let arrived = |(.., token): &mut (Record, i32, u64)| !is_on_its_way(*token);
-        let mut mended: Vec<Record> =
-            self.later.extract_if(.., arrived).map(|(record, ..)| record).collect();
-        mended.retain(|record| self.refused.remove(record).is_some());
+        let arrived = self.later.extract_if(|_, (_, token)| !is_on_its_way(*token));
+        let mended: Vec<Record> = arrived.map(|(record, _)| record).collect();
+        for (source, key) in &mended {
+            if let Some(keys) = self.refused.get_mut(source) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.refused.remove(source);
+                }
+            }
+        }
         mended
     }
 }
@@ -105,5 +123,25 @@ mod tests {
         refusals.sent(1, b"a", event(8), 5, 3);
         refusals.add((1, "a".into()), "9.0".into());
         assert_eq!(refusals.mended(|_| false), []);
+    }
+    #[test]
+    fn what_is_on_its_way_mends_though_definitions_change_meanwhile() {
+        let mut refusals = refused();
+        refusals.add((1, "b".into()), "7.1".into());
+        refusals.sent(1, b"a", event(8), 5, 2);
+        refusals.sent(1, b"b", event(8), 5, 2);
+        refusals.replace(vec![(1, "a".into(), "7.0".into())]);
+        assert_eq!(refusals.mended(|_| false), [(1, "a".to_string())]);
+    }
+
+    #[test]
+    fn of_many_later_changes_one_is_remembered() {
+        let mut refusals = refused();
+        for seq in 8..1000 {
+            refusals.sent(1, b"a", event(seq), 5, seq as u64);
+            refusals.sent(1, b"b", event(seq), 5, seq as u64);
+        }
+        assert_eq!(refusals.later.len(), 1);
+        assert_eq!(refusals.mended(|token| token > 8), [(1, "a".to_string())]);
     }
 }

@@ -81,8 +81,8 @@ impl Sender<'_> {
             Err(error) => return Ok(self.set_apart(apart, error.into())),
         };
         let skip = match self.feed.partly.remove(&self.lane) {
-            Some((seq, sent)) if seq == head.seq => sent,
-            _ => 0,
+            Some((seq, sent)) if seq == head.seq => Some(sent),
+            _ => None,
         };
         let token = self.part(apart);
         let count = Cell::new(0);
@@ -93,11 +93,12 @@ impl Sender<'_> {
             images,
             &compiled,
             transaction.as_deref(),
+            skip,
             &count,
             &mut scratch,
             &mut |sender, message| {
                 let place = (head.seq, count.get());
-                if place.1 >= skip && !again.is_refused(place) {
+                if place.1 >= skip.unwrap_or(0) && !again.is_refused(place) {
                     sender.send(head.source, token, &message, place, &again)?;
                 }
                 count.set(place.1 + 1);
@@ -128,7 +129,8 @@ impl Sender<'_> {
         }
     }
 
-    /// Hands the messages of a chunk to `each`, in order; `each` counts them.
+    /// Hands the messages of a chunk to `each`, in order; `each` counts them. Where it goes on at a message,
+    /// damaged rows before that one were noted when it came so far.
     #[allow(clippy::too_many_arguments)]
     fn events(
         &mut self,
@@ -136,6 +138,7 @@ impl Sender<'_> {
         images: &[u8],
         compiled: &Compiled,
         transaction: Option<&Transaction>,
+        from: Option<u32>,
         count: &Cell<u32>,
         scratch: &mut Scratch,
         each: &mut dyn FnMut(&mut Self, Message<'_>) -> Result<(), Stop>,
@@ -160,6 +163,7 @@ impl Sender<'_> {
             match encoded {
                 Ok(()) => Ok(()),
                 Err(EncodeError::Sink(stop)) => Err(stop),
+                Err(EncodeError::Row(_)) if from.is_some_and(|from| count.get() <= from) => Ok(()),
                 Err(EncodeError::Row(malformed)) => {
                     self.refused.push(Refused {
                         source: head.source,

@@ -54,6 +54,8 @@ pub struct Transaction {
     id: String,
     /// The chunks that become events, by number.
     chunks: Vec<Counted>,
+    /// The last chunk looked at, which may have become none.
+    last: i64,
     total: u64,
     by_source: BTreeMap<i32, (String, u64)>,
 }
@@ -65,6 +67,7 @@ impl Transaction {
 
     /// Counts the next chunk, in the order of numbers. `collection` is its table.
     pub fn count(&mut self, seq: i64, source: i32, collection: &str, events: u64) {
+        self.last = seq;
         if events == 0 {
             return;
         }
@@ -92,7 +95,7 @@ impl Transaction {
 
     /// Whether nothing of it comes at or after this number.
     pub fn is_over(&self, seq: i64) -> bool {
-        self.chunks.last().is_none_or(|last| last.seq <= seq)
+        self.last <= seq
     }
 
     /// The key of the messages that tell of it.
@@ -173,7 +176,7 @@ mod tests {
 
     #[test]
     fn events_are_numbered_from_any_chunk_on() {
-        let transaction = example();
+        let mut transaction = example();
         let at = |seq| transaction.orders(seq).map(|orders| (orders.total, orders.collection));
         assert_eq!(
             (at(10), at(12), at(13), at(15)),
@@ -186,6 +189,8 @@ mod tests {
         assert!(transaction.begins_with(10) && !transaction.begins_with(12));
         assert!(transaction.ends_with(15) && !transaction.ends_with(13));
         assert!(transaction.is_over(15) && !transaction.is_over(12));
+        transaction.count(16, 2, "acme.contact", 0);
+        assert!(transaction.is_over(16) && !transaction.is_over(15) && transaction.ends_with(15));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Counting transactions from the log, each once.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use super::envelope::Scratch;
@@ -47,12 +48,20 @@ impl Transactions {
         if head.op == Op::Read || !plans.tells_transactions() {
             return Ok(None);
         }
-        if let Some(known) = self.known.get(&(head.xid, org)) {
-            return Ok(Some(Rc::clone(known)));
-        }
-        let counted = Rc::new(count(head.xid, org, catalog, plans, log)?);
-        self.known.insert((head.xid, org), Rc::clone(&counted));
-        Ok(Some(counted))
+        self.known(head, org, || count(head.xid, org, catalog, plans, log)).map(Some)
+    }
+
+    /// Counted when its first chunk comes, and known until the last one has passed.
+    fn known(
+        &mut self,
+        head: &ChunkHead,
+        org: i32,
+        count: impl FnOnce() -> Result<Transaction>,
+    ) -> Result<Rc<Transaction>> {
+        Ok(match self.known.entry((head.xid, org)) {
+            Entry::Occupied(known) => Rc::clone(known.get()),
+            Entry::Vacant(new) => Rc::clone(new.insert(Rc::new(count()?))),
+        })
     }
 
     /// A chunk has been published; what ends with it is not needed any more.
@@ -129,5 +138,40 @@ impl Told {
             timestamp_ms: now_us.div_euclid(1000),
             event: EventId { seq: head.seq, ordinal: 0 },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::change::Origin;
+
+    /// Chunks that a filter leaves nothing of, behind all others.
+    #[test]
+    fn a_transaction_is_counted_once_whatever_becomes_of_its_last_chunks() {
+        let chunk = |seq| ChunkHead {
+            seq,
+            xid: 7,
+            source: 1,
+            layout: 1,
+            op: Op::Create,
+            origin: Origin::Application,
+            at: 0,
+            rows: 1,
+        };
+        let mut transactions = Transactions::default();
+        let mut counts = 0;
+        for seq in 1..=100 {
+            let known = transactions.known(&chunk(seq), 5, || {
+                counts += 1;
+                let mut transaction = Transaction::new(7, "acme");
+                (1..=100)
+                    .for_each(|seq| transaction.count(seq, 1, "acme.lead", u64::from(seq < 3)));
+                Ok(transaction)
+            });
+            assert!(known.is_ok());
+            transactions.passed(&chunk(seq), 5);
+        }
+        assert_eq!((counts, transactions.known.len()), (1, 0));
     }
 }

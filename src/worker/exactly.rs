@@ -390,9 +390,7 @@ impl Exactly {
         let stuck = cut.is_some() && feed.cut() == cut && !fed.sent;
         if stuck || !fed.failed.is_empty() {
             // Some of what the topic sent may be in this transaction, and it begins again before it.
-            feed.forget_in_flight();
-            self.phase =
-                if producer.in_transaction() { Phase::Aborting } else { Phase::Feeding(None) };
+            self.begin_again(feed, producer);
             return Ok(Step::Again);
         }
         if feed.is_quiet() && producer.in_transaction() {
@@ -413,6 +411,12 @@ impl Exactly {
         }
         self.phase = Phase::Feeding(Some(since));
         Ok(Step::Again)
+    }
+
+    /// What was sent since the last commit is never to be seen: all begins again before it.
+    pub fn begin_again(&mut self, feed: &mut Feed, producer: &Producer) {
+        feed.forget_in_flight();
+        self.phase = if producer.in_transaction() { Phase::Aborting } else { Phase::Feeding(None) };
     }
 
     /// The transaction is to leave the lanes at `after`: claims it, on disk, while the messages arrive.

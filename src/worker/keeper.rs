@@ -74,8 +74,8 @@ impl Keeper {
 
     /// Finds sources that wait to be read, those that a crash interrupted included.
     fn take_up_requests(&mut self, worker: &Worker) -> Result<(), Failure> {
-        let definitions = worker.database.definitions.load(Ordering::Acquire);
-        if self.definitions == Some(definitions) {
+        let definitions = worker.database.definitions();
+        if definitions.is_some() && self.definitions == definitions {
             return Ok(());
         }
         let waiting = lifecycle::transaction(Job::waiting)?;
@@ -85,7 +85,7 @@ impl Keeper {
                 self.jobs.push(job);
             }
         }
-        self.definitions = Some(definitions);
+        self.definitions = definitions;
         Ok(())
     }
 

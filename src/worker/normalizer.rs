@@ -1,6 +1,5 @@
 //! The normalizer: log to canonical tables. Lifecycle, and what `manifold.status` says of it.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pgrx::pg_sys;
@@ -109,8 +108,8 @@ impl Normalizer {
     }
 
     fn read_definitions(&mut self, worker: &Worker) -> Result<(), Failure> {
-        let definitions = worker.database.definitions.load(Ordering::Acquire);
-        if self.definitions == Some(definitions) && self.feed.is_some() {
+        let definitions = worker.database.definitions();
+        if definitions.is_some() && self.definitions == definitions && self.feed.is_some() {
             return Ok(());
         }
         self.catalog = lifecycle::transaction(Catalog::load)?;
@@ -123,7 +122,7 @@ impl Normalizer {
                 self.feed = Some(Feed::new(lanes, &troubled));
             }
         }
-        self.definitions = Some(definitions);
+        self.definitions = definitions;
         Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! The publisher: log to Kafka. Lifecycle of the producer, and what `manifold.status` says of it.
 
 use std::cell::Cell;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
@@ -22,7 +21,6 @@ use crate::pg::shared::Kind;
 use crate::publish::apart::{Booked, Refused};
 use crate::publish::feed::{CONSUMER, Course, Fed, Feed};
 use crate::publish::plans::Plans;
-use crate::publish::refusals::Refusals;
 use crate::settings;
 
 /// How long what is on its way is waited for when settings change.
@@ -171,13 +169,22 @@ impl Publisher {
     }
 
     fn read_definitions(&mut self, worker: &Worker) -> Result<(), Failure> {
-        let definitions = worker.database.definitions.load(Ordering::Acquire);
-        if self.definitions != Some(definitions) || self.feed.is_none() {
-            self.catalog = lifecycle::transaction(Catalog::load)?;
+        let definitions = worker.database.definitions();
+        if definitions.is_none() || self.definitions != definitions || self.feed.is_none() {
+            let catalog = lifecycle::transaction(Catalog::load)?;
+            let before = std::mem::replace(&mut self.catalog, catalog);
             // What was noted by now: of an earlier life, or of a source that has gone since.
             let refusals = lifecycle::transaction(quarantine::refusals)?;
             match &mut self.feed {
-                Some(feed) => feed.refresh(),
+                Some(_) if before.publishes_as(&self.catalog) => {}
+                Some(feed) => {
+                    let torn = feed.refresh();
+                    if let (true, Some(exactly), Some(producer)) =
+                        (torn, self.exactly.as_mut(), producer())
+                    {
+                        exactly.begin_again(feed, producer);
+                    }
+                }
                 None => {
                     let (lanes, troubled, database) = lifecycle::transaction(|| {
                         let lanes = Lanes::new(position::load(CONSUMER)?);
@@ -190,12 +197,9 @@ impl Publisher {
                 }
             }
             if let Some(feed) = &mut self.feed {
-                feed.refusals = Refusals::default();
-                for (source, key, event) in refusals {
-                    feed.refusals.add((source, key), event);
-                }
+                feed.refusals.replace(refusals);
             }
-            self.definitions = Some(definitions);
+            self.definitions = definitions;
         }
         Ok(())
     }

@@ -36,6 +36,7 @@ mod orgs;
 mod publication;
 mod publishing;
 mod quarantine;
+mod redefined;
 mod remedy;
 mod retention;
 mod rights;

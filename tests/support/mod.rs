@@ -11,6 +11,7 @@ pub mod consumer;
 pub mod fixtures;
 pub mod heroku_connect;
 pub mod installation;
+pub mod late;
 pub mod manifold;
 pub mod mapping;
 pub mod proxy;
