@@ -1,0 +1,231 @@
+//! What to do about a problem: a statement where there is one, else a word. Pure.
+
+mod alike;
+mod notation;
+#[cfg(test)]
+mod test;
+
+use serde_json::Value;
+
+use self::alike::nearest;
+use self::notation::{date_format, moment_rules, notation};
+use super::meaning::{self, Table};
+use super::rules::normal_key;
+
+/// A line of `manifold.problem_summary`.
+pub struct Line<'a> {
+    pub org: &'a str,
+    pub source: &'a str,
+    pub entity: &'a str,
+    pub field: &'a str,
+    /// Which part of the field it is that fails; empty: the field's own rules.
+    pub path: &'a str,
+    pub reason: &'a str,
+    pub value: Option<&'a str>,
+    /// What the rule was given, where that is known whole.
+    pub input: Option<&'a str>,
+}
+
+/// The part of a field that fails.
+#[derive(Default)]
+pub struct Part {
+    /// Its rules, as a mapping has them.
+    pub chain: Vec<Value>,
+    /// It is the mapping's own, or its field's.
+    pub own: bool,
+    /// The field has other parts that have rules.
+    pub one_of_several: bool,
+}
+
+/// What to do about the problems of a line.
+pub fn suggest(line: &Line<'_>, part: &Part) -> Option<String> {
+    if let Some(value) = line.input
+        && is_blank_word(value)
+        && line.reason != "undecodable"
+    {
+        return Some(line.map_value(part, value, None, "it means that there is none"));
+    }
+    let text = match line.reason {
+        "unmapped_value" | "unknown_country" | "unknown_currency" | "invalid_boolean" => {
+            return line.table(part);
+        }
+        "unmatched_value" => "the pattern in the field's rules has no room for it: widen it, or map the value".into(),
+        "invalid_phone" => "if these are numbers of another country, say which: \"rules\": [{\"phone\": {\"region\": \"FR\"}}], or \"region_of\": \"country\"; else correct them in Salesforce".into(),
+        "invalid_email" => "correct it in Salesforce".into(),
+        "invalid_url" => "correct it in Salesforce; a column of names belongs to another field".into(),
+        "invalid_date" => match line.written().and_then(date_format) {
+            Some(format) => format!(
+                "it looks like {format}: if the field's rules have another format, \"rules\": [{{\"date\": \"{format}\"}}]; else no calendar has it"
+            ),
+            None => "say how the org writes dates: \"rules\": [{\"date\": \"%d/%m/%Y\"}]".into(),
+        },
+        "invalid_timestamp" => match line.written().and_then(moment_rules) {
+            Some((format, rules)) => format!(
+                "it looks like {format}: if the field's rules have another format, \"rules\": {rules}; else no calendar has it"
+            ),
+            None => "say how the org writes moments: \"rules\": [{\"timestamp\": {\"format\": \"%d/%m/%Y %H:%M\", \"zone\": \"org\"}}]".into(),
+        },
+        "invalid_id" => "correct it in Salesforce; a column of names belongs to another field".into(),
+        "invalid_time" => "correct it in Salesforce".into(),
+        "invalid_number" => match line.written().and_then(notation) {
+            Some(notation) => format!("it is written with other signs: \"rules\": [{{\"number\": {notation}}}]"),
+            None => "map the column that holds the number, or correct it in Salesforce".into(),
+        },
+        "invalid_json" => "the column holds text that is no JSON; correct what writes it".into(),
+        "out_of_range" => "widen the bounds in the field's rules, or correct it in Salesforce".into(),
+        "too_long" => "the field takes a code: map the value to one with \"map\"".into(),
+        "invalid_value" => "the rules yield something else than the field takes: add a rule that converts it".into(),
+        "missing_key" => "Salesforce has not given the row its id yet; if it never does, its _hc_err says why".into(),
+        "key_too_long" => "the mapping's key is a column that no key fits into: name another one in \"key\"".into(),
+        "missing_value" => "the entity requires the field: fill it in Salesforce, or map it to a column that is filled".into(),
+        "sql_error" => "the SQL expression of the field fails for such values: mend it".into(),
+        "refused" => line.retry("when the constraint or trigger of the canonical table lets it pass"),
+        "undecodable" => line.retry("when the table has been mended"),
+        "not_published" => line.retry("when message.max.bytes and the topic's max.message.bytes are large enough"),
+        _ => return None,
+    };
+    Some(text)
+}
+
+impl<'a> Line<'a> {
+    /// What failed, as far as it is known.
+    fn written(&self) -> Option<&'a str> {
+        self.input.or(self.value)
+    }
+
+    fn table(&self, part: &Part) -> Option<String> {
+        let Some(value) = self.input else {
+            return Some("such a long value cannot be given a meaning: map another column, or give the table a default".into());
+        };
+        let (table, rule) = meaning::table(&part.chain)?;
+        let refuses = match self.reason {
+            "unknown_country" => table == Table::Names("country"),
+            "unknown_currency" => table == Table::Names("currency"),
+            "invalid_boolean" => table == Table::Words,
+            _ => matches!(table, Table::Values | Table::Words),
+        };
+        if !refuses {
+            return Some("the field has another table before the one that lacks the value: add it to the rules in the mapping".into());
+        }
+        let known = known(table, rule);
+        let meanings = meanings(&known);
+        let others = || match table {
+            Table::Names(_) => "or give its ISO code instead of NULL".to_string(),
+            _ if meanings.is_empty() => "or give a meaning instead of NULL".to_string(),
+            _ => format!("or one of {}", meanings.join(", ")),
+        };
+        match nearest(value, &known) {
+            Some((like, meaning)) => {
+                Some(self.map_value(part, value, Some(&meaning), &format!("like \"{like}\"")))
+            }
+            // Neither true nor false would be a guess.
+            None if table == Table::Words => {
+                Some(self.map_value(part, value, Some("true"), "or false"))
+            }
+            None => Some(self.map_value(part, value, None, &others())),
+        }
+    }
+
+    fn map_value(&self, part: &Part, value: &str, meaning: Option<&str>, why: &str) -> String {
+        if !part.own {
+            return format!(
+                "the mapping's defaults say what the field is made of: add the value to the \"meanings\" of {} there, or give the field its source in the mapping",
+                self.path
+            );
+        }
+        let arguments = [self.org, self.source, self.entity, self.field, value];
+        let list: Vec<String> = arguments.into_iter().map(literal).collect();
+        let meaning = meaning.map_or("NULL".into(), literal);
+        let path = match part.one_of_several {
+            true => format!(", path => {}", literal(self.path)),
+            false => String::new(),
+        };
+        format!(
+            "SELECT manifold.map_value({}, {meaning}{path}); -- {}",
+            list.join(", "),
+            why.replace(['\n', '\r'], " ")
+        )
+    }
+
+    fn retry(&self, when: &str) -> String {
+        format!(
+            "SELECT manifold.retry({}, {}, reason => {}); -- {when}",
+            literal(self.org),
+            literal(self.source),
+            literal(self.reason)
+        )
+    }
+}
+
+/// An SQL literal.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Values that a table knows, with what they mean.
+fn known(table: Table, rule: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        other => Some(other.to_string()),
+    };
+    let entries = |table: Option<&Value>| -> Vec<(String, String)> {
+        let members = table.and_then(Value::as_object).into_iter().flatten();
+        members.filter_map(|(key, value)| Some((key.clone(), text(value)?))).collect()
+    };
+    match table {
+        Table::Values => entries(rule.get("map")),
+        Table::Names(name) => {
+            let mut known = entries(rule.get(name).and_then(|rule| rule.get("aliases")));
+            if name == "country" {
+                let standard = rust_iso3166::ALL_NAME.iter().zip(rust_iso3166::ALL_ALPHA2);
+                known.extend(standard.map(|(name, code)| (name.to_string(), code.to_string())));
+            }
+            known
+        }
+        Table::Words => {
+            let lists = rule.get("boolean").and_then(Value::as_object).into_iter().flatten();
+            lists
+                .flat_map(|(meaning, words)| {
+                    let words = words.as_array().into_iter().flatten().filter_map(Value::as_str);
+                    words.map(|word| (word.to_string(), meaning.clone())).collect::<Vec<_>>()
+                })
+                .collect()
+        }
+    }
+}
+
+fn meanings(known: &[(String, String)]) -> Vec<String> {
+    let mut meanings: Vec<String> = Vec::new();
+    for (_, meaning) in known {
+        if !meanings.contains(meaning) {
+            meanings.push(meaning.clone());
+        }
+    }
+    meanings
+}
+
+/// Words that people write where there is nothing to write.
+fn is_blank_word(value: &str) -> bool {
+    const WORDS: [&str; 18] = [
+        "n/a",
+        "na",
+        "n.a.",
+        "n.a",
+        "none",
+        "null",
+        "nil",
+        "unknown",
+        "-",
+        "--",
+        "?",
+        "x",
+        "xxx",
+        "tbd",
+        "not provided",
+        "not available",
+        "keine",
+        "inconnu",
+    ];
+    WORDS.contains(&normal_key(value).as_str())
+}
