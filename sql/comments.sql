@@ -123,12 +123,14 @@ COMMENT ON SEQUENCE manifold.reread_reread_id_seq IS 'Order in which records are
 COMMENT ON COLUMN manifold.reread.reread_id IS 'The next to be read is the lowest; a row that somebody has locked goes to the end';
 COMMENT ON COLUMN manifold.reread.source_id IS 'The source whose record it is';
 COMMENT ON COLUMN manifold.reread.requested_at IS 'When manifold.retry asked for it';
-COMMENT ON COLUMN manifold.quarantine.digest IS 'Changes with reason, value and image: by it a dismissal knows its problem again';
+COMMENT ON COLUMN manifold.quarantine.digest IS 'Changes with reason, value and image, whether there was room for it or not: by it a dismissal knows its problem again';
+COMMENT ON COLUMN manifold.quarantine.bytes IS 'Size of the image';
 COMMENT ON COLUMN manifold.dismissal.digest IS 'What was dismissed: quarantine.digest at that time';
 COMMENT ON COLUMN manifold.dismissal.dismissed_at IS 'When';
 COMMENT ON COLUMN manifold.dismissal.dismissed_by IS 'The session''s user who dismissed it';
 COMMENT ON COLUMN manifold.problem_tally.kept IS 'Problems of this kind in the quarantine, dismissed ones included';
 COMMENT ON COLUMN manifold.problem_tally.dropped IS 'How often such a problem was met and only counted, since the source was last read as a whole';
+COMMENT ON COLUMN manifold.problem_tally.bytes IS 'Size of the images that are kept of such problems';
 
 COMMENT ON COLUMN manifold.problem.org IS 'The org of the row; canonical for a canonical row that could not be published';
 COMMENT ON COLUMN manifold.problem.source IS 'The table of the row, within its schema';
@@ -168,6 +170,7 @@ COMMENT ON COLUMN manifold.problem_count.reason IS 'Reason code';
 COMMENT ON COLUMN manifold.problem_count.kept IS 'Problems that manifold.problem shows';
 COMMENT ON COLUMN manifold.problem_count.dismissed IS 'Problems that were dismissed and whose value is still the same';
 COMMENT ON COLUMN manifold.problem_count.dropped IS 'How often one was met and only counted, since the org has manifold.max_problems; manifold.retry reads the whole table again for them';
+COMMENT ON COLUMN manifold.problem_count.bytes IS 'Size of the row images that are kept of such problems';
 
 COMMENT ON COLUMN manifold.status.org IS 'The org; canonical for the canonical tables; null for what concerns all';
 COMMENT ON COLUMN manifold.status.source IS 'The captured table, within its schema';

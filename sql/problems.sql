@@ -13,7 +13,8 @@ COMMENT ON VIEW manifold.problem IS
 
 CREATE VIEW manifold.problem_count AS
   SELECT org, source, entity, field, reason,
-         coalesce(q.kept, 0) AS kept, coalesce(q.dismissed, 0) AS dismissed, coalesce(t.dropped, 0) AS dropped
+         coalesce(q.kept, 0) AS kept, coalesce(q.dismissed, 0) AS dismissed, coalesce(t.dropped, 0) AS dropped,
+         coalesce(t.bytes, 0) AS bytes
   FROM (
     SELECT q.org, q.source, q.entity, q.field, q.reason,
            count(*) FILTER (WHERE d.digest IS NULL) AS kept, count(d.digest) AS dismissed
@@ -25,7 +26,7 @@ CREATE VIEW manifold.problem_count AS
     USING (org, source, entity, field, reason)
   ORDER BY 1, 2, 3, 4, 5;
 COMMENT ON VIEW manifold.problem_count IS
-  'How many problems of each kind there are: shown, dismissed, and only counted';
+  'How many problems of each kind there are: shown, dismissed, and only counted; and the bytes of the row images that are kept of them';
 
 CREATE VIEW manifold.problem_summary AS
   SELECT l.org, l.source, l.entity, l.field, l.reason, l.value, l.message, l.records, l.times,

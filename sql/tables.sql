@@ -288,8 +288,8 @@ CREATE TABLE manifold.quarantine (
   since     timestamptz NOT NULL DEFAULT clock_timestamp(),
   last_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
   times     integer NOT NULL DEFAULT 1,
-  digest    text NOT NULL GENERATED ALWAYS AS
-    (pg_catalog.md5(reason || coalesce(' ' || value, '') || coalesce(image::text, ''))) STORED,
+  digest    text NOT NULL,
+  bytes     integer NOT NULL,
   PRIMARY KEY (org, source, entity, record, field)
 );
 COMMENT ON TABLE manifold.quarantine IS 'Field values that could not be used (the field is null in the canonical row) and, with field *, rows held back whole; manifold.problem shows those that nobody has dismissed';
@@ -316,6 +316,7 @@ CREATE TABLE manifold.problem_tally (
   reason  text NOT NULL,
   kept    bigint NOT NULL,
   dropped bigint NOT NULL,
+  bytes   bigint NOT NULL,
   PRIMARY KEY (org, source, entity, field, reason)
 );
 COMMENT ON TABLE manifold.problem_tally IS 'How many problems of each kind are in the quarantine, and how many were only counted; manifold.problem_count shows it';

@@ -26,6 +26,7 @@ static LOG_TABLE_AGE: GucSetting<i32> = GucSetting::<i32>::new(600);
 static MAX_LOG_SIZE: GucSetting<i32> = GucSetting::<i32>::new(10 * 1024);
 static DROP_LOG_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_PROBLEMS: GucSetting<i32> = GucSetting::<i32>::new(100_000);
+static MAX_PROBLEM_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64);
 static BACKFILL_CHUNK_ROWS: GucSetting<i32> = GucSetting::<i32>::new(500);
 static ATTACH_LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(900);
 
@@ -128,6 +129,16 @@ pub fn define() {
         i32::MAX,
         GucContext::Sighup,
         open,
+    );
+    GucRegistry::define_int_guc(
+        c"manifold.max_problem_size",
+        c"Size of the row images that are kept with an org's problems; further problems are kept without.",
+        c"The source has the row, so that its image is a convenience: 64 MB are some 50,000 wide rows.",
+        &MAX_PROBLEM_SIZE,
+        0,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_MB,
     );
     GucRegistry::define_int_guc(
         c"manifold.backfill_chunk_rows",
@@ -316,6 +327,11 @@ pub fn drop_log_size() -> Option<u64> {
 /// Problems of an org beyond which further ones are only counted.
 pub fn max_problems() -> i64 {
     MAX_PROBLEMS.get().into()
+}
+
+/// Bytes of row images of an org beyond which problems are kept without theirs.
+pub fn max_problem_size() -> i64 {
+    i64::from(MAX_PROBLEM_SIZE.get()) * 1024 * 1024
 }
 
 pub fn backfill_chunk_rows() -> i32 {

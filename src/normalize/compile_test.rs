@@ -308,6 +308,11 @@ fn conditions() {
     expect("status", json, "fields.status.when.field", "no field \"scor\"", "\"score\"?");
     let json = json!({"column": "status", "when": {"field": "score", ">": "high"}});
     expect("status", json, "fields.status.when.>", "a number is never", "");
+    for order in ["<", "<=", ">", ">="] {
+        let json = json!({"column": "status", "when": {"column": "isconverted", order: true}});
+        let path = format!("fields.status.when.{order}");
+        expect("status", json, &path, "have no order", "\"is\": true");
+    }
     let found =
         errors(json!({"when": {"field": "status", "is": "x"}, "fields": {"status": "status"}}));
     assert_eq!((found[0].path.as_str(), found.len()), ("when", 1));

@@ -283,6 +283,15 @@ fn compile_test(
     errors: &mut Vec<MappingError>,
 ) -> Option<Test> {
     let path = format!("{path}.{}", operator.name());
+    let ordered = matches!(
+        operator,
+        Operator::Below | Operator::AtMost | Operator::Above | Operator::AtLeast
+    );
+    if ordered && kind == Some(Kind::Boolean) {
+        let hint = r#"Write {"column": "optout__c", "is": true}."#;
+        errors.push(MappingError::new(path, "true and false have no order").hint(hint));
+        return None;
+    }
     let mut literal = |json: &Json, path: &str| {
         let literal = Literal::of(json, kind);
         literal.map_err(|message| errors.push(MappingError::new(path, message))).ok()
@@ -296,10 +305,8 @@ fn compile_test(
         });
         Some(Test::Check(place, Check::OneOf(literals.collect::<Option<_>>()?)))
     };
-    let order = |literal: Option<Literal>, holds| match literal? {
-        Literal::Boolean(_) => None,
-        literal => Some(Test::Check(place, Check::Order(literal, holds))),
-    };
+    let order =
+        |literal: Option<Literal>, holds| Some(Test::Check(place, Check::Order(literal?, holds)));
     match operator {
         Operator::Is | Operator::In => one_of(json, &mut literal),
         Operator::Not | Operator::NotIn => one_of(json, &mut literal).map(not),

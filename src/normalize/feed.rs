@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::digest::{Batches, Digest, Stop};
 use super::throttle::Throttle;
+use super::turns::Turns;
 use crate::catalog::{CANONICAL, Catalog};
 use crate::error::Result;
 use crate::log::backlog::Backlogs;
@@ -15,14 +16,17 @@ use crate::log::objects::Objects;
 use crate::log::position::{self, MAIN};
 use crate::log::read::{self, Fetcher, Reference, Visible};
 use crate::log::snapshot::{Position, Snapshot};
-use crate::pg::sql;
+use crate::pg::{expression, sql};
 use crate::worker::lifecycle::backoff;
 
 /// Chunks that one turn of a lane reads at most.
 const TURN_CHUNKS: usize = 512;
-/// Rows that one turn normalizes at most, and bytes of images: a batch is held in memory.
-const TURN_ROWS: u32 = 4000;
+/// Bytes of images that one turn normalizes at most: a batch is held in memory.
 const TURN_BYTES: usize = 8 * 1024 * 1024;
+/// After so long, no further chunk is normalized in a turn: what there is, is applied.
+const TURN_TIME: Duration = Duration::from_millis(200);
+/// What the SQL expressions of mappings may take in a turn, before each has to be quick.
+const EXPRESSION_TIME: Duration = Duration::from_secs(2);
 
 pub const CONSUMER: &str = "normalizer";
 
@@ -37,6 +41,7 @@ pub struct Feed {
     backlogs: Backlogs,
     digest: Digest,
     troubles: BTreeMap<i32, Trouble>,
+    turns: Turns,
     throttle: Throttle,
     rate: u32,
     /// Rows that the throttle granted an org and that it has not taken yet.
@@ -53,6 +58,7 @@ impl Feed {
             backlogs: Backlogs::default(),
             digest: Digest::default(),
             troubles: troubled.iter().map(|org| (*org, Trouble { until, failures: 1 })).collect(),
+            turns: Turns::default(),
             throttle: Throttle::new(0, Duration::ZERO),
             rate: 0,
             credit: BTreeMap::new(),
@@ -110,6 +116,7 @@ impl Feed {
         let gone: Vec<i32> = self.lanes.own().filter(|lane| !catalog.is_org(*lane)).collect();
         for org in gone {
             self.troubles.remove(&org);
+            self.turns.forget(org);
             changes.extend(self.lanes.forget(org));
         }
         save(&changes)
@@ -166,22 +173,19 @@ impl Feed {
         }
         let fetcher = Fetcher::open(objects, &visible);
         let (taken, waits) = self.take(lane, &portion.references, &fetcher)?;
-        let mut batches: Batches = Batches::default();
-        for reference in &portion.references[..taken] {
-            let outcome = fetcher.fetch(reference, |head, images| {
-                Ok(self.digest.chunk(head, images, catalog, &mut batches))
-            })?;
-            if let Some(result) = outcome {
-                result?;
-            }
-            pgrx::check_for_interrupts!();
-        }
+        let mut spent = Spent::default();
+        let (taken, batches) =
+            self.normalize(&portion.references[..taken], &fetcher, catalog, &mut spent)?;
         for (org, target, batch) in batches.0.values() {
+            let began = Instant::now();
             // Whoever removes the org waits for this turn, or this turn finds it removed.
             if hold_org(*org)? {
                 target.apply(batch).map_err(|failure| Stop::Org(*org, failure))?;
             }
+            spent.add(*org, began);
         }
+        self.spend(lane, spent.rows);
+        let long = self.turns.took(lane, spent.rows, spent.began.elapsed());
         let complete = portion.complete && taken == portion.references.len();
         let position = match (complete, taken.checked_sub(1)) {
             (true, _) => Position::at(target),
@@ -197,6 +201,11 @@ impl Feed {
         // nothing passed, moving on in memory is enough.
         if portion.passed || !finished {
             save(&[change])?;
+        }
+        if let Some(org) = spent.most().filter(|_| lane == MAIN && (long || spent.cut)) {
+            // An org that is alone keeps nobody waiting.
+            let leaves = (catalog.orgs.len() > 1).then(|| self.lanes.leave(org, MAIN)).flatten();
+            save(leaves.as_slice())?;
         }
         let healed: Vec<i32> = match lane {
             // Of an earlier life, and in the main lane again: it went well here.
@@ -235,6 +244,38 @@ impl Feed {
         Ok(!changes.is_empty())
     }
 
+    /// Normalizes chunks as long as there is time, the first one in any case; returns how many.
+    fn normalize(
+        &mut self,
+        references: &[Reference],
+        fetcher: &Fetcher<'_>,
+        catalog: &Catalog,
+        spent: &mut Spent,
+    ) -> Result<(usize, Batches), Stop> {
+        expression::grant(EXPRESSION_TIME);
+        let mut batches = Batches::default();
+        for (at, reference) in references.iter().enumerate() {
+            if at > 0 && spent.began.elapsed() > TURN_TIME {
+                spent.cut = true;
+                return Ok((at, batches));
+            }
+            let began = Instant::now();
+            let outcome = fetcher.fetch(reference, |head, images| {
+                let digested = self.digest.chunk(head, images, catalog, &mut batches);
+                Ok((head.source, head.rows.max(1).unsigned_abs(), digested))
+            })?;
+            if let Some((source, rows, digested)) = outcome {
+                digested?;
+                spent.rows += rows;
+                if let Some(org) = catalog.org_of(source) {
+                    spent.add(org, began);
+                }
+            }
+            pgrx::check_for_interrupts!();
+        }
+        Ok((references.len(), batches))
+    }
+
     /// How many of the chunks fit into this turn, and whether the throttle is what holds back.
     fn take(
         &mut self,
@@ -248,21 +289,24 @@ impl Feed {
                 Ok((head.rows.max(1).unsigned_abs(), images.len()))
             })?;
             let (more, size) = size.unwrap_or_default();
-            if taken > 0 && (rows + more > TURN_ROWS || bytes + size > TURN_BYTES) {
+            if taken > 0 && (rows + more > self.turns.rows(lane) || bytes + size > TURN_BYTES) {
                 break;
             }
             if self.rate > 0 && lane != MAIN && !self.allowed(lane, rows + more) {
-                self.credit.entry(lane).and_modify(|credit| *credit -= rows.min(*credit));
                 return Ok((taken, true));
             }
             rows += more;
             bytes += size;
             taken += 1;
         }
+        Ok((taken, false))
+    }
+
+    /// Rows were taken that the throttle had granted.
+    fn spend(&mut self, lane: i32, rows: u32) {
         if self.rate > 0 && lane != MAIN {
             self.credit.entry(lane).and_modify(|credit| *credit -= rows.min(*credit));
         }
-        Ok((taken, false))
     }
 
     /// Whether the throttle lets an org have so many rows by now.
@@ -277,6 +321,32 @@ impl Feed {
     /// When the throttle has something for those that wait.
     pub fn throttle_wait(&self) -> Duration {
         self.throttle.wait(self.clock.elapsed()).max(Duration::from_millis(1))
+    }
+}
+
+/// What a turn took.
+struct Spent {
+    began: Instant,
+    rows: u32,
+    /// There was no time for all that had been selected.
+    cut: bool,
+    orgs: BTreeMap<i32, Duration>,
+}
+
+impl Default for Spent {
+    fn default() -> Spent {
+        Spent { began: Instant::now(), rows: 0, cut: false, orgs: BTreeMap::new() }
+    }
+}
+
+impl Spent {
+    fn add(&mut self, org: i32, began: Instant) {
+        *self.orgs.entry(org).or_default() += began.elapsed();
+    }
+
+    /// The org that took most of the time.
+    fn most(&self) -> Option<i32> {
+        self.orgs.iter().max_by_key(|(_, time)| **time).map(|(org, _)| *org)
     }
 }
 

@@ -46,6 +46,7 @@ mod source;
 pub mod suggest;
 pub mod template;
 pub mod throttle;
+mod turns;
 
 #[cfg(test)]
 mod compile_test;

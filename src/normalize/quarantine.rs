@@ -4,7 +4,13 @@
 //! An org's problems are kept up to `manifold.max_problems`. Beyond that they are counted, in
 //! `manifold.problem_tally`, and only the first [`SAMPLES`] of a kind (field and reason) are kept, so
 //! that a new kind shows whatever else there is. Those that were kept first stay: they are mended one
-//! by one or by their kind, and which ones are shown does not change under the admin's eyes.
+//! by one or by their kind, and which ones are shown does not change under the admin's eyes. Those that
+//! he has dismissed take no room from others, up to the same bound. The images of rows that are held
+//! whole are kept up to `manifold.max_problem_size`.
+//!
+//! A dismissal outlives its record: Heroku Connect reloads a table by emptying it and inserting the same
+//! rows again. It is over when the record comes with something else, or when all rows have been read
+//! and the record was not among them.
 
 use std::borrow::Cow;
 
@@ -12,7 +18,7 @@ use super::apply::Target;
 use super::batch::{Entry, Fate};
 use super::json;
 use super::outcome::Problem;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pg::rows::Rows;
 use crate::pg::sql;
 use crate::pg::subtransaction::Failure;
@@ -77,8 +83,11 @@ pub fn note(target: &Target, entries: &[Entry], refused: &[(usize, Failure)]) ->
             });
         }
     }
-    let records = entries.iter().map(|entry| entry.record.as_str()).collect();
-    write(target.place(), records, rows)
+    let names = |gone: bool| {
+        let chosen = entries.iter().filter(|entry| (entry.fate == Fate::Delete) == gone);
+        chosen.map(|entry| entry.record.as_str()).collect()
+    };
+    write(target.place(), names(false), names(true), rows)
 }
 
 /// A change that was set aside whole by somebody else than the normalizer.
@@ -105,12 +114,12 @@ pub fn set_aside(place: Place<'_>, aside: &Aside<'_>) -> Result<()> {
         event: aside.event.to_string(),
         image: None,
     });
-    write(place, vec![&record], rows)
+    write(place, vec![&record], Vec::new(), rows)
 }
 
 /// These records have no problem any more.
 pub fn forget(place: Place<'_>, records: Vec<&str>) -> Result<()> {
-    write(place, records, Noted::default())
+    write(place, records, Vec::new(), Noted::default())
 }
 
 /// What Kafka would not take: source, message key (or its [hash](name::of)) and event id.
@@ -128,9 +137,9 @@ pub fn refusals() -> Result<Vec<(i32, String, String)>> {
     )
 }
 
-/// The source is empty now: none of its problems is left.
+/// The source is empty now: none of its problems is left, until its rows come again.
 pub fn forget_source(target: &Target) -> Result<()> {
-    for table in ["quarantine", "dismissal", "problem_tally"] {
+    for table in ["quarantine", "problem_tally"] {
         sql::run(
             &format!("DELETE FROM manifold.{table} WHERE org = $1 AND source = $2 AND entity = $3"),
             &[
@@ -158,9 +167,10 @@ pub fn begin_anew(org: &str, source: &str, sweep: bool) -> Result<()> {
     sql::run(
         "WITH gone AS (DELETE FROM manifold.quarantine \
            WHERE $4 AND org = $1 AND source = $2 AND field = $3 AND record ~ '^(event|sha256):' \
-           RETURNING entity, field, reason), \
-         n AS (SELECT entity, field, reason, count(*) AS kept FROM gone GROUP BY 1, 2, 3) \
-         UPDATE manifold.problem_tally t SET dropped = 0, kept = t.kept - coalesce(n.kept, 0) \
+           RETURNING entity, field, reason, bytes), \
+         n AS (SELECT entity, field, reason, count(*) AS kept, sum(bytes) AS bytes FROM gone GROUP BY 1, 2, 3) \
+         UPDATE manifold.problem_tally t SET dropped = 0, kept = t.kept - coalesce(n.kept, 0), \
+           bytes = t.bytes - coalesce(n.bytes, 0) \
          FROM manifold.problem_tally o LEFT JOIN n USING (entity, field, reason) \
          WHERE o.org = $1 AND o.source = $2 AND (n.kept > 0 OR o.dropped > 0) \
            AND (t.org, t.source, t.entity, t.field, t.reason) = (o.org, o.source, o.entity, o.field, o.reason)",
@@ -175,6 +185,21 @@ pub fn begin_anew(org: &str, source: &str, sweep: bool) -> Result<()> {
     Ok(())
 }
 
+/// All rows of a source have been read, and what it has no more is deleted: what was dismissed and is not
+/// there now is over.
+pub fn end_reading(org: &str, source: &str) -> Result<()> {
+    sql::run(
+        &format!("DELETE FROM manifold.dismissal d WHERE d.org = $1 AND d.source = $2 AND {OVER}"),
+        &[org.into(), source.into()],
+    )?;
+    Ok(())
+}
+
+/// The problem that a dismissal `d` is of is not there.
+const OVER: &str = "NOT EXISTS (SELECT FROM manifold.quarantine q \
+    WHERE (q.org, q.source, q.entity, q.record, q.field, q.digest) \
+        = (d.org, d.source, d.entity, d.record, d.field, d.digest))";
+
 /// Of the problems of a row that is held back, the one that it is held back for.
 fn cause<'a>(target: &Target, problems: &'a [Problem]) -> Option<&'a Problem> {
     let missing = |problem: &&Problem| matches!(problem.rule, "key" | "required");
@@ -188,17 +213,20 @@ fn cause<'a>(target: &Target, problems: &'a [Problem]) -> Option<&'a Problem> {
         .or_else(|| problems.first())
 }
 
-/// What of the quarantine there is of these records is replaced by these rows, in one statement; the
-/// tally goes with it.
-fn write(place: Place<'_>, records: Vec<&str>, noted: Noted<'_>) -> Result<()> {
+/// What of the quarantine there is of these records, those that are there and those that are gone, is
+/// replaced by these rows, in one statement; the tally goes with it.
+fn write(place: Place<'_>, there: Vec<&str>, gone: Vec<&str>, noted: Noted<'_>) -> Result<()> {
     let Place { org, source, entity } = place;
     if noted.0.is_empty() {
         // The usual case by far: nothing to note, and perhaps something to forget.
-        let any = sql::one::<bool>(
-            "SELECT true FROM manifold.quarantine WHERE org = $1 AND source = $2 AND entity = $3 LIMIT 1",
-            &[org.into(), source.into(), entity.into()],
-        )?;
-        if any.is_none() {
+        let any = |table: &str| {
+            format!(
+                "EXISTS (SELECT FROM manifold.{table} WHERE org = $1 AND source = $2 AND entity = $3)"
+            )
+        };
+        let query = format!("SELECT {} OR {}", any("quarantine"), any("dismissal"));
+        let any = sql::one::<bool>(&query, &[org.into(), source.into(), entity.into()])?;
+        if any == Some(false) {
             return Ok(());
         }
     }
@@ -213,32 +241,43 @@ fn write(place: Place<'_>, records: Vec<&str>, noted: Noted<'_>) -> Result<()> {
     for row in &noted.0 {
         rows.add(row.texts().into_iter());
     }
-    let room = sql::run_one::<i64>(
-        "SELECT ($2 - coalesce(sum(kept), 0))::bigint FROM manifold.problem_tally WHERE org = $1",
-        &[org.into(), settings::max_problems().into()],
-    )?
-    .unwrap_or_default();
+    let most = settings::max_problems();
+    let tally = |column: &str, most: i64| {
+        let query = format!(
+            "SELECT ($2 - coalesce(sum({column}), 0))::bigint FROM manifold.problem_tally WHERE org = $1"
+        );
+        Ok::<_, Error>(sql::run_one::<i64>(&query, &[org.into(), most.into()])?.unwrap_or_default())
+    };
+    let mut room = tally("kept", most)?;
+    if room < noted.0.len() as i64 {
+        let dismissed = sql::run_one::<i64>(
+            "SELECT count(*) FROM manifold.dismissal WHERE org = $1",
+            &[org.into()],
+        )?;
+        room += dismissed.unwrap_or_default().min(most);
+    }
     let fresh = if room < noted.0.len() as i64 { FRESH_WHERE_ROOM } else { FRESH };
+    let records: Vec<&str> = there.iter().chain(&gone).copied().collect();
     sql::run(
         &WRITE.replace("{fresh}", fresh),
         &[
             org.into(),
             source.into(),
             entity.into(),
-            records.clone().into(),
+            records.into(),
             rows.array(),
             room.into(),
             SAMPLES.into(),
+            tally("bytes", settings::max_problem_size())?.into(),
         ],
     )?;
     // With what the statement has written: a problem that came back is another one.
     sql::run(
-        "DELETE FROM manifold.dismissal d WHERE d.org = $1 AND d.source = $2 AND d.entity = $3 \
-           AND d.record = ANY ($4) \
-           AND NOT EXISTS (SELECT FROM manifold.quarantine q \
-             WHERE (q.org, q.source, q.entity, q.record, q.field, q.digest) \
-                 = (d.org, d.source, d.entity, d.record, d.field, d.digest))",
-        &[org.into(), source.into(), entity.into(), records.into()],
+        &format!(
+            "DELETE FROM manifold.dismissal d WHERE d.org = $1 AND d.source = $2 AND d.entity = $3 \
+               AND d.record = ANY ($4) AND {OVER}"
+        ),
+        &[org.into(), source.into(), entity.into(), there.into()],
     )?;
     Ok(())
 }
@@ -247,40 +286,63 @@ fn write(place: Place<'_>, records: Vec<&str>, noted: Noted<'_>) -> Result<()> {
 const COLUMNS: [&str; 10] =
     ["record", "field", "path", "value", "input", "rule", "reason", "message", "event_id", "image"];
 
-/// `n` is what there is to be, `old` what there is; `fresh` is new and kept where there is room.
+/// `n` is what there is to be, `old` what there is; `fresh` is new and kept where there is room. An image
+/// is kept where there is room for it, or where it takes no more than the one that is there.
 const WRITE: &str = "\
-WITH n AS MATERIALIZED (
-  SELECT record, field, path, value, input, rule, reason, message, event_id, image FROM unnest($5)
+WITH given AS MATERIALIZED (
+  SELECT record, field, path, value, input, rule, reason, message, event_id, image,
+    coalesce(pg_catalog.octet_length(image::text), 0) AS bytes,
+    pg_catalog.md5(reason || coalesce(' ' || value, '') || coalesce(image::text, '')) AS digest
+  FROM unnest($5)
 ), old AS MATERIALIZED (
-  SELECT q.record, q.field, q.reason, n.reason AS now
-  FROM manifold.quarantine q LEFT JOIN n USING (record, field)
+  SELECT q.record, q.field, q.reason, q.bytes, n.reason AS now
+  FROM manifold.quarantine q LEFT JOIN given n USING (record, field)
   WHERE q.org = $1 AND q.source = $2 AND q.entity = $3 AND q.record = ANY ($4)
+), n AS MATERIALIZED (
+  SELECT record, field, path, value, input, rule, reason, message, event_id, digest,
+    CASE WHEN grows <= 0 OR grown <= $8 THEN image END AS image,
+    CASE WHEN grows <= 0 OR grown <= $8 THEN bytes ELSE 0 END AS bytes
+  FROM (
+    SELECT *, sum(greatest(grows, 0)) OVER (ORDER BY record, field) AS grown
+    FROM (
+      SELECT given.*, given.bytes - coalesce(old.bytes, 0) AS grows
+      FROM given LEFT JOIN old USING (record, field)
+    ) g
+  ) g
 ), gone AS (
   DELETE FROM manifold.quarantine q USING old
   WHERE q.org = $1 AND q.source = $2 AND q.entity = $3 AND q.record = old.record AND q.field = old.field
     AND old.now IS NULL
 ), again AS (
-  UPDATE manifold.quarantine q SET path = n.path, value = n.value, input = n.input, rule = n.rule, reason = n.reason, message = n.message,
-    event_id = n.event_id, image = n.image, last_at = pg_catalog.clock_timestamp(), times = q.times + 1,
+  UPDATE manifold.quarantine q SET path = n.path, value = n.value, input = n.input, rule = n.rule,
+    reason = n.reason, message = n.message, event_id = n.event_id, image = n.image, digest = n.digest, bytes = n.bytes,
+    last_at = pg_catalog.clock_timestamp(), times = q.times + 1,
     since = CASE WHEN q.reason = n.reason THEN q.since ELSE pg_catalog.clock_timestamp() END
   FROM n JOIN old USING (record, field)
   WHERE q.org = $1 AND q.source = $2 AND q.entity = $3 AND q.record = n.record AND q.field = n.field
 ), fresh AS MATERIALIZED (
   {fresh}
 ), added AS (
-  INSERT INTO manifold.quarantine (org, source, entity, record, field, path, value, input, rule, reason, message, event_id, image)
-  SELECT $1, $2, $3, record, field, path, value, input, rule, reason, message, event_id, image FROM fresh WHERE kept
+  INSERT INTO manifold.quarantine
+    (org, source, entity, record, field, path, value, input, rule, reason, message, event_id, image,
+     digest, bytes)
+  SELECT $1, $2, $3, record, field, path, value, input, rule, reason, message, event_id, image,
+    digest, bytes
+  FROM fresh WHERE kept
   ON CONFLICT DO NOTHING
 )
-INSERT INTO manifold.problem_tally AS t (org, source, entity, field, reason, kept, dropped)
-SELECT $1, $2, $3, field, reason, sum(kept), sum(dropped) FROM (
-  SELECT field, reason, -1 AS kept, 0 AS dropped FROM old WHERE now IS DISTINCT FROM reason
-  UNION ALL SELECT field, now, 1, 0 FROM old WHERE now <> reason
-  UNION ALL SELECT field, reason, kept::integer, 1 - kept::integer FROM fresh
+INSERT INTO manifold.problem_tally AS t (org, source, entity, field, reason, kept, dropped, bytes)
+SELECT $1, $2, $3, field, reason, sum(kept), sum(dropped), sum(bytes) FROM (
+  SELECT field, reason, CASE WHEN now IS DISTINCT FROM reason THEN -1 ELSE 0 END AS kept, 0 AS dropped,
+    -bytes AS bytes FROM old
+  UNION ALL SELECT n.field, n.reason, CASE WHEN n.reason <> old.reason THEN 1 ELSE 0 END, 0, n.bytes
+    FROM n JOIN old USING (record, field)
+  UNION ALL SELECT field, reason, kept::integer, 1 - kept::integer, CASE WHEN kept THEN bytes ELSE 0 END
+    FROM fresh
 ) change
-GROUP BY field, reason HAVING sum(kept) <> 0 OR sum(dropped) <> 0
+GROUP BY field, reason HAVING sum(kept) <> 0 OR sum(dropped) <> 0 OR sum(bytes) <> 0
 ON CONFLICT (org, source, entity, field, reason) DO UPDATE
-  SET kept = t.kept + excluded.kept, dropped = t.dropped + excluded.dropped";
+  SET kept = t.kept + excluded.kept, dropped = t.dropped + excluded.dropped, bytes = t.bytes + excluded.bytes";
 
 /// Where there is room for all.
 const FRESH: &str = "\

@@ -1,9 +1,11 @@
 //! Evaluating an SQL expression of a mapping over one row, without risk for the work around it: an
 //! error, or more time than it may take, comes back as a message.
 
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
@@ -11,8 +13,21 @@ use pgrx::prelude::*;
 
 use super::subtransaction;
 
-/// How long one evaluation may take, in milliseconds: rows come by the thousand.
-const LIMIT: c_int = 1000;
+/// How long one evaluation may take: rows come by the thousand.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// How long one may take when what was granted for all of them is used up.
+const QUICK: Duration = Duration::from_millis(20);
+
+thread_local! {
+    /// What is left of what was granted; `None`: nobody else waits.
+    static LEFT: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// The evaluations that follow may take so long together; those after them have to be quick.
+pub fn grant(time: Duration) {
+    LEFT.set(Some(time));
+}
 
 /// The first timeout that extensions may register (`TimeoutId` in `utils/timeout.h`).
 #[cfg(feature = "pg14")]
@@ -47,13 +62,13 @@ extern "C" fn expire() {
 struct Timer(c_int);
 
 impl Timer {
-    fn start() -> Timer {
+    fn start(limit: Duration) -> Timer {
         static ID: OnceLock<c_int> = OnceLock::new();
         // SAFETY: registered once a process, of which this is the only thread that runs the server.
         let id = *ID.get_or_init(|| unsafe { RegisterTimeout(USER_TIMEOUT, expire) });
         EXPIRED.store(false, Ordering::Relaxed);
         // SAFETY: the timeout is registered.
-        unsafe { enable_timeout_after(id, LIMIT) };
+        unsafe { enable_timeout_after(id, limit.as_millis() as c_int) };
         Timer(id)
     }
 }
@@ -76,7 +91,9 @@ pub fn evaluate(query: &str, row: &str) -> Result<Option<String>, String> {
     if !is_trusted() {
         return Err("an SQL expression is evaluated for superusers alone".into());
     }
-    let timer = Timer::start();
+    let limit = LEFT.get().map_or(LIMIT, |left| left.clamp(QUICK, LIMIT));
+    let began = Instant::now();
+    let timer = Timer::start(limit);
     let work = || {
         // SAFETY: the end of the subtransaction, which this is run in, puts it back as it was; nothing
         // inside may set it off again.
@@ -90,10 +107,12 @@ pub fn evaluate(query: &str, row: &str) -> Result<Option<String>, String> {
     };
     let found = subtransaction::attempt_unless(work, || !EXPIRED.load(Ordering::Relaxed));
     drop(timer);
+    LEFT.set(LEFT.get().map(|left| left.saturating_sub(began.elapsed())));
     match found {
         Ok(found) => found,
         Err(_) if EXPIRED.load(Ordering::Relaxed) => {
-            Err(format!("the SQL expression took longer than {LIMIT} ms"))
+            let limit = limit.as_millis();
+            Err(format!("the SQL expression took longer than {limit} ms"))
         }
         Err(failure) => Err(failure.message),
     }

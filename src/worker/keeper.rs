@@ -174,7 +174,11 @@ impl Job {
                 if backfill.is_new()? {
                     quarantine::begin_anew(&backfill.org, &backfill.table, backfill.sweep)?;
                 }
-                backfill.step()
+                let step = backfill.step()?;
+                if matches!(step, Step::Finished) && backfill.sweep {
+                    quarantine::end_reading(&backfill.org, &backfill.table)?;
+                }
+                Ok(step)
             }
             Job::Reread(reread) => match reread.step()? {
                 reread::Outcome::Step(step) => Ok(step),

@@ -1,6 +1,6 @@
 //! Nothing that one org's rows hold, and nothing that they cost, stops the org or holds up others.
 
-use crate::world::{World, broker, cluster_with};
+use crate::world::{Synced, World, broker, cluster_with};
 
 /// A text of some thousand bytes, which no compression makes fit into an index.
 fn long(rows: usize) -> String {
@@ -69,4 +69,141 @@ fn what_kafka_refuses_is_noted_however_long_its_key() {
     cluster.set("manifold.kafka_options", "message.max.bytes=900000");
     world.run("UPDATE acme.lead SET city = 'Rome' WHERE id = 1");
     world.await_count(refused, 0);
+}
+
+/// One org has thousands of rows to be normalized, another a few changes one after the other.
+fn others_are_served_meanwhile(world: &mut World<'_>, slow: &mut Synced, quick: &mut Synced) {
+    let rows = slow.org.many(3000);
+    slow.connect.load(&slow.lead, &slow.org.columns, &rows);
+    world.await_status("acme", "normalizer", "behind", |status| status.lag_changes > 0);
+    let sfid = quick.org.sfid(0).to_owned();
+    for city in ["Rome", "Oslo", "Bern", "Riga", "Kyiv"] {
+        quick.update(&[&sfid], &[("city", Some(city))]);
+        world.await_count(&format!("canonical.lead WHERE sfid = '{sfid}' AND city = '{city}'"), 1);
+    }
+    let done = world.count("canonical.lead WHERE org = 'acme'");
+    assert!(done < 3000, "the other org waited until all was done");
+}
+
+#[test]
+fn an_org_with_a_slow_expression_holds_up_no_other() {
+    let mut world = World::new();
+    let mut globex = world.running("globex", 5);
+    let mut acme = world.sync("acme", 0);
+    // All rows in one turn would take minutes.
+    world.run(
+        r#"SELECT manifold.add_org('acme');
+           SELECT manifold.set_mapping('acme', 'lead', entity => 'lead', mapping => '{"fields": {
+             "title": {"sql": "(SELECT ''slow'' FROM pg_sleep(0.05))"}}}');
+           SELECT manifold.start('acme')"#,
+    );
+    world.normalized();
+    others_are_served_meanwhile(&mut world, &mut acme, &mut globex);
+}
+
+#[test]
+fn an_org_whose_rows_are_slow_to_write_holds_up_no_other() {
+    let mut world = World::new();
+    let mut globex = world.running("globex", 5);
+    let mut acme = world.running("acme", 0);
+    world.run(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+           $$ BEGIN IF NEW.org = 'acme' THEN PERFORM pg_sleep(0.02); END IF; RETURN NEW; END $$; \
+         CREATE TRIGGER slow BEFORE INSERT ON canonical.lead FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    others_are_served_meanwhile(&mut world, &mut acme, &mut globex);
+}
+
+#[test]
+fn images_are_kept_while_there_is_room_for_them() {
+    let cluster = cluster_with("manifold.max_problem_size = '1MB'");
+    let mut world = World::in_cluster(&cluster);
+    let _acme = world.running("acme", 0);
+    world.run("ALTER TABLE acme.lead ADD COLUMN long__c text");
+    let insert = "INSERT INTO acme.lead (lastname, long__c) SELECT 'x', repeat('x', 300000) FROM generate_series(1, 5)";
+    world.run(insert);
+    world.await_count("manifold.problem WHERE reason = 'missing_key'", 5);
+    let images = "manifold.problem WHERE image IS NOT NULL";
+    let bytes = "SELECT sum(bytes)::bigint FROM manifold.problem_count";
+    let measured = "SELECT sum(octet_length(image::text))::bigint FROM manifold.quarantine";
+    assert_eq!(world.count(images), 3);
+    assert_eq!(world.value::<i64>(bytes), world.value::<i64>(measured));
+
+    // What grows has no more room than what is new.
+    world.run("UPDATE acme.lead SET long__c = repeat('y', 900000)");
+    world.await_count("manifold.problem WHERE reason = 'missing_key' AND times = 2", 5);
+    let kept: i64 =
+        world.value("SELECT coalesce(sum(bytes), 0)::bigint FROM manifold.problem_count");
+    assert!(kept <= 1024 * 1024, "{kept} bytes");
+    assert_eq!(world.count("manifold.problem"), 5);
+
+    // With or without its image, what was dismissed stays away, and comes back as another row.
+    world.run("UPDATE acme.lead SET long__c = repeat('x', 300000)");
+    world.await_count("manifold.problem WHERE times = 3", 5);
+    world.run("SELECT manifold.dismiss('acme'); UPDATE acme.lead SET long__c = long__c");
+    world.normalized();
+    assert_eq!(world.count("manifold.problem"), 0);
+    world.run("UPDATE acme.lead SET long__c = 'short'");
+    world.await_count(images, 5);
+
+    world.run("DELETE FROM acme.lead");
+    world.await_count("manifold.problem_count", 0);
+}
+
+#[test]
+fn what_was_dismissed_takes_no_room_from_others() {
+    let cluster = cluster_with("manifold.max_problems = 150");
+    let mut world = World::in_cluster(&cluster);
+    let _acme = world.sync("acme", 150);
+    world.run("UPDATE acme.lead SET lead_score__c = 1, status = 'Nonsense'");
+    world.run(
+        r#"SELECT manifold.add_org('acme');
+           SELECT manifold.set_mapping('acme', 'lead', entity => 'lead', mapping => '{"fields": {
+               "status": {"column": "status", "rules": [{"map": {"Fine": "new"}}]},
+               "score": {"column": "lead_score__c", "rules": ["number", {"range": {"max": 100}}]}}}');
+           SELECT manifold.start('acme')"#,
+    );
+    world.normalized();
+    assert_eq!(world.value::<i64>("SELECT manifold.dismiss('acme')"), 150);
+    world.run("UPDATE acme.lead SET lead_score__c = 1000");
+    world.normalized();
+    assert_eq!(world.count("manifold.problem WHERE field = 'score'"), 150);
+    assert_eq!(world.count("manifold.problem_count WHERE dropped > 0"), 0);
+}
+
+#[test]
+fn what_was_dismissed_stays_away_when_the_table_is_reloaded() {
+    let mut world = World::new();
+    let _acme = world.running("acme", 5);
+    world.run("UPDATE acme.lead SET status = 'Nonsense' WHERE id <= 3");
+    world.await_count("manifold.problem WHERE field = 'status'", 3);
+    world.run("SELECT manifold.dismiss('acme', field => 'status')");
+    world.run("CREATE TABLE kept AS TABLE acme.lead");
+    let dismissed = "SELECT coalesce(sum(dismissed), 0)::bigint FROM manifold.problem_count";
+    let shown = "manifold.problem WHERE field = 'status'";
+    for reload in ["TRUNCATE acme.lead", "DELETE FROM acme.lead"] {
+        world.run(reload);
+        world.await_count("canonical.lead", 0);
+        assert_eq!(world.value::<i64>(dismissed), 0);
+        world.run("INSERT INTO acme.lead SELECT * FROM kept");
+        world.await_count("canonical.lead", 5);
+        world.normalized();
+        assert_eq!((world.count(shown), world.value::<i64>(dismissed)), (0, 3), "{reload}");
+    }
+
+    // One comes back mended: what it has later is news.
+    world.run("TRUNCATE acme.lead");
+    world.await_count("canonical.lead", 0);
+    world.run("INSERT INTO acme.lead SELECT * FROM kept WHERE id = 4; UPDATE kept SET status = NULL WHERE id = 1");
+    world.await_count("canonical.lead", 1);
+    world.run("INSERT INTO acme.lead SELECT * FROM kept WHERE id = 1");
+    world.await_count("canonical.lead", 2);
+    world.run("UPDATE acme.lead SET status = 'Nonsense' WHERE id = 1");
+    world.await_count(shown, 1);
+
+    // The others do not come back, which a reading of all rows finds out.
+    assert_eq!(world.count("manifold.dismissal"), 2);
+    world.run("SELECT manifold.resync('acme')");
+    world.await_count("manifold.dismissal", 0);
+    assert_eq!(world.count(shown), 1);
 }

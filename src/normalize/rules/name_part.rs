@@ -206,10 +206,14 @@ impl NamePart {
     fn split(&self, name: &str) -> (String, String) {
         let name = self.without_suffixes(name);
         let (last, first) = match name.split_once(',') {
-            Some((last, first)) => (Some(last), first),
+            Some((last, first)) => (Some(self.without_suffixes(last)), first),
             None => (None, name),
         };
         let is_salutation = |word: &&str| self.salutations.contains(&plain(word));
+        let first = match first.rsplit_once(',') {
+            Some((first, title)) if title.split_whitespace().all(|w| is_salutation(&w)) => first,
+            _ => first,
+        };
         let mut words: Vec<&str> = first.split_whitespace().skip_while(is_salutation).collect();
         if let Some(last) = last {
             let last: Vec<_> = last.split_whitespace().skip_while(is_salutation).collect();
@@ -303,6 +307,9 @@ mod tests {
             ("Van Morrison", "Van", "Morrison"),
             ("Dr. Meier", "", "Meier"),
             ("Dr.", "", ""),
+            ("Meier, Anna, Dr.", "Anna", "Meier"),
+            ("Meier, Anna, Maria", "Anna, Maria", "Meier"),
+            ("Smith Jr., John", "John", "Smith"),
         ] {
             assert_eq!(rule(true).split(name), (first.into(), last.into()), "{name}");
         }

@@ -232,6 +232,7 @@ impl Number {
         let negative = self.parentheses && inner.is_some();
         let lower = inner.filter(|_| negative).unwrap_or(text).to_lowercase();
         let (sign, mut rest) = decimal::split_sign(lower.trim());
+        let signed = negative || sign != Sign::None;
         let mut factors = Vec::new();
         let mut left: Vec<&(String, String)> = self.units.iter().collect();
         // Each unit is taken off once, the longest first: "$$5" is no number.
@@ -242,6 +243,9 @@ impl Number {
         }) {
             rest = stripped.trim();
             factors.push(&left.remove(at).1);
+        }
+        if signed && decimal::split_sign(rest).0 != Sign::None || negative && sign != Sign::None {
+            return None;
         }
         let number = self.notation.read_number(rest)?;
         let number = match (sign == Sign::Minus) != negative {
@@ -330,6 +334,14 @@ mod tests {
             ("€", None),
             ("(12", None),
             ("€€ 5", None),
+            ("€ -12", Some("-12")),
+            ("--5", None),
+            ("-+5", None),
+            ("(-5)", None),
+            ("(+5)", None),
+            ("-(5)", None),
+            ("- € -5", None),
+            ("(€ -5)", None),
         ] {
             assert_eq!(rule.read(text).as_deref(), number, "{text}");
         }

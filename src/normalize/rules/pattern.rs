@@ -62,7 +62,7 @@ pub const REPLACE: Definition = Definition {
         meaning: "Of one member each: regular expression → replacement, in which $1 or ${name} is a \
                   group and $$ a dollar sign.",
     }],
-    reasons: &[],
+    reasons: &["too_long"],
     accepts: Kind::SCALARS,
     yields: "text",
     examples: &[Example {
@@ -145,8 +145,29 @@ impl Rule for Extract {
     }
 }
 
-/// Replacements may make a text longer; one beyond this is no value any more.
+/// Replacements may not make a text longer than this.
 const LONGEST: usize = 1 << 20;
+
+/// Replaces all matches; `None` if that makes the text too long.
+fn replaced<'a>(regex: &Regex, text: &'a str, replacement: &str) -> Option<Cow<'a, str>> {
+    // At most, each byte, and the end, gives way to a replacement in which two bytes name all of it.
+    let most = (text.len() + 1).saturating_mul(replacement.len() + 1);
+    if most <= LONGEST {
+        return Some(regex.replace_all(text, replacement));
+    }
+    let (mut out, mut rest) = (String::new(), 0);
+    for captures in regex.captures_iter(text) {
+        let Some(found) = captures.get(0) else { continue };
+        out.push_str(&text[rest..found.start()]);
+        captures.expand(replacement, &mut out);
+        rest = found.end();
+        if out.len() > LONGEST.max(text.len()) {
+            return None;
+        }
+    }
+    out.push_str(&text[rest..]);
+    (out.len() <= LONGEST.max(text.len())).then_some(Cow::Owned(out))
+}
 
 impl Rule for Replace {
     fn output(&self) -> Kind {
@@ -156,13 +177,44 @@ impl Rule for Replace {
     fn apply<'a>(&'a self, cell: Cell<'a>, _: &Row<'a>) -> Result<Cell<'a>, Failure> {
         let mut text = cell.into_text();
         for (regex, replacement) in &self.0 {
-            if let Cow::Owned(replaced) = regex.replace_all(&text, replacement) {
-                text = Cow::Owned(replaced);
-            }
-            if text.len() > LONGEST {
-                return Ok(Cell::Null);
+            match replaced(regex, &text, replacement) {
+                Some(Cow::Owned(replaced)) => text = Cow::Owned(replaced),
+                Some(Cow::Borrowed(_)) => {}
+                None => {
+                    let message = format!("replacing makes the text longer than {LONGEST} bytes");
+                    return Err(Failure::new("too_long", message));
+                }
             }
         }
         Ok(Cell::Text(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(text: &str, pattern: &str, replacement: &str) -> Option<String> {
+        replaced(&Regex::new(pattern).unwrap(), text, replacement).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn only_replacements_make_a_text_too_long() {
+        let long = "ab".repeat(LONGEST);
+        assert_eq!(made(&long, "x", "yyyy"), Some(long.clone()));
+        assert_eq!(made(&long, "b", "a"), Some("a".repeat(2 * LONGEST)));
+        assert_eq!(made(&long, "b", "").map(|text| text.len()), Some(LONGEST));
+        assert_eq!(made(&long, "b$", "bb"), None);
+        assert_eq!(made("aaaa", "", &"x".repeat(LONGEST / 4)), None);
+        assert_eq!(made(&"a".repeat(LONGEST / 2), "a+", "$0$0$0"), None);
+    }
+
+    #[test]
+    fn a_long_text_is_replaced_as_a_short_one() {
+        let (pattern, replacement) = ("(?P<first>[a-c])([0-9]?)", "$2-${first}$$");
+        let short = "xa1b c2zz";
+        let expected = made(short, pattern, replacement).unwrap();
+        let long = made(&short.repeat(LONGEST / 16), pattern, replacement);
+        assert_eq!(long, Some(expected.repeat(LONGEST / 16)));
     }
 }

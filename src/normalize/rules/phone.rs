@@ -81,6 +81,7 @@ pub const PHONE_COUNTRY: Definition = Definition {
             output: Yield::Text("FR"),
         },
         Example { rules: r#"["phone_country"]"#, input: "06 12 34 98 58", output: Yield::Null },
+        Example { rules: r#"["phone_country"]"#, input: "+800 1234 5678", output: Yield::Null },
     ],
     build: build_country,
 };
@@ -200,7 +201,9 @@ impl Rule for PhoneCountry {
 
     fn apply<'a>(&'a self, cell: Cell<'a>, _: &Row<'a>) -> Result<Cell<'a>, Failure> {
         let region = valid(&cell.text(), None)
-            .and_then(|number| PHONE_NUMBER_UTIL.get_region_for_number(&number));
+            .and_then(|number| PHONE_NUMBER_UTIL.get_region_for_number(&number))
+            // Numbers of the world, such as +800, are of no country.
+            .filter(|region| *region != Region::World);
         Ok(region.map_or(Cell::Null, |region| Cell::Text(Cow::Owned(format!("{region:?}")))))
     }
 }

@@ -1,6 +1,7 @@
 //! `tags`: multi-selects and lists as lists of tags.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::list::{json_items, parts, separators};
 use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, normal_key, squeeze};
@@ -74,13 +75,10 @@ impl Rule for Tags {
 
     fn apply<'a>(&'a self, cell: Cell<'a>, _: &Row<'a>) -> Result<Cell<'a>, Failure> {
         let mut tags: Vec<Cow<'a, str>> = Vec::new();
+        let mut known: HashSet<String> = HashSet::new();
         let mut add = |value: &str| {
             let key = normal_key(value);
-            let known = tags.iter().any(|tag| match self.keep_case {
-                true => normal_key(tag) == key,
-                false => *tag == key,
-            });
-            if !known && !key.is_empty() {
+            if !key.is_empty() && known.insert(key.clone()) {
                 tags.push(match self.keep_case {
                     true => Cow::Owned(squeeze::squeeze(value.into()).into_owned()),
                     false => Cow::Owned(key),

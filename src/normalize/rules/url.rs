@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use url::Url;
+use url::{Host, Url};
 
 use super::{Arguments, Definition, Example, Failure, Rule, Yield, quoted};
 use crate::normalize::MappingError;
@@ -64,7 +64,22 @@ fn normal(text: &str) -> Option<Url> {
         false => Url::parse(&format!("https://{text}")),
     };
     let url = url.ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    url.host_str()?.contains('.').then_some(url)
+    let written = match url.host()? {
+        Host::Domain(domain) => is_domain(domain),
+        // `12345` would be an address, too.
+        Host::Ipv4(address) => text.contains(&address.to_string()),
+        Host::Ipv6(_) => false,
+    };
+    written.then_some(url)
+}
+
+/// At least two labels, the last of which could be a top-level domain: `n.a.` and `...` stand for nothing.
+fn is_domain(domain: &str) -> bool {
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    let Some((_, top)) = domain.rsplit_once('.') else { return false };
+    domain.split('.').all(|label| !label.is_empty())
+        && top.len() > 1
+        && top.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 /// `https:…` and `mailto:…` have one; `example.com:8080` and `localhost:80/x` have a port.
@@ -95,6 +110,15 @@ mod tests {
             ("ftp://example.com", None),
             ("javascript:alert(1.5)", None),
             ("none", None),
+            (".", None),
+            ("...", None),
+            ("n.a.", None),
+            ("a..de", None),
+            ("12345", None),
+            ("1.2", None),
+            ("[::1]", None),
+            ("192.0.2.7/x", Some("https://192.0.2.7/x")),
+            ("example.com.", Some("https://example.com./")),
             ("exa mple.com", None),
             ("", None),
         ] {
