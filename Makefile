@@ -71,6 +71,7 @@ lint:
 
 # How the fixture orgs come out, field by field, against what other libraries made of them.
 accuracy: setup
+	@rm -f target/bench/accuracy.json
 	cargo test --release $(FEATURES) --lib -- --nocapture normalize::fixture_test
 
 bench: setup

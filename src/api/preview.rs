@@ -11,11 +11,12 @@ use super::{administer, required, sample};
 use crate::error::{Error, Result};
 use crate::normalize::apply::blames_data;
 use crate::normalize::outcome::Problem;
+use crate::normalize::plan::Plan;
 use crate::normalize::preview::{self, Record};
 use crate::normalize::{defaults, entity::Entity};
 use crate::pg::datum::Jsonb;
 use crate::pg::server::Here;
-use crate::pg::{identity, sql, subtransaction};
+use crate::pg::{expression, identity, sql, subtransaction};
 
 /// Offending values that the summary names for each field.
 const MOST: usize = 5;
@@ -46,8 +47,12 @@ fn preview(
 > {
     let superuser = identity::is_superuser();
     let _owner = administer()?;
-    let (entity, records) = tried(org, source, n, mapping, entity, superuser)?;
-    let typed = typed(&entity, records)?;
+    let mut typed = Vec::new();
+    let take = |page| {
+        typed.extend(page);
+        Ok(())
+    };
+    Trial::of(org, source, n, mapping, entity, superuser)?.run(take)?;
     Ok(TableIterator::new(typed.into_iter().map(|(record, fields)| {
         (
             Some(record.record),
@@ -90,11 +95,16 @@ fn preview_summary(
 > {
     let superuser = identity::is_superuser();
     let _owner = administer()?;
-    let (entity, records) = tried(org, source, n, mapping, entity, superuser)?;
-    let records: Vec<Record> =
-        typed(&entity, records)?.into_iter().map(|(record, _)| record).collect();
-    let fields: Vec<String> = entity.fields.iter().map(|field| field.name.clone()).collect();
-    let lines = preview::summary(&fields, &records, MOST);
+    let trial = Trial::of(org, source, n, mapping, entity, superuser)?;
+    let fields = &trial.place.entity.fields;
+    let fields: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
+    let mut summing = preview::Summing::new(&fields);
+    trial.run(|page| {
+        let records: Vec<Record> = page.into_iter().map(|(record, _)| record).collect();
+        summing.add(&records);
+        Ok(())
+    })?;
+    let lines = summing.lines(MOST);
     Ok(TableIterator::new(lines.into_iter().map(|line| {
         let offending: Vec<Value> = line
             .offending
@@ -119,36 +129,62 @@ fn preview_summary(
     })))
 }
 
-/// Runs the mapping over a sample.
-fn tried(
-    org: Option<&str>,
-    source: Option<&str>,
-    n: Option<i32>,
-    json: Option<JsonB>,
-    entity: Option<&str>,
-    superuser: bool,
-) -> Result<(Entity, Vec<Record>)> {
-    let n = required(n, "n")?;
-    let n = usize::try_from(n).map_err(|_| {
-        Error::invalid(format!("argument n is {n}"), "Give a number of rows from 0 on.")
-    })?;
-    let place = Place::find(required(org, "org")?, required(source, "source")?, entity)?;
-    let json = match json {
-        Some(JsonB(json)) => json,
-        None => place.active_or_error()?,
-    };
-    let sample = sample::read(&place.org.schema, &place.table, n)?;
-    let effective = place.effective(&json);
-    let before = place.active()?.map(|before| place.effective(&before).json);
-    mapping::refuse_sql(before.as_ref(), &effective.json, superuser)?;
-    let plan = defaults::compile(&effective, &place.entity, &sample.layout, &place.org.rules())
-        .map_err(|errors| mapping::report("the mapping", &errors))?;
-    Ok((place.entity, preview::records(&plan, &sample, &Here)?))
+/// Rows that a mapping is tried on at most: the result is put together in memory.
+const MOST_ROWS: usize = 100_000;
+
+/// A mapping that is to be tried on rows.
+struct Trial {
+    place: Place,
+    plan: Plan,
+    n: usize,
+}
+
+/// What became of a row, and its fields as the server would store them; `None` where it would not.
+type Typed = (Record, Option<String>);
+
+impl Trial {
+    fn of(
+        org: Option<&str>,
+        source: Option<&str>,
+        n: Option<i32>,
+        json: Option<JsonB>,
+        entity: Option<&str>,
+        superuser: bool,
+    ) -> Result<Trial> {
+        let n = required(n, "n")?;
+        let rows = usize::try_from(n).ok().filter(|rows| *rows <= MOST_ROWS);
+        let Some(n) = rows else {
+            let hint = format!("Give a number of rows from 0 to {MOST_ROWS}.");
+            return Err(Error::invalid(format!("argument n is {n}"), hint));
+        };
+        let place = Place::find(required(org, "org")?, required(source, "source")?, entity)?;
+        let json = match json {
+            Some(JsonB(json)) => json,
+            None => place.active_or_error()?,
+        };
+        let layout = mapping::columns_of(&place.org.schema, &place.table)?;
+        let effective = place.effective(&json);
+        let before = place.active()?.map(|before| place.effective(&before).json);
+        mapping::refuse_sql(before.as_ref(), &effective.json, superuser)?;
+        let plan = defaults::compile(&effective, &place.entity, &layout, &place.org.rules())
+            .map_err(|errors| mapping::report("the mapping", &errors))?;
+        Ok(Trial { place, plan, n })
+    }
+
+    /// Runs the mapping over a sample, page by page.
+    fn run(&self, mut each: impl FnMut(Vec<Typed>) -> Result<()>) -> Result<()> {
+        let Trial { place, plan, n } = self;
+        // What has SQL of its own was refused, unless a superuser gave it.
+        let _trust = expression::trust();
+        sample::pages(&place.org.schema, &place.table, *n, |page| {
+            each(typed(&place.entity, preview::records(plan, &page, &Here)?)?)
+        })
+    }
 }
 
 /// The fields as the server would store them, by its own casts; a row that it refuses is one that would
 /// not land.
-fn typed(entity: &Entity, records: Vec<Record>) -> Result<Vec<(Record, Option<String>)>> {
+fn typed(entity: &Entity, records: Vec<Record>) -> Result<Vec<Typed>> {
     let mut list = Vec::new();
     for (at, field) in entity.fields.iter().enumerate() {
         let name = sql::identifier(&field.name)?;

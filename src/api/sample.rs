@@ -13,9 +13,39 @@ use crate::pg::sql;
 use crate::row::decode;
 use crate::row::image::Slots;
 
+/// Rows that are in memory at a time, where they are taken page by page.
+const PAGE: usize = 1000;
+
 /// Some rows of a table: all of a small one, else of blocks from all over it, the same ones each time.
 pub(super) fn read(schema: &str, table: &str, n: usize) -> Result<Sample> {
-    let layout = mapping::columns_of(schema, table)?;
+    let mut whole: Option<Sample> = None;
+    pages(schema, table, n, |page| {
+        match &mut whole {
+            Some(whole) => {
+                whole.rows.extend(page.rows);
+                whole.slots.extend(page.slots);
+            }
+            None => whole = Some(page),
+        }
+        Ok(())
+    })?;
+    let empty = || {
+        Ok(Sample {
+            layout: mapping::columns_of(schema, table)?,
+            rows: Vec::new(),
+            slots: Vec::new(),
+        })
+    };
+    whole.map_or_else(empty, Ok)
+}
+
+/// The same, page by page.
+pub(super) fn pages(
+    schema: &str,
+    table: &str,
+    n: usize,
+    mut each: impl FnMut(Sample) -> Result<()>,
+) -> Result<()> {
     let members = tree::members(schema, table)?;
     let top = members.first().ok_or_else(|| source::missing_table(schema, table))?;
     let share = sql::one::<f64>(
@@ -24,22 +54,28 @@ pub(super) fn read(schema: &str, table: &str, n: usize) -> Result<Sample> {
         &[members.iter().map(|member| member.oid).collect::<Vec<_>>().into(), (n as i64).into()],
     )?;
     let sampled = |share: f64| format!(" TABLESAMPLE SYSTEM ({share}) REPEATABLE (1)");
-    let few = share.filter(|share| *share < 50.0).map(sampled);
-    let mut sample = rows(layout, &top.name, few.as_deref().unwrap_or_default(), n)?;
-    if few.is_some() && sample.rows.len() < n {
-        // Statistics that are out of date.
-        sample = rows(sample.layout, &top.name, "", n)?;
-    }
-    Ok(sample)
-}
-
-fn rows(layout: crate::row::layout::Layout, name: &str, sampled: &str, n: usize) -> Result<Sample> {
-    let query = format!("SELECT t FROM {name} t{sampled} LIMIT {n}");
-    let mut sample = Sample { layout, rows: Vec::new(), slots: Vec::new() };
+    let rows = |sampled: &str| format!("FROM {} t{sampled} LIMIT {n}", top.name);
+    let all = rows("");
+    let some = match share.filter(|share| *share < 50.0).map(sampled) {
+        None => all,
+        Some(few) => {
+            let few = rows(&few);
+            let enough = format!("SELECT count(*) >= $1 FROM (SELECT {few}) few");
+            // Too few where statistics are out of date.
+            let enough = sql::one::<bool>(&enough, &[(n as i64).into()])?;
+            if enough == Some(true) { few } else { all }
+        }
+    };
+    let layout = mapping::columns_of(schema, table)?;
+    let page = || Sample { layout: layout.clone(), rows: Vec::new(), slots: Vec::new() };
+    let mut sample = page();
     Spi::connect(|client| -> Result<()> {
-        let mut cursor = client.try_open_cursor(&query, &[])?;
+        let mut cursor = client.try_open_cursor(&format!("SELECT t {some}"), &[])?;
         loop {
             let mut found = cursor.fetch(100)?;
+            if found.is_empty() || sample.rows.len() >= PAGE {
+                each(std::mem::replace(&mut sample, page()))?;
+            }
             if found.is_empty() {
                 return Ok(());
             }
@@ -63,6 +99,5 @@ fn rows(layout: crate::row::layout::Layout, name: &str, sampled: &str, n: usize)
                 sample.slots.push(slots.iter().map(|slot| slot.map(<[u8]>::to_vec)).collect());
             }
         }
-    })?;
-    Ok(sample)
+    })
 }

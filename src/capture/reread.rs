@@ -2,7 +2,8 @@
 //! problems: nothing reaches a canonical table or a topic but through the log.
 //!
 //! As with a [backfill](super::backfill), rows are locked FOR SHARE while they are read, a few hundred
-//! in a transaction, and those that somebody else has locked come later. A record that the table does
+//! in a transaction and at the normalizer's [pace](super::pace), and those that somebody else has locked come
+//! later. A record that the table does
 //! not have is deleted through the log, as by the [sweep](super::sweep), under a lock that keeps writers
 //! out while we look again: an insert that came before would be seen, and one that comes after has a
 //! higher number. So a delete that could not be published is published after all, by its key alone.
@@ -15,6 +16,7 @@ use super::attach::within_timeout;
 use super::backfill::{self, Step};
 use super::key::{self, Key};
 use super::layout;
+use super::pace::Pace;
 use super::tree::{self, Member};
 use crate::error::{Error, Result};
 use crate::log::append::{Appender, Statement};
@@ -31,6 +33,7 @@ pub struct Reread {
     pub org: String,
     schema: String,
     pub table: String,
+    pace: Pace,
 }
 
 /// What came of one step.
@@ -60,13 +63,14 @@ impl Reread {
                     org: row.get(2)?.unwrap_or_default(),
                     schema: row.get(3)?.unwrap_or_default(),
                     table: row.get(4)?.unwrap_or_default(),
+                    pace: Pace::default(),
                 })
             },
         )
     }
 
     /// Reads the next records. Runs in a transaction of its own.
-    pub fn step(&self) -> Result<Outcome> {
+    pub fn step(&mut self) -> Result<Outcome> {
         let members = tree::members(&self.schema, &self.table)?;
         let Some(top) = members.first() else {
             return Err(Error::state(
@@ -77,6 +81,9 @@ impl Reread {
         let page = self.page()?;
         if page.is_empty() {
             return Ok(Outcome::Step(Step::Finished));
+        }
+        if self.pace.must_wait(self.source)? {
+            return Ok(Outcome::Step(Step::Yielding));
         }
         let Some(table) = backfill::open(top)? else { return Ok(Outcome::Step(Step::Waiting)) };
         // By the columns of the key; as a rule all records have the same.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::outcome::{Outcome, Problem};
+use super::outcome::{Outcome, Problem, shorten};
 use super::plan::Plan;
 use crate::row::image::Malformed;
 use crate::row::layout::Layout;
@@ -80,54 +80,91 @@ pub struct Summary {
     pub results: Vec<(String, usize)>,
 }
 
-/// Sums up records for each of the fields, which are those of the plan. The first line is about whole
-/// records: `*`, filled where they would land.
-pub fn summary(fields: &[String], records: &[Record], most: usize) -> Vec<Summary> {
-    let mut whole = Summary { field: "*".into(), ..Summary::default() };
-    let mut offending: BTreeMap<&str, BTreeMap<(Option<&str>, &str), usize>> = BTreeMap::new();
-    let mut lines: Vec<Summary> =
-        fields.iter().map(|field| Summary { field: field.clone(), ..Summary::default() }).collect();
-    for record in records {
-        if record.excluded {
-            whole.empty += 1;
-            continue;
-        }
-        if record.held {
-            whole.problems += 1;
-        } else {
-            whole.filled += 1;
-        }
-        for problem in &record.problems {
-            let field = lines.iter().any(|line| line.field == *problem.field);
-            let field: &str = if field { &problem.field } else { "*" };
-            let key = (problem.value.as_deref(), problem.reason);
-            *offending.entry(field).or_default().entry(key).or_default() += 1;
-        }
-        for (line, value) in lines.iter_mut().zip(&record.fields) {
-            let wrong = record.problems.iter().any(|problem| *problem.field == *line.field);
-            match value {
-                _ if wrong => line.problems += 1,
-                Some(_) => line.filled += 1,
-                None => line.empty += 1,
+/// Different values of a field that are counted; of further ones nothing is known.
+const COUNTED: usize = 10_000;
+
+/// Longer values are shortened.
+const CHARACTERS: usize = 200;
+
+/// Sums up records, page by page.
+pub struct Summing {
+    whole: Line,
+    lines: Vec<Line>,
+}
+
+#[derive(Default)]
+struct Line {
+    summary: Summary,
+    offending: BTreeMap<(Option<String>, &'static str), usize>,
+    results: BTreeMap<String, usize>,
+}
+
+impl Summing {
+    /// For these fields, which are those of the plan.
+    pub fn new(fields: &[String]) -> Summing {
+        let line = |field: &str| Line {
+            summary: Summary { field: field.into(), ..Summary::default() },
+            ..Line::default()
+        };
+        Summing { whole: line("*"), lines: fields.iter().map(|field| line(field)).collect() }
+    }
+
+    pub fn add(&mut self, records: &[Record]) {
+        for record in records {
+            let whole = &mut self.whole.summary;
+            match (record.excluded, record.held) {
+                (true, _) => {
+                    whole.empty += 1;
+                    continue;
+                }
+                (_, true) => whole.problems += 1,
+                _ => whole.filled += 1,
+            }
+            for problem in &record.problems {
+                let line = self.lines.iter_mut().find(|line| line.summary.field == *problem.field);
+                let key = (problem.value.clone(), problem.reason);
+                tally(&mut line.unwrap_or(&mut self.whole).offending, key);
+            }
+            for (line, value) in self.lines.iter_mut().zip(&record.fields) {
+                let summary = &mut line.summary;
+                let wrong = record.problems.iter().any(|problem| *problem.field == *summary.field);
+                match value {
+                    _ if wrong => summary.problems += 1,
+                    Some(_) => summary.filled += 1,
+                    None => summary.empty += 1,
+                }
+                if let Some(value) = value {
+                    tally(&mut line.results, shorten(value, CHARACTERS).into_owned());
+                }
             }
         }
     }
-    for (at, line) in lines.iter_mut().enumerate() {
-        let values = records.iter().filter_map(|record| record.fields.get(at)?.as_deref());
-        line.results = most_frequent(count(values), most);
+
+    /// A line for each field, with so many values each. The first is about whole records: `*`, filled
+    /// where they would land.
+    pub fn lines(self, most: usize) -> Vec<Summary> {
+        let line = |line: Line| {
+            let mut summary = line.summary;
+            for ((_, reason), times) in &line.offending {
+                *summary.reasons.entry((*reason).into()).or_default() += times;
+            }
+            let offending = most_frequent(line.offending, most).into_iter();
+            summary.offending =
+                offending.map(|((value, reason), times)| (value, reason.into(), times)).collect();
+            summary.results = most_frequent(line.results, most);
+            summary
+        };
+        std::iter::once(self.whole).chain(self.lines).map(line).collect()
     }
-    lines.insert(0, whole);
-    for line in &mut lines {
-        let Some(found) = offending.remove(line.field.as_str()) else { continue };
-        for ((_, reason), times) in &found {
-            *line.reasons.entry((*reason).into()).or_default() += times;
-        }
-        let found = most_frequent(found, most).into_iter();
-        line.offending = found
-            .map(|((value, reason), times)| (value.map(str::to_string), reason.into(), times))
-            .collect();
+}
+
+/// Counts a key, if there is room for it.
+fn tally<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
+    if let Some(times) = counts.get_mut(&key) {
+        *times += 1;
+    } else if counts.len() < COUNTED {
+        counts.insert(key, 1);
     }
-    lines
 }
 
 /// How often each is there.
@@ -193,12 +230,35 @@ mod tests {
             record(None, Some(("unknown", "invalid_phone"))),
             record(None, Some(("0", "invalid_phone"))),
         ];
-        let summary = summary(&["phone".into(), "company".into()], &records, 1);
+        let mut summing = Summing::new(&["phone".into(), "company".into()]);
+        let (first, rest) = records.split_at(3);
+        summing.add(first);
+        summing.add(rest);
+        let summary = summing.lines(1);
         assert_eq!((summary[0].filled, summary[0].problems), (5, 0));
         let phone = &summary[1];
         assert_eq!((phone.filled, phone.empty, phone.problems), (1, 1, 3));
         assert_eq!(phone.reasons["invalid_phone"], 3);
         assert_eq!(phone.offending, [(Some("unknown".into()), "invalid_phone".into(), 2)]);
         assert_eq!(summary[2].results, [("Acme".into(), 5)]);
+    }
+
+    #[test]
+    fn many_different_values_take_no_more_room_than_some() {
+        let mut summing = Summing::new(&["phone".into()]);
+        for at in 0..COUNTED + 10 {
+            let value = format!("{at}{}", "x".repeat(1000));
+            summing.add(&[
+                record(Some("+1"), None),
+                record(Some(&value), Some((&value, "invalid_phone"))),
+            ]);
+        }
+        assert_eq!(
+            (summing.lines[0].results.len(), summing.lines[0].offending.len()),
+            (COUNTED, COUNTED)
+        );
+        let phone = &summing.lines(1)[1];
+        assert_eq!(phone.problems, COUNTED + 10);
+        assert_eq!(phone.results, [("+1".into(), COUNTED + 10)]);
     }
 }

@@ -20,8 +20,25 @@ const LIMIT: Duration = Duration::from_secs(1);
 const QUICK: Duration = Duration::from_millis(20);
 
 thread_local! {
+    /// Whether what is evaluated has been set by a superuser, whoever's session it is.
+    static TRUSTED: Cell<bool> = const { Cell::new(false) };
     /// What is left of what was granted; `None`: nobody else waits.
     static LEFT: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// As long as this lives, expressions are evaluated in a session that is no superuser's.
+pub struct Trust(());
+
+/// The expressions that follow have been set by a superuser, or are given by one.
+pub fn trust() -> Trust {
+    TRUSTED.set(true);
+    Trust(())
+}
+
+impl Drop for Trust {
+    fn drop(&mut self) {
+        TRUSTED.set(false);
+    }
 }
 
 /// The evaluations that follow may take so long together; those after them have to be quick.
@@ -88,7 +105,7 @@ impl Drop for Timer {
 
 /// The one value of a query, as text. Whatever writes is refused, a function that the query calls as well.
 pub fn evaluate(query: &str, row: &str) -> Result<Option<String>, String> {
-    if !is_trusted() {
+    if !TRUSTED.get() && !is_trusted() {
         return Err("an SQL expression is evaluated for superusers alone".into());
     }
     let limit = LEFT.get().map_or(LIMIT, |left| left.clamp(QUICK, LIMIT));

@@ -1,6 +1,7 @@
 //! Nothing that one org's rows hold, and nothing that they cost, stops the org or holds up others.
 
-use crate::world::{Synced, World, broker, cluster_with};
+use crate::support::wait;
+use crate::world::{LIMIT, Synced, World, broker, cluster_with};
 
 /// A text of some thousand bytes, which no compression makes fit into an index.
 fn long(rows: usize) -> String {
@@ -206,4 +207,49 @@ fn what_was_dismissed_stays_away_when_the_table_is_reloaded() {
     world.run("SELECT manifold.resync('acme')");
     world.await_count("manifold.dismissal", 0);
     assert_eq!(world.count(shown), 1);
+}
+
+#[test]
+fn a_fresh_change_does_not_wait_for_all_that_is_retried() {
+    let cluster = cluster_with("");
+    let mut world = World::in_cluster(&cluster);
+    let mut acme = world.sync("acme", 0);
+    let (mut rows, status) = (acme.org.many(6000), acme.org.position("status"));
+    let sfid = rows[0][acme.org.position("sfid")].clone().expect("an sfid");
+    rows.iter_mut().for_each(|row| row[status] = Some("Nonsense".into()));
+    acme.connect.load(&acme.lead, &acme.org.columns, &rows);
+    world.onboard("acme");
+    world.await_count("manifold.problem WHERE field = 'status'", 6000);
+    world.normalized();
+    // However fast the machine, not all is read before there is a fresh change.
+    cluster.set("manifold.normalize_max_rows_per_second", "500");
+    assert_eq!(world.value::<i64>("SELECT manifold.retry('acme', field => 'status')"), 6000);
+    wait::until("records to be read again", LIMIT, || match world.count("manifold.reread") {
+        6000 => Err("not yet"),
+        _ => Ok(()),
+    });
+    acme.update(&[&sfid], &[("city", Some("Freshville"))]);
+    world.await_count(&format!("canonical.lead WHERE sfid = '{sfid}' AND city = 'Freshville'"), 1);
+    assert!(world.count("manifold.reread") > 0, "the fresh change came after all others");
+    cluster.set("manifold.normalize_max_rows_per_second", "0");
+    world.await_count("manifold.reread", 0);
+}
+
+#[test]
+fn a_summary_is_of_all_rows_that_were_asked_for() {
+    let mut world = World::new();
+    let mut acme = world.sync("acme", 0);
+    let rows = acme.org.many(2500);
+    acme.connect.load(&acme.lead, &acme.org.columns, &rows);
+    world.run("SELECT manifold.add_org('acme'); UPDATE acme.lead SET city = 'Rome'");
+    for (asked, summed) in [(2500, 2500), (100_000, 2500), (1200, 1200), (0, 0)] {
+        let summary = format!(
+            "SELECT string_agg(concat_ws(' ', field, filled, empty, results -> 0 ->> 'times'), ', ' ORDER BY field) \
+             FROM manifold.preview_summary('acme', 'lead', {asked}, '{{\"fields\": {{\"city\": \"city\"}}}}', 'lead') \
+             WHERE field IN ('*', 'city')"
+        );
+        let times = if summed > 0 { format!(" {summed}") } else { String::new() };
+        let expected = format!("* {summed} 0, city {summed} 0{times}");
+        assert_eq!(world.value::<String>(&summary), expected, "{asked}");
+    }
 }

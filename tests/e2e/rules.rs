@@ -102,6 +102,31 @@ fn sql_is_for_superusers_and_its_errors_are_problems_of_one_field() {
 }
 
 #[test]
+fn an_admin_previews_the_sql_that_is_in_force_and_no_other() {
+    let mut world = World::new();
+    world.run(PLAIN);
+    world.run(&set(r#"{"fields": {"kind": "kind__c", "made": {"sql": "6 / q2__c::integer"}}}"#));
+    world.run(
+        "INSERT INTO plain.lead (sfid, kind__c, q2__c) VALUES ('a', 'good', 2), ('b', 'zero', 0)",
+    );
+    let role = format!("previewer_{}", world.database.name);
+    world.run(&format!("CREATE ROLE {role} LOGIN; GRANT manifold_admin TO {role}"));
+    let mut admin = world.database.connect_as(&role);
+    let preview = "SELECT string_agg(concat_ws('|', record, fields ->> 'made', problems -> 0 ->> 'message'), '; ' \
+        ORDER BY record) FROM manifold.preview('plain', 'lead'";
+    let found = |admin: &mut postgres::Client| -> String {
+        admin.query_one(&format!("{preview})"), &[]).unwrap().get(0)
+    };
+    assert_eq!(found(&mut admin), "a|3; b|division by zero");
+    let own = format!("{preview}, mapping => '{{\"fields\": {{\"made\": {{\"sql\": \"1\"}}}}}}')");
+    let error = admin.query_one(&own, &[]).unwrap_err();
+    assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{error:?}");
+    assert_eq!(found(&mut admin), "a|3; b|division by zero");
+    drop(admin);
+    world.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+#[test]
 fn sql_comes_in_by_no_other_door_than_a_superusers() {
     let mut world = World::new();
     world.run(PLAIN);
