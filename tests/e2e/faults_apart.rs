@@ -57,6 +57,14 @@ fn contacts_wait(world: &mut World<'_>) {
     });
 }
 
+/// Another life of the publisher.
+fn end_publisher(world: &mut World<'_>) {
+    world.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE backend_type LIKE 'pg_manifold publisher%' AND datname = current_database()",
+    );
+}
+
 /// Waits until so many events more are in a topic than there were.
 fn goes_on(world: &World<'_>, table: &str, more: usize) {
     let before = world.topic_on(strict(), table).all().len();
@@ -96,11 +104,8 @@ fn a_topic_that_is_missing_holds_up_no_other_topic_of_its_org() {
     under_load(&mut contacts, || {
         under_load(&mut leads, || {
             goes_on(&world, "acme.lead", 200);
-            // Another life of the publisher: where it is with either is kept.
-            world.run(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                 WHERE backend_type LIKE 'pg_manifold publisher%' AND datname = current_database()",
-            );
+            // Where it is with either is kept.
+            end_publisher(&mut world);
             goes_on(&world, "acme.lead", 200);
             goes_on(&world, "canonical.contact", 50);
         });
@@ -113,7 +118,7 @@ fn a_topic_that_is_missing_holds_up_no_other_topic_of_its_org() {
     let canonical = world.status("canonical", "publisher");
     assert!(canonical.iter().all(|s| s.state == "ok"), "{canonical:#?}");
     // The log is kept for the one that waits, and for nobody else.
-    let held = "SELECT held_by FROM manifold.log_status WHERE state = 'current'";
+    let held = "SELECT string_agg(DISTINCT held_by, '; ') FROM manifold.log_status";
     world.await_text(held, Some("publisher of acme.contact"));
     world.await_text(
         "SELECT string_agg(DISTINCT topic, ' ') FROM manifold.peek('acme', 5)",
@@ -145,6 +150,34 @@ fn a_topic_that_is_missing_holds_up_no_other_topic_of_its_org() {
 }
 
 #[test]
+fn a_topic_that_is_missing_leaves_its_orgs_own_lane_too() {
+    let cluster = publishing("lanes", "");
+    let admin = Admin::new(&strict().bootstrap());
+    admin.create("lanes.acme.contact", 2, &[]);
+    let (mut world, mut leads, mut contacts) = world(&cluster, "lanes");
+    world.published();
+    world.run("SELECT manifold.pause('acme', 'publisher')");
+    let lane = "SELECT string_agg(o.org, ' ') FROM manifold.position p JOIN manifold.org o ON o.org_id = p.lane \
+                WHERE p.consumer = 'publisher' AND p.seen IS NOT NULL";
+    world.await_text(lane, Some("acme"));
+    admin.delete("lanes.acme.contact");
+    end_publisher(&mut world);
+    leads.load(20, 200);
+    contacts.load(20, 200);
+    world.run("SELECT manifold.resume('acme', 'publisher')");
+    contacts_wait(&mut world);
+    world.normalized();
+    world.await_status("acme", "publisher", "done with leads", |s| {
+        s.source == "lead" && s.state == "ok" && s.lag_changes == 0
+    });
+    contacts_wait(&mut world);
+    admin.create("lanes.acme.contact", 2, &[]);
+    // What the topic had is gone with it.
+    world.run("SELECT manifold.resync('acme', 'contact')");
+    all_is_well(&mut world);
+}
+
+#[test]
 fn a_topic_that_is_missing_is_waited_for_exactly_once() {
     let cluster = publishing("once", "manifold.exactly_once = on");
     let admin = Admin::new(&strict().bootstrap());
@@ -154,10 +187,7 @@ fn a_topic_that_is_missing_is_waited_for_exactly_once() {
     under_load(&mut contacts, || {
         under_load(&mut leads, || {
             goes_on(&world, "acme.lead", 200);
-            world.run(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                 WHERE backend_type LIKE 'pg_manifold publisher%' AND datname = current_database()",
-            );
+            end_publisher(&mut world);
             goes_on(&world, "acme.lead", 100);
         });
     });

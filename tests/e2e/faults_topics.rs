@@ -178,14 +178,21 @@ fn a_topic_that_is_deleted_under_way_comes_back_and_a_resync_fills_it() {
 }
 
 #[test]
-fn an_org_whose_topic_has_no_leader_waits_alone_and_nothing_is_sent_twice() {
+fn topics_without_a_leader_wait_alone_and_nothing_is_sent_twice() {
     const MANY: usize = 1_200;
     let mut first = Broker::start(run::dir());
     let mut second = first.beside();
     second.launch();
     let admin = Admin::new(&first.bootstrap());
-    for (topic, node) in [("acme", 2), ("globex", 1), ("initech", 2), ("canonical", 1)] {
-        admin.create_on_nodes(&format!("leaderless.{topic}.lead"), &[node], &[]);
+    for (topic, node) in [
+        ("acme.lead", 2),
+        ("acme.contact", 1),
+        ("globex.lead", 1),
+        ("initech.lead", 2),
+        ("canonical.lead", 1),
+        ("canonical.contact", 1),
+    ] {
+        admin.create_on_nodes(&format!("leaderless.{topic}"), &[node], &[]);
     }
     let cluster = cluster_with(&format!(
         "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = 'leaderless'",
@@ -194,6 +201,7 @@ fn an_org_whose_topic_has_no_leader_waits_alone_and_nothing_is_sent_twice() {
     let mut world = World::in_cluster(&cluster);
     world.prefix = "leaderless".to_owned();
     let mut acme = world.running("acme", 100);
+    let mut contacts = world.contacts("acme", 20);
     let mut globex = world.running("globex", 100);
     let mut initech = world.running("initech", 100);
     world.published();
@@ -210,15 +218,24 @@ fn an_org_whose_topic_has_no_leader_waits_alone_and_nothing_is_sent_twice() {
     under_load(&mut globex, || {
         world.await_status("acme", "publisher", "in trouble", no_leader);
         world.await_status("initech", "publisher", "in trouble", no_leader);
+        contacts.load(20, 100);
         let now = world.topic_on(&first, "globex.lead").all().len();
         world.topic_on(&first, "globex.lead").at_least(now + 200, LIMIT);
         world.await_count("canonical.lead WHERE org = 'acme'", (MANY + 100) as i64);
         world.topic_on(&first, "canonical.lead").at_least(MANY + 300, LIMIT);
     });
     world.await_status("globex", "publisher", "well", |s| s.state == "ok" && s.lag_changes == 0);
+    world.normalized();
+    world.await_status("acme", "publisher", "done with contacts", |s| {
+        s.source == "contact" && s.state == "ok" && s.lag_changes == 0
+    });
     let status = world.status("acme", "publisher");
-    assert!(status.iter().all(|s| no_leader(s) && s.lag_changes >= MANY as i64), "{status:#?}");
-    assert!(status[0].detail.contains("--describe --topic 'leaderless.acme.lead'"), "{status:#?}");
+    let waits = |s: &Status| {
+        no_leader(s)
+            && s.lag_changes >= MANY as i64
+            && s.detail.contains("--describe --topic 'leaderless.acme.lead'")
+    };
+    assert!(status.iter().filter(|s| s.source == "lead").all(waits), "{status:#?}");
 
     second.launch();
     world.published();
@@ -229,9 +246,11 @@ fn an_org_whose_topic_has_no_leader_waits_alone_and_nothing_is_sent_twice() {
         assert_eq!(events.len(), n, "nothing is sent twice");
         check::topic_tells_table(&mut world.client, org, "lead", &events);
     }
-    let mut topic = world.topic_on(&first, "globex.lead");
-    let events = topic.all().to_vec();
-    check::topic_tells_table(&mut world.client, "globex", "lead", &events);
+    for (org, table) in [("globex", "lead"), ("acme", "contact")] {
+        let mut topic = world.topic_on(&first, &format!("{org}.{table}"));
+        let events = topic.all().to_vec();
+        check::topic_tells_table(&mut world.client, org, table, &events);
+    }
     first.stop();
 }
 

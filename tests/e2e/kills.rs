@@ -156,9 +156,10 @@ fn kill_once(cluster: &Cluster, name: &str, topic: &str, last: &mut i32) -> Mome
             let pid = publisher(client)?;
             let row = client.query_one(
                 "SELECT p.seen::text, p.upto::text, p.last_seq \
-                 FROM manifold.position p LEFT JOIN manifold.org o ON o.org_id = p.lane \
-                 WHERE p.consumer = 'publisher' AND p.seen IS NOT NULL AND (p.lane = 0 OR o.org = 'acme') \
-                 ORDER BY p.lane DESC LIMIT 1",
+                 FROM manifold.position p, manifold.source s JOIN manifold.org o USING (org) \
+                 WHERE p.consumer = 'publisher' AND p.seen IS NOT NULL AND (s.org, s.table_name) = ('acme', 'lead') \
+                   AND p.lane IN (0, o.org_id, manifold.source_lane(s.source_id)) \
+                 ORDER BY p.lane < 0 DESC, p.lane DESC LIMIT 1",
                 &[],
             )?;
             let position = Position { seen: row.get(0), upto: row.get(1), last: row.get(2) };
