@@ -341,6 +341,13 @@ impl Feed {
         parked.messages > PARKED_MESSAGES || parked.bytes > PARKED_BYTES
     }
 
+    /// All of a lane has been sent and acknowledged.
+    fn end_care(&mut self, lane: i32) {
+        if !self.troubles.contains_key(&lane) {
+            self.careful.remove(&lane);
+        }
+    }
+
     fn lane_turn(
         &mut self,
         lane: i32,
@@ -360,9 +367,7 @@ impl Feed {
         let from = self.window.ahead(lane).unwrap_or(self.lanes.position(lane)).clone();
         let target = from.target(now).clone();
         if from.within.is_none() && from.seen == target {
-            if !self.troubles.contains_key(&lane) {
-                self.careful.remove(&lane);
-            }
+            self.end_care(lane);
             return Ok(());
         }
         let visible = Visible::now();
@@ -371,6 +376,10 @@ impl Feed {
             let wanted = |source| is_ours(source, lane, lanes, catalog);
             read::select(objects, &visible, &from, &target, keep, wanted)
         });
+        if portion.complete && portion.references.is_empty() {
+            // Others' changes pass it by, perhaps all the time.
+            self.end_care(lane);
+        }
         if lane == MAIN && !portion.complete {
             let mut orgs: BTreeMap<i32, usize> = BTreeMap::new();
             for (source, chunks) in self.backlogs.sources(MAIN, &from) {
