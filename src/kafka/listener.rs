@@ -10,8 +10,10 @@ use super::health::{Change, Tracker};
 use super::native::{BEFORE_REASON, CERTIFICATE, Happening, TopicState};
 use crate::row::time;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+/// How long at least it counts that a broker made us wait: with a quota, it does so again and again.
+const THROTTLED_FOR: Duration = Duration::from_secs(5);
 /// Syslog's levels.
 const LOG_ERROR: i32 = 3;
 const LOG_WARNING: i32 = 4;
@@ -30,7 +32,7 @@ pub(super) struct Listener {
     pub(super) topics: Requests,
     /// Topics that messages failed for because they do not exist.
     pub(super) missing: Vec<String>,
-    /// When a broker last made us wait.
+    /// Until when a broker makes us wait, or may do so again.
     pub(super) throttled: Option<Instant>,
     /// Why a broker's certificate was not accepted last.
     certificate: Option<String>,
@@ -83,7 +85,8 @@ impl Listener {
             Happening::Log { level, facility, text } => self.log(level, facility, text),
             Happening::Throttled { ms } => {
                 if ms > 0 {
-                    self.throttled = Some(Instant::now());
+                    let time = Duration::from_millis(ms.into()).max(THROTTLED_FOR);
+                    self.throttled = Some(Instant::now() + time);
                 }
             }
             Happening::Topic { topic, state } => self.report(topic, state),

@@ -23,8 +23,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const HURRY: Duration = Duration::from_millis(1);
 /// How long a try to abort a transaction takes.
 const ABORT_SLICE: Duration = Duration::from_millis(50);
-/// How long after a broker made us wait it is said to: with a quota, it does so again and again.
-const THROTTLED_FOR: Duration = Duration::from_secs(5);
 /// How long `Drop` may take.
 const DROP_LIMIT: Duration = Duration::from_secs(1);
 
@@ -262,7 +260,7 @@ impl Producer {
 
     /// Whether brokers make us wait between requests, since a quota is used up.
     pub fn is_throttled(&self) -> bool {
-        self.listener.throttled.is_some_and(|at| at.elapsed() < THROTTLED_FOR)
+        self.listener.throttled.is_some_and(|until| Instant::now() < until)
     }
 
     /// The error after which nothing can be sent, if there was one.
