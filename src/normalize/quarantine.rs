@@ -1,7 +1,8 @@
 //! The quarantine: values that could not be used, and rows held back whole, in `manifold.quarantine`.
 //! What is fixed by a new value disappears by itself.
 //!
-//! An org's problems are kept up to `manifold.max_problems`. Beyond that they are counted, in
+//! An org's problems are kept up to `manifold.max_problems`, and as many more of what Kafka would not take:
+//! of a change that is in no topic, nothing but its row here knows. Beyond that they are counted, in
 //! `manifold.problem_tally`, and only the first [`SAMPLES`] of a kind (field and reason) are kept, so
 //! that a new kind shows whatever else there is. Those that were kept first stay: they are mended one
 //! by one or by their kind, and which ones are shown does not change under the admin's eyes. Those that
@@ -242,17 +243,19 @@ fn write(place: Place<'_>, there: Vec<&str>, gone: Vec<&str>, noted: Noted<'_>) 
         rows.add(row.texts().into_iter());
     }
     let most = settings::max_problems();
+    let ours = format!("org = $1 AND (entity = '{KAFKA}') = ($2 = '{KAFKA}')");
     let tally = |column: &str, most: i64| {
         let query = format!(
-            "SELECT ($2 - coalesce(sum({column}), 0))::bigint FROM manifold.problem_tally WHERE org = $1"
+            "SELECT ($3 - coalesce(sum({column}), 0))::bigint FROM manifold.problem_tally WHERE {ours}"
         );
-        Ok::<_, Error>(sql::run_one::<i64>(&query, &[org.into(), most.into()])?.unwrap_or_default())
+        let found = sql::run_one::<i64>(&query, &[org.into(), entity.into(), most.into()])?;
+        Ok::<_, Error>(found.unwrap_or_default())
     };
     let mut room = tally("kept", most)?;
     if room < noted.0.len() as i64 {
         let dismissed = sql::run_one::<i64>(
-            "SELECT count(*) FROM manifold.dismissal WHERE org = $1",
-            &[org.into()],
+            &format!("SELECT count(*) FROM manifold.dismissal WHERE {ours}"),
+            &[org.into(), entity.into()],
         )?;
         room += dismissed.unwrap_or_default().min(most);
     }

@@ -37,6 +37,7 @@ mod publication;
 mod publishing;
 mod quarantine;
 mod redefined;
+mod refusals;
 mod remedy;
 mod retention;
 mod rights;
