@@ -126,20 +126,22 @@ fn a_topic_is_still_when_its_oldest_message_is_not_settled() {
 }
 
 proptest! {
-    /// Whatever the order of acknowledgements, and whoever leaves the main lane in between, a proven
+    /// Whatever the order of acknowledgements, and whoever leaves the lane in between, a proven
     /// position never lies beyond an unacknowledged message of its lane; and nothing is left over.
     #[test]
     fn no_position_without_proof(
         sizes in proptest::collection::vec((0u32..4, 0u32..4), 1..8),
         leaves in proptest::option::of((0usize..20, any::<bool>())),
         seed in any::<u64>(),
+        // The main lane, or an org's.
+        from in prop_oneof![Just(MAIN), Just(7)],
     ) {
         let mut window = Window::default();
         let mut left: Vec<(u64, u64, i32)> = Vec::new();
         let mut open: BTreeMap<(i32, u64), u32> = BTreeMap::new();
         for (number, (one, two)) in sizes.iter().enumerate() {
             let number = number as u64 + 1;
-            let tokens = batch(&mut window, MAIN, &[(1, *one), (2, *two)], number);
+            let tokens = batch(&mut window, from, &[(1, *one), (2, *two)], number);
             for (token, (topic, size)) in tokens.into_iter().zip([(1, *one), (2, *two)]) {
                 open.insert((topic, number), size);
                 left.extend((0..size).map(|_| (token, number, topic)));
@@ -151,12 +153,12 @@ proptest! {
                 && when == step
             {
                 apart = true;
-                if carried { window.carry_over(MAIN, 1) } else { window.give_up_in(MAIN, 1) }
+                if carried { window.carry_over(from, 1) } else { window.give_up_in(from, 1) }
             }
             for (lane, position) in window.proven() {
                 let waits = |(topic, number): &(i32, u64)| {
                     *number <= position.seen.xmin
-                        && if lane == MAIN { !apart || *topic == 2 } else { *topic == lane }
+                        && if lane == from { !apart || *topic == 2 } else { *topic == lane }
                 };
                 let unacknowledged: u32 =
                     open.iter().filter(|(key, _)| waits(key)).map(|(_, size)| *size).sum();
@@ -171,7 +173,7 @@ proptest! {
             *open.get_mut(&(topic, number)).expect("a batch") -= 1;
             step += 1;
         }
-        prop_assert!(window.is_quiet(MAIN) && window.is_quiet(1) && window.load_of(1).messages == 0);
+        prop_assert!(window.is_quiet(from) && window.is_quiet(1) && window.load_of(1).messages == 0);
         prop_assert_eq!((window.load(), window.parts.len()), (Load::default(), 0));
     }
 }
