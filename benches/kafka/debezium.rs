@@ -36,6 +36,7 @@ pub fn prepared(place: &Place, tuning: Tuning) -> Connect {
         .set("poll.interval.ms", poll);
     Connect::prepared(run::dir(), &place.broker.bootstrap())
         .jvm(&["-Xmx2g"])
+        .schemas(place.described)
         .set("producer.compression.type", "lz4")
         .set("producer.batch.size", "262144")
         .set("producer.linger.ms", linger)

@@ -5,13 +5,13 @@
 //! each with the machine to itself, into a topic of one partition of its own. Needs the packaged
 //! extension and the jars of Kafka and Debezium. MANIFOLD_BENCH_ROWS says how many inserts the backlog
 //! has (default 1,000,000; half as many updates), MANIFOLD_BENCH_PARTS which of `debezium`, `writer`,
-//! `limit`, `reading`, `latency`, `restart` and `profile` are measured beside our drains (default: all but the last,
-//! which `make profile-kafka` measures alone).
+//! `limit`, `reading`, `schemas`, `latency`, `restart` and `profile` are measured beside our drains (default: all but
+//! the last, which `make profile-kafka` measures alone).
 //!
 //! What makes the comparison fair:
 //!
-//! - Debezium is tuned as far as it goes (debezium.rs): large batches and queues, lz4, no schemas, 2 GB
-//!   of heap. Each latency is compared with its better tuning, everything else with the one for
+//! - Debezium is tuned as far as it goes (debezium.rs): large batches and queues, lz4, 2 GB of heap, and no
+//!   schemas but where both have them. Each latency is compared with its better tuning, everything else with the one for
 //!   throughput. The Java machines of Debezium and of the broker compile as they like.
 //! - A rate counts from the first event to the last. What a start costs is a figure of its own.
 //! - Both pay for the other while rows are written: the table has our triggers, and whole old rows
@@ -103,6 +103,16 @@ fn main() {
     say("Draining updates");
     let updates = drain::measure(&place, rows / 2, parts, "updates");
     report_drain("updates with old rows", &updates, &mut report);
+    if wanted("schemas") {
+        // Each event is some ten times as large.
+        let rows = rows / 8;
+        say("Writing updates for events with schemas");
+        place.describe(true);
+        place.write(|first, count| Place::update("acme", first, count), rows);
+        say("Draining updates with schemas");
+        report_schemas(&drain::measure(&place, rows, parts, "updates with schemas"), &mut report);
+        place.describe(false);
+    }
     if wanted("latency") {
         say("Latency at 1,000 inserts a second");
         let ours = latency::ours(&mut place);
@@ -155,6 +165,13 @@ fn report_drain(what: &str, Pair { ours, theirs }: &Pair, report: &mut Report) {
         theirs(|drain| drain.memory.unshared),
         Goal::AtMost(128.0),
     );
+}
+
+fn report_schemas(Pair { ours, theirs }: &Pair, report: &mut Report) {
+    let theirs = |of: fn(&Drain) -> f64| theirs.as_ref().map_or(f64::NAN, of);
+    let what = "draining updates with schemas";
+    report.compare(what, "events/s", ours.per_second, theirs(|drain| drain.per_second), None);
+    report.compare(format!("{what}: CPU"), "µs/event", ours.cpu, theirs(|drain| drain.cpu), None);
 }
 
 fn report_limit(place: &Place, rows: usize, ours: f64, report: &mut Report) {

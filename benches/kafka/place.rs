@@ -47,6 +47,8 @@ pub struct Place {
     columns: String,
     /// Rows of the table so far.
     pub rows: usize,
+    /// Whether events have schemas, ours and Debezium's.
+    pub described: bool,
 }
 
 impl Place {
@@ -55,7 +57,7 @@ impl Place {
         execute(&mut cluster.connect("postgres"), &format!("CREATE DATABASE {DATABASE}"));
         let org = Org::load("acme");
         let broker = Broker::measured(run::dir());
-        let place = Self { columns: names(&org), cluster, broker, rows: 0 };
+        let place = Self { columns: names(&org), cluster, broker, rows: 0, described: false };
         let mut client = place.connect();
         execute(&mut client, "CREATE EXTENSION pg_manifold");
         execute(&mut client, "SELECT manifold.create_entity('lead')");
@@ -132,6 +134,12 @@ impl Place {
     pub fn publish(&self, yes: bool) {
         let brokers = if yes { self.broker.bootstrap() } else { String::new() };
         self.cluster.set("manifold.kafka_brokers", &brokers);
+    }
+
+    /// Has events carry their schemas, or no longer.
+    pub fn describe(&mut self, yes: bool) {
+        self.cluster.set("manifold.schemas_enable", if yes { "on" } else { "off" });
+        self.described = yes;
     }
 
     /// `count` new rows from `first` on, by one statement.
