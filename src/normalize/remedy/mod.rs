@@ -206,7 +206,7 @@ fn meanings(known: &[(String, String)]) -> Vec<String> {
 }
 
 /// Words that people write where there is nothing to write.
-fn is_blank_word(value: &str) -> bool {
+pub fn is_blank_word(value: &str) -> bool {
     const WORDS: [&str; 18] = [
         "n/a",
         "na",

@@ -22,7 +22,8 @@ pub const DEFINITION: Definition = Definition {
             name: "decimal",
             kind: "text",
             required: false,
-            meaning: "The character before the fraction; a point where absent.",
+            meaning: "The character before the fraction; where absent a point, or a comma if points \
+                      separate groups.",
         },
         Argument {
             name: "group",
@@ -54,6 +55,11 @@ pub const DEFINITION: Definition = Definition {
             rules: r#"[{"number": {"decimal": ",", "group": " "}}]"#,
             input: "1\u{202f}234\u{a0}567,89",
             output: Yield::Text("1234567.89"),
+        },
+        Example {
+            rules: r#"[{"number": {"group": "."}}]"#,
+            input: "1.234,5",
+            output: Yield::Text("1234.5"),
         },
         Example {
             rules: r#"[{"number": {"group": ","}}]"#,
@@ -160,8 +166,9 @@ impl Notation {
             }
             usable
         };
-        let decimal = separator("decimal").unwrap_or('.');
+        let decimal = separator("decimal");
         let group = separator("group");
+        let decimal = decimal.unwrap_or(if group == Some('.') { ',' } else { '.' });
         if group == Some(decimal) {
             wrong("group", format!("\"{decimal}\" separates both fraction and groups"));
         }

@@ -37,6 +37,13 @@ pub const PHONE: Definition = Definition {
             meaning: "mobile or fixed: NULL for a valid number of the other kind. Where a country does \
                       not tell them apart, as the US, a number is both.",
         },
+        Argument {
+            name: "letters",
+            kind: "text",
+            required: false,
+            meaning: "digits where absent: letters stand for digits, as in 1-800-FLOWERS. end: the \
+                      number ends before them, as where (mobile) or another number follows it.",
+        },
     ],
     reasons: &["invalid_phone"],
     accepts: &[Kind::Text, Kind::Number],
@@ -61,6 +68,11 @@ pub const PHONE: Definition = Definition {
             rules: r#"[{"split": "/"}, {"first": [{"phone": {"region": "GB", "kind": "mobile"}}]}]"#,
             input: "020 7946 0958 / 07400 123456",
             output: Yield::Text("+447400123456"),
+        },
+        Example {
+            rules: r#"[{"phone": {"region": "DE", "letters": "end"}}]"#,
+            input: "Tel. 030 1234567 (privat)",
+            output: Yield::Text("+49301234567"),
         },
     ],
     build: build_phone,
@@ -92,6 +104,8 @@ struct Phone {
     field: Option<usize>,
     region: Option<Region>,
     kind: Option<Line>,
+    /// What follows the first digits from the first letter on is no part of the number.
+    cut: bool,
 }
 
 /// What a number is a number of.
@@ -124,9 +138,9 @@ fn build_phone(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Opt
     let before = errors.len();
     arguments.options(&[], errors);
     let org = arguments.scope.org.phone_region.as_deref();
-    let mut rule = Phone { field: None, region: org.and_then(region), kind: None };
+    let mut rule = Phone { field: None, region: org.and_then(region), kind: None, cut: false };
     if arguments.spec.argument.is_some() {
-        let members = arguments.object(&["region", "region_of", "kind"], errors)?;
+        let members = arguments.object(&["region", "region_of", "kind", "letters"], errors)?;
         if let Some(code) = members.get("region") {
             rule.region = code.as_str().and_then(|code| region(&code.to_ascii_uppercase()));
             if rule.region.is_none() {
@@ -140,6 +154,14 @@ fn build_phone(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Opt
             Some(_) => {
                 arguments.wrong("kind", "\"mobile\" or \"fixed\" is needed", errors);
                 None
+            }
+        };
+        rule.cut = match members.get("letters").map(Value::as_str) {
+            None | Some(Some("digits")) => false,
+            Some(Some("end")) => true,
+            Some(_) => {
+                arguments.wrong("letters", "\"digits\" or \"end\" is needed", errors);
+                false
             }
         };
         match members.get("region_of") {
@@ -165,6 +187,13 @@ fn build_country(
     Some(Box::new(PhoneCountry))
 }
 
+/// A text up to the first letter that comes after a digit.
+fn before_letters(text: &str) -> &str {
+    let digit = text.find(char::is_numeric).unwrap_or(0);
+    let letter = text[digit..].find(char::is_alphabetic);
+    letter.map_or(text, |letter| &text[..digit + letter])
+}
+
 fn valid(text: &str, region: Option<Region>) -> Option<PhoneNumber> {
     let number = PHONE_NUMBER_UTIL.parse(text, region).ok()?;
     PHONE_NUMBER_UTIL.is_valid_number(&number).then_some(number)
@@ -179,7 +208,7 @@ impl Rule for Phone {
         let code = self.field.and_then(|field| row.field_text(field));
         let region = code.and_then(region).or(self.region);
         let text = cell.text();
-        match valid(&text, region) {
+        match valid(if self.cut { before_letters(&text) } else { &text }, region) {
             Some(number) if self.kind.is_some_and(|kind| !kind.is_of(&number)) => Ok(Cell::Null),
             Some(number) => {
                 let e164 = number.format_as(PhoneNumberFormat::E164);

@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::known::Knowledge;
 use super::meanings::table;
 use super::names::fold;
+use super::ranges::factor;
 use super::trial::Profile;
 use super::words::WORDS;
 use crate::normalize::cell::Kind;
@@ -63,6 +64,12 @@ pub fn chains(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Ch
     chains
 }
 
+/// Whether a text has the look of a date.
+fn is_day(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    (6..=20).contains(&digits) && text.contains(['/', '-', '.'])
+}
+
 /// Whether a column says that something is not wanted.
 fn refuses(profile: &Profile<'_>) -> bool {
     let words = &profile.name.words;
@@ -75,16 +82,20 @@ fn affirmed(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Chai
         return vec![chain];
     }
     chains.push(Chain::own());
+    let tells_when = match profile.kind {
+        Kind::Timestamp | Kind::Date => true,
+        Kind::Text => profile.share(is_day) > 0.6,
+        _ => false,
+    };
+    if field.kind == FieldType::Boolean && tells_when {
+        let chain = Chain::of(json!([{"map": {}, "default": true}]));
+        return vec![Chain {
+            note: Some("a date is there where it was given".into()),
+            doubt: 0.8,
+            ..chain
+        }];
+    }
     if profile.kind != Kind::Text {
-        if field.kind == FieldType::Boolean && matches!(profile.kind, Kind::Timestamp | Kind::Date)
-        {
-            let chain = Chain::of(json!([{"map": {}, "default": true}]));
-            return vec![Chain {
-                note: Some("a date is there where it was given".into()),
-                doubt: 0.8,
-                ..chain
-            }];
-        }
         if profile.kind == Kind::Number {
             chains.extend(numbered(field));
         }
@@ -96,6 +107,14 @@ fn affirmed(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Chai
             for (decimal, group) in NUMBERS {
                 let number = json!({"number": {"decimal": decimal, "group": group}});
                 chains.push(Chain::of(in_place_of(field, "number", number)));
+            }
+            if let Some(units) = units(profile) {
+                let number = json!({"number": {"units": units}});
+                chains.push(Chain::of(in_place_of(field, "number", number)));
+                for (decimal, group) in NUMBERS {
+                    let number = json!({"decimal": decimal, "group": group, "units": units});
+                    chains.push(Chain::of(in_place_of(field, "number", json!({"number": number}))));
+                }
             }
             chains.extend(grades(field, profile, known));
         }
@@ -126,6 +145,29 @@ fn affirmed(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Chai
         _ => {}
     }
     chains
+}
+
+/// What stands beside the digits of amounts, as currencies, percent and thousands do, with what it
+/// multiplies by.
+fn units(profile: &Profile<'_>) -> Option<Map<String, Json>> {
+    let mut units = Map::new();
+    let marks = |c: char| c.is_whitespace() || c.is_ascii_digit() || ".,'’-+()".contains(c);
+    for (value, _) in profile.values.iter().take(200) {
+        let value = value.to_lowercase();
+        if !value.contains(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
+        for unit in value.split(marks).filter(|unit| !unit.is_empty()) {
+            let folded = fold(unit);
+            let is_currency =
+                || WORDS.currencies.0.iter().any(|(_, names)| names.contains(&folded));
+            let times = factor(&folded).or_else(|| (folded == "%" || is_currency()).then_some(1));
+            if let Some(times) = times {
+                units.insert(unit.into(), times.into());
+            }
+        }
+    }
+    (!units.is_empty()).then_some(units)
 }
 
 /// Numbers that days and moments are written as.

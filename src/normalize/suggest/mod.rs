@@ -27,6 +27,7 @@ use super::cell::Kind;
 use super::entity::{Entity, Field};
 use super::field_type::FieldType;
 use super::preview::Sample;
+use super::remedy::is_blank_word;
 
 /// Suggestions for a field at most.
 const MOST: usize = 3;
@@ -374,6 +375,11 @@ fn reason(
         let refused: Vec<&str> = trial.refused.iter().map(|(value, _)| value.as_str()).collect();
         if !refused.is_empty() && chain.unknown.is_empty() {
             parts.push(format!("not {}", quoted(&refused)));
+            let blank: Vec<&str> = refused.into_iter().filter(|word| is_blank_word(word)).collect();
+            if !blank.is_empty() {
+                let list = quoted(&blank);
+                parts.push(format!("\"blank\": [{list}] in the mapping takes it for none"));
+            }
         }
     }
     if !chain.unknown.is_empty() {

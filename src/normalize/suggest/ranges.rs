@@ -64,6 +64,17 @@ const MORE: &[&str] = &[
     "da",
 ];
 
+/// What letters behind a number multiply it by, where they do.
+pub fn factor(unit: &str) -> Option<i64> {
+    match unit {
+        "k" | "tsd" | "mil" | "mila" | "keur" | "k€" | "t" | "tausend" | "thousand" | "mille"
+        | "duizend" => Some(1000),
+        "m" | "mm" | "mio" | "mn" | "m€" | "million" | "millions" | "millones" | "milioni"
+        | "miljoen" | "milhao" | "milhoes" => Some(1_000_000),
+        _ => None,
+    }
+}
+
 /// The ends of a range that a text says, and whether it says one.
 pub fn ends(text: &str) -> Option<(Option<i64>, Option<i64>)> {
     let text = fold(text);
@@ -90,15 +101,7 @@ pub fn ends(text: &str) -> Option<(Option<i64>, Option<i64>)> {
         let rest: String = characters[at..].iter().collect();
         let rest = rest.trim_start();
         let unit: String = rest.chars().take_while(|c| c.is_alphabetic()).collect();
-        let times = match unit.as_str() {
-            "k" | "tsd" | "mil" | "mila" | "keur" | "t" | "tausend" | "thousand" | "mille"
-            | "duizend" => 1000,
-            "m" | "mio" | "mn" | "million" | "millones" | "milioni" | "miljoen" | "millions" => {
-                1_000_000
-            }
-            _ => 1,
-        };
-        numbers.push(digits.parse::<i64>().ok()?.checked_mul(times)?);
+        numbers.push(digits.parse::<i64>().ok()?.checked_mul(factor(&unit).unwrap_or(1))?);
     }
     // "5-10k": the unit is that of both.
     if let [low, high] = numbers.as_mut_slice()

@@ -222,3 +222,47 @@ fn words_that_mean_one_thing_here_and_another_there() {
     );
     check(&mexican, "MX", "UTC", &[("state", "estado__c"), ("status", "estatus__c")]);
 }
+
+#[test]
+fn opt_outs_percent_amounts_spreadsheets_and_moments_in_numbers() {
+    let sample = made_up(
+        &[
+            ("sfid", TEXT, &["00Q1a000000001AAQ1"]),
+            ("email", TEXT, &["a@example.com", "N/A"]),
+            ("ins__opt_out__pc", TEXT, &["Y", "N"]),
+            ("ins__lead_score__pc", TEXT, &["85%", "12 %"]),
+            ("faturamento__c", TEXT, &["R$ 1.234,50", "R$ 1,5 milhão", "R$ 20 mil"]),
+            ("ins__dob__pc", NUMBER, &["29586", "31000"]),
+            ("callback_ts__c", NUMBER, &["1721178600000", "1721178700000"]),
+            ("geburtsdatum__c", TEXT, &["31.12.45", "01.02.80"]),
+        ],
+        40,
+    );
+    let truth = [
+        ("consent", "ins__opt_out__pc"),
+        ("score", "ins__lead_score__pc"),
+        ("annual_revenue", "faturamento__c"),
+        ("birth_date", "ins__dob__pc"),
+        ("callback_at", "callback_ts__c"),
+    ];
+    let found = check(&sample, "US", "UTC", &truth);
+    let rules = |field: &str, column: &str| {
+        let of = |s: &&Suggestion| s.field == field && s.columns == [column];
+        found.iter().find(of).map(|s| s.mapping["rules"].clone()).unwrap_or_default()
+    };
+    assert_eq!(rules("consent", "ins__opt_out__pc"), json!(["boolean", "not"]));
+    assert_eq!(rules("score", "ins__lead_score__pc")[0]["number"]["units"], json!({"%": 1}));
+    assert_eq!(
+        rules("annual_revenue", "faturamento__c")[0]["number"],
+        json!({"decimal": ",", "group": ".", "units": {"r$": 1, "milhão": 1000000, "mil": 1000}})
+    );
+    assert_eq!(rules("birth_date", "ins__dob__pc"), json!([{"date": "excel"}]));
+    assert_eq!(
+        rules("birth_date", "geburtsdatum__c"),
+        json!([{"date": "%d.%m.%y", "years_from": 1925}])
+    );
+    let unix = json!([{"timestamp": {"format": "unix_ms"}}]);
+    assert_eq!(rules("callback_at", "callback_ts__c"), unix);
+    let email = found.iter().find(|s| s.field == "email").unwrap();
+    assert!(email.reason.contains(r#""blank": ["N/A"]"#), "{}", email.reason);
+}
