@@ -1,6 +1,9 @@
 //! kill -9 of the publisher under load, fifty times. The server restarts after each: it cannot trust
 //! what a process leaves behind that ends like this.
 //!
+//! The load inserts, updates and deletes rows of two orgs and gives them other keys; the second org's
+//! publishing is paused and resumed between kills, so that it changes lanes.
+//!
 //! At least once: nothing is missing, order holds per key, and what is sent again lies after the
 //! position that was proven when it was killed. Exactly once: those who read what is committed see
 //! every change once, in order per key.
@@ -14,14 +17,16 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde::Deserialize;
 
-use crate::ledger::{self, Chance};
+use crate::ledger::Chance;
 use crate::support::cluster::Cluster;
 use crate::support::wait::{self, seconds};
 use crate::world::{LIMIT, World, broker, cluster_with};
 
 const KILLS: usize = 50;
-/// Leads that the load changes.
+/// Leads of an org that the load changes.
 const LEADS: u64 = 300;
+/// The second one is paused and resumed.
+const ORGS: [&str; 2] = ["acme", "globex"];
 
 /// Quick to crash and to recover.
 const SMALL: &str = "shared_buffers = 16MB\nmax_connections = 20\ncheckpoint_timeout = 30s\n\
@@ -37,7 +42,7 @@ fn exactly_once_loses_nothing_and_repeats_nothing() {
     kill("killed-fifty-exactly", true);
 }
 
-/// Where the publisher was, and where the topic ended, at a kill.
+/// Where the publisher was with an org, and where its topic ended, at a kill.
 struct Moment {
     position: Position,
     ends: BTreeMap<i32, i64>,
@@ -50,21 +55,24 @@ fn kill(prefix: &str, exactly: bool) {
         broker().bootstrap()
     ));
     let mut world = World::in_cluster(&cluster);
-    ledger::create(&mut world);
+    for org in ORGS {
+        world.run(&schema(org));
+    }
     world.normalized();
-    world.run(&format!(
-        "CREATE TABLE flush (n int); SELECT act(i) FROM generate_series(1, {LEADS}) i"
-    ));
+    for org in ORGS {
+        world.run(&format!("SELECT {org}.act(i, 1) FROM generate_series(1, {LEADS}) i"));
+    }
+    world.run("CREATE TABLE flush (n int)");
     world.published();
     let name = world.keep();
-    let topic = format!("{prefix}.acme.lead");
+    let topics = ORGS.map(|org| format!("{prefix}.{org}.lead"));
     let over = AtomicBool::new(false);
     let mut last = 0;
-    let moments: Vec<Moment> = std::thread::scope(|scope| {
+    let moments: Vec<[Moment; 2]> = std::thread::scope(|scope| {
         let load = scope.spawn(|| load(&cluster, &name, &over));
         let moments = (0..KILLS)
-            .map(|_| {
-                let moment = kill_once(&cluster, &name, &topic, &mut last);
+            .map(|kill| {
+                let moment = kill_once(&cluster, &name, &topics, kill, &mut last);
                 // A load that died would make the rest of it easy.
                 assert!(!load.is_finished(), "the load goes on");
                 moment
@@ -82,44 +90,114 @@ fn kill(prefix: &str, exactly: bool) {
         }
     });
     let mut world = World::reopen(&cluster, &name);
+    world.run("SELECT manifold.resume('globex', 'publisher')");
     world.published();
-    let told = read(&topic);
+    let mut repeated = 0;
+    for (at, org) in ORGS.into_iter().enumerate() {
+        let moments: Vec<&Moment> = moments.iter().map(|moments| &moments[at]).collect();
+        repeated += check(&mut world, org, &read(&topics[at]), &moments, exactly);
+    }
+    // Or the kills came at the wrong moments, and nothing was shown.
+    assert!(exactly || repeated > 0, "something was sent again");
+}
+
+/// An org's topic tells what was committed: for each key its changes, in order. Returns how many events
+/// were sent again.
+fn check(
+    world: &mut World<'_>,
+    org: &str,
+    told: &[Told],
+    moments: &[&Moment],
+    exactly: bool,
+) -> usize {
     let mut seen = HashSet::new();
-    let mut once: BTreeMap<i32, Vec<String>> = BTreeMap::new();
-    for event in &told {
-        if seen.insert(event.event_id.clone()) {
-            once.entry(event.id).or_default().push(event.change.clone());
+    let mut once: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for event in told {
+        // A change of the key is two events and a tombstone with one id.
+        if seen.insert((&event.event_id, &event.key, &event.change)) {
+            once.entry(&event.key).or_default().push(&event.change);
         } else {
-            assert!(!exactly, "{} is there twice", event.event_id);
+            assert!(!exactly, "{} of {org} is there twice", event.event_id);
         }
     }
     let ledger = world
         .client
-        .query("SELECT id, op || version FROM ledger ORDER BY id, tick", &[])
+        .query(&format!("SELECT key, change FROM {org}.ledger ORDER BY n"), &[])
         .unwrap_or_else(|e| panic!("{e:?}"));
-    let mut committed: BTreeMap<i32, Vec<String>> = BTreeMap::new();
+    let mut committed: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in &ledger {
         committed.entry(row.get(0)).or_default().push(row.get(1));
     }
-    assert!(ledger.len() > KILLS * 100, "{} changes are no load", ledger.len());
-    for (id, changes) in &committed {
-        assert_eq!(once.get(id), Some(changes), "lead {id}");
+    assert!(ledger.len() > KILLS * 100, "{} changes of {org} are no load", ledger.len());
+    for (key, changes) in &committed {
+        let found = once.remove(key.as_str()).unwrap_or_default();
+        assert_eq!(&found, changes, "{key} of {org}");
     }
-    assert_eq!(once.len(), committed.len());
-    for event in &told {
+    assert!(once.is_empty(), "{org} has no such leads: {once:?}");
+    for event in told {
         let before = moments.iter().rev().find(|at| event.offset >= at.ends[&event.partition]);
-        if let Some(moment) = before {
+        if let (Some(moment), Some(xid)) = (before, event.xid) {
             assert!(
-                !moment.position.has(event.xid, event.seq),
-                "{} was proven, and sent again at {} of {}",
+                !moment.position.has(xid, event.seq),
+                "{} of {org} was proven, and sent again at {} of {}",
                 event.event_id,
                 event.offset,
                 event.partition
             );
         }
     }
-    // Or the kills came at the wrong moments, and nothing was shown.
-    assert!(exactly || told.len() > seen.len(), "something was sent again");
+    told.len() - seen.len()
+}
+
+/// An org with a table, and a ledger of all that its topic is to tell, by key: each change is noted in the
+/// transaction that makes it, the clock's row being locked.
+fn schema(org: &str) -> String {
+    format!(
+        r#"CREATE SCHEMA {org};
+        CREATE TABLE {org}.lead (id int PRIMARY KEY, sfid varchar(18) UNIQUE, version bigint, city text, pad text);
+        CREATE TABLE {org}.clock (id int PRIMARY KEY, tick bigint NOT NULL);
+        INSERT INTO {org}.clock SELECT i, 0 FROM generate_series(1, {LEADS}) i;
+        CREATE TABLE {org}.ledger (n bigserial, key text, change text);
+
+        -- Does something to a lead: makes it, changes it, or (by chance) deletes it or gives it another key.
+        CREATE FUNCTION {org}.act(who int, chance float) RETURNS void LANGUAGE plpgsql AS $$
+        DECLARE
+          now bigint;
+          old {org}.lead;
+          key text;
+        BEGIN
+          UPDATE {org}.clock SET tick = tick + 1 WHERE id = who RETURNING tick INTO now;
+          SELECT * INTO old FROM {org}.lead WHERE id = who;
+          key := coalesce(old.sfid, 'S' || who);
+          IF old IS NULL THEN
+            INSERT INTO {org}.lead VALUES (who, key, now, 'v' || now, repeat(md5(now::text), 20));
+            INSERT INTO {org}.ledger (key, change) VALUES (key, 'c' || now);
+          ELSIF chance < 0.1 THEN
+            DELETE FROM {org}.lead WHERE id = who;
+            INSERT INTO {org}.ledger (key, change) VALUES (key, 'd' || old.version), (key, 'tombstone');
+          ELSIF chance < 0.2 THEN
+            UPDATE {org}.lead SET sfid = 'S' || who || '.' || now, version = now WHERE id = who;
+            INSERT INTO {org}.ledger (key, change)
+              VALUES (key, 'd' || old.version), (key, 'tombstone'), ('S' || who || '.' || now, 'c' || now);
+          ELSE
+            UPDATE {org}.lead SET version = now, city = 'v' || now WHERE id = who;
+            INSERT INTO {org}.ledger (key, change) VALUES (key, 'u' || now);
+          END IF;
+        END $$;
+
+        -- The same change to many leads in one statement, as far as they are there.
+        CREATE FUNCTION {org}.act_on_all(first int, last int) RETURNS void LANGUAGE sql AS $$
+          WITH now AS (UPDATE {org}.clock SET tick = tick + 1 FROM {org}.lead l
+                       WHERE clock.id = l.id AND clock.id BETWEEN first AND last RETURNING clock.id, clock.tick),
+          done AS (UPDATE {org}.lead l SET version = now.tick, city = 'v' || now.tick FROM now WHERE l.id = now.id
+                   RETURNING l.sfid, l.version)
+          INSERT INTO {org}.ledger (key, change) SELECT sfid, 'u' || version FROM done
+        $$;
+
+        SELECT manifold.add_org('{org}');
+        SELECT manifold.set_mapping('{org}', 'lead', 'lead', '{{"fields": {{"city": "city"}}}}');
+        SELECT manifold.start('{org}')"#
+    )
 }
 
 /// Changes some leads in a transaction, again and again; transactions that a crash ends are rolled back,
@@ -134,8 +212,15 @@ fn load(cluster: &Cluster, name: &str, over: &AtomicBool) {
             std::thread::sleep(std::time::Duration::from_millis(10));
             continue;
         };
-        let first = 1 + chance.below(LEADS - 10);
-        if client.execute("SELECT act_on_all($1, $1 + 9)", &[&(first as i32)]).is_err() {
+        let first = (1 + chance.below(LEADS - 10)) as i32;
+        let org = ORGS[chance.below(2) as usize];
+        let done = if chance.one_in(2) {
+            client.execute(&format!("SELECT {org}.act_on_all($1, $1 + 9)"), &[&first])
+        } else {
+            let sql = format!("SELECT {org}.act(i, $2) FROM generate_series($1, $1 + 2) i");
+            client.execute(&sql, &[&first, &chance.fraction()])
+        };
+        if done.is_err() {
             connection = None;
         }
     }
@@ -148,44 +233,65 @@ fn publisher(client: &mut Client) -> Result<Option<i32>, postgres::Error> {
 }
 
 /// Waits until a new publisher has proven something, notes where things are, and kills it.
-fn kill_once(cluster: &Cluster, name: &str, topic: &str, last: &mut i32) -> Moment {
+fn kill_once(
+    cluster: &Cluster,
+    name: &str,
+    topics: &[String; 2],
+    kill: usize,
+    last: &mut i32,
+) -> [Moment; 2] {
     let mut begun: Option<(i32, String)> = None;
     wait::until("a publisher that publishes", LIMIT, || {
         let mut client = cluster.try_connect(name).map_err(|e| e.to_string())?;
-        let look = |client: &mut Client| -> Result<(i32, Position), postgres::Error> {
+        let look = |client: &mut Client| -> Result<(i32, [Position; 2]), postgres::Error> {
             let pid = publisher(client)?;
-            let row = client.query_one(
-                "SELECT p.seen::text, p.upto::text, p.last_seq \
-                 FROM manifold.position p, manifold.source s JOIN manifold.org o USING (org) \
-                 WHERE p.consumer = 'publisher' AND p.seen IS NOT NULL AND (s.org, s.table_name) = ('acme', 'lead') \
-                   AND p.lane IN (0, o.org_id, manifold.source_lane(s.source_id)) \
-                 ORDER BY p.lane < 0 DESC, p.lane DESC LIMIT 1",
-                &[],
-            )?;
-            let position = Position { seen: row.get(0), upto: row.get(1), last: row.get(2) };
-            Ok((pid.unwrap_or_default(), position))
+            let [acme, globex] = ORGS.map(|org| position(client, org));
+            Ok((pid.unwrap_or_default(), [acme?, globex?]))
         };
-        let (pid, position) = look(&mut client).map_err(|e| e.to_string())?;
+        let (pid, positions) = look(&mut client).map_err(|e| e.to_string())?;
         if pid == 0 || pid == *last {
             return Err("there is none".to_owned());
         }
-        let (first, from) = begun.get_or_insert((pid, format!("{position:?}")));
+        let (first, from) = begun.get_or_insert((pid, format!("{:?}", positions[0])));
         if *first != pid {
             begun = None;
             return Err("another one".to_owned());
         }
-        if *from == format!("{position:?}") {
+        if *from == format!("{:?}", positions[0]) {
             return Err(format!("{pid} is at {from}"));
         }
-        // What a crash may lose is not proven: this transaction takes the position to the disk.
-        client.execute("INSERT INTO flush VALUES (1)", &[]).map_err(|e| e.to_string())?;
-        // Read after the position: what it has was acknowledged, and lies before these ends.
-        let ends = ends(topic);
+        // What a crash may lose is not proven: this transaction takes the positions to the disk.
+        let turn = ["pause", "resume"][kill % 2];
+        client
+            .batch_execute(&format!(
+                "INSERT INTO flush VALUES (1); SELECT manifold.{turn}('globex', 'publisher')"
+            ))
+            .map_err(|e| e.to_string())?;
+        // Read after the positions: what they have was acknowledged, and lies before these ends.
+        let ends = [ends(&topics[0]), ends(&topics[1])];
         // SAFETY: a system call on plain integers; the server's own process, read just now.
         unsafe { libc::kill(pid, libc::SIGKILL) };
         *last = pid;
-        Ok(Moment { position, ends })
+        let [acme, globex] = positions;
+        let [acme_ends, globex_ends] = ends;
+        Ok([
+            Moment { position: acme, ends: acme_ends },
+            Moment { position: globex, ends: globex_ends },
+        ])
     })
+}
+
+/// Where the publisher is with an org's table: its lane, the org's, or the main one.
+fn position(client: &mut Client, org: &str) -> Result<Position, postgres::Error> {
+    let row = client.query_one(
+        "SELECT p.seen::text, p.upto::text, p.last_seq \
+         FROM manifold.position p, manifold.source s JOIN manifold.org o USING (org) \
+         WHERE p.consumer = 'publisher' AND p.seen IS NOT NULL AND (s.org, s.table_name) = ($1, 'lead') \
+           AND p.lane IN (0, o.org_id, manifold.source_lane(s.source_id)) \
+         ORDER BY p.lane < 0 DESC, p.lane DESC LIMIT 1",
+        &[&org],
+    )?;
+    Ok(Position { seen: row.get(0), upto: row.get(1), last: row.get(2) })
 }
 
 /// A position as the database shows it.
@@ -220,23 +326,29 @@ struct Told {
     partition: i32,
     offset: i64,
     event_id: String,
-    id: i32,
-    /// Operation and version.
+    key: String,
+    /// Operation and version, or `tombstone`.
     change: String,
-    xid: u64,
+    /// None: a tombstone does not say.
+    xid: Option<u64>,
     seq: i64,
 }
 
 #[derive(Deserialize)]
+struct Key {
+    sfid: String,
+}
+
+#[derive(Deserialize)]
 struct Envelope {
-    after: Lead,
+    before: Option<Lead>,
+    after: Option<Lead>,
     op: String,
     source: Source,
 }
 
 #[derive(Deserialize)]
 struct Lead {
-    id: i32,
     version: i64,
 }
 
@@ -298,23 +410,29 @@ fn read(topic: &str) -> Vec<Told> {
             Err(rdkafka::error::KafkaError::PartitionEOF(_)) => left -= 1,
             Err(error) => panic!("{topic}: {error}"),
             Ok(message) => {
-                let envelope: Envelope =
-                    serde_json::from_slice(message.payload().expect("a value"))
-                        .unwrap_or_else(|e| panic!("{e}"));
+                let key: Key = serde_json::from_slice(message.key().expect("a key"))
+                    .unwrap_or_else(|e| panic!("{e}"));
+                let envelope: Option<Envelope> = message
+                    .payload()
+                    .map(|value| serde_json::from_slice(value).unwrap_or_else(|e| panic!("{e}")));
                 let headers = message.headers().expect("headers");
                 let event_id = headers
                     .iter()
                     .find(|header| header.key == "event_id")
                     .and_then(|header| header.value)
                     .map(|value| String::from_utf8_lossy(value).into_owned());
+                let change = envelope.as_ref().map_or("tombstone".to_owned(), |envelope| {
+                    let lead = envelope.after.as_ref().or(envelope.before.as_ref());
+                    format!("{}{}", envelope.op, lead.expect("a row").version)
+                });
                 told.push(Told {
                     partition: message.partition(),
                     offset: message.offset(),
                     event_id: event_id.expect("an event id"),
-                    id: envelope.after.id,
-                    change: format!("{}{}", envelope.op, envelope.after.version),
-                    xid: envelope.source.xid,
-                    seq: envelope.source.lsn,
+                    key: key.sfid,
+                    change,
+                    xid: envelope.as_ref().map(|envelope| envelope.source.xid),
+                    seq: envelope.map_or(0, |envelope| envelope.source.lsn),
                 });
             }
         }
