@@ -27,6 +27,8 @@ codes! {
     LOCAL_FATAL = RD_KAFKA_RESP_ERR__FATAL,
     LOCAL_FENCED = RD_KAFKA_RESP_ERR__FENCED,
     LOCAL_INVALID_ARGUMENT = RD_KAFKA_RESP_ERR__INVALID_ARG,
+    LOCAL_PURGED_IN_FLIGHT = RD_KAFKA_RESP_ERR__PURGE_INFLIGHT,
+    LOCAL_PURGED_IN_QUEUE = RD_KAFKA_RESP_ERR__PURGE_QUEUE,
     LOCAL_PARTITION_EOF = RD_KAFKA_RESP_ERR__PARTITION_EOF,
     LOCAL_STATE = RD_KAFKA_RESP_ERR__STATE,
     LOCAL_UNSUPPORTED = RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE,
@@ -37,6 +39,11 @@ codes! {
     LOCAL_TRANSPORT = RD_KAFKA_RESP_ERR__TRANSPORT,
     LOCAL_UNKNOWN_TOPIC = RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
     LOCAL_UNKNOWN_PARTITION = RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+    DUPLICATE_SEQUENCE = RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER,
+    OUT_OF_SEQUENCE = RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+    INVALID_PRODUCER_ID = RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING,
+    INVALID_TRANSACTION = RD_KAFKA_RESP_ERR_INVALID_TXN_STATE,
+    UNKNOWN_PRODUCER_ID = RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
     CLUSTER_DENIED = RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
     LOCAL_OTHER_RECORD = RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD,
     INVALID_MSG = RD_KAFKA_RESP_ERR_INVALID_MSG,
@@ -54,6 +61,7 @@ codes! {
     TOPIC_ALREADY_EXISTS = RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS,
     TOPIC_DENIED = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
     TOPIC_EXCEPTION = RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION,
+    UNKNOWN = RD_KAFKA_RESP_ERR_UNKNOWN,
     TRANSACTIONAL_ID_DENIED = RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     UNKNOWN_TOPIC_OR_PART = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
 }
@@ -85,9 +93,34 @@ impl Code {
         [Code::TOPIC_DENIED, Code::CLUSTER_DENIED, Code::TRANSACTIONAL_ID_DENIED].contains(&self)
     }
 
+    /// Whether it is about the numbers that a producer gives its requests: a consequence of what went
+    /// wrong before.
+    pub(super) fn is_of_sequence(self) -> bool {
+        [
+            Code::DUPLICATE_SEQUENCE,
+            Code::OUT_OF_SEQUENCE,
+            Code::INVALID_PRODUCER_EPOCH,
+            Code::INVALID_PRODUCER_ID,
+            Code::INVALID_TRANSACTION,
+            Code::UNKNOWN_PRODUCER_ID,
+            Code::PRODUCER_FENCED,
+        ]
+        .contains(&self)
+    }
+
+    /// Whether the library was told to give the message up.
+    pub(super) fn is_given_up(self) -> bool {
+        [Code::LOCAL_PURGED_IN_FLIGHT, Code::LOCAL_PURGED_IN_QUEUE].contains(&self)
+    }
+
     /// Whether a broker answered with this code, which proves that it can be reached.
     pub(super) fn is_from_broker(self) -> bool {
-        self.0 > 0
+        self.0 > 0 || self == Code::UNKNOWN
+    }
+
+    /// Whether the broker finds the record itself invalid.
+    pub(super) fn is_of_record(self) -> bool {
+        [Code::INVALID_RECORD, Code::INVALID_TIMESTAMP].contains(&self)
     }
 }
 

@@ -13,6 +13,9 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::SystemTime;
 
+/// The library's own `batch.size` and `message.max.bytes`.
+const BATCH_SIZE: usize = 1_000_000;
+
 /// How long a transaction may take, in milliseconds, unless the admin says otherwise.
 const TRANSACTION_TIME: &str = "30000";
 /// In place of a broker list: the options file has it.
@@ -172,6 +175,28 @@ impl Config {
             config.options.push((name.to_owned(), value.to_owned()));
         }
         config
+    }
+
+    /// How large a request may become of messages that are smaller, in bytes.
+    pub fn batch_size(&self) -> usize {
+        let of = |option: &str| {
+            let found = self.options.iter().rev().find(|(name, _)| name == option);
+            found.and_then(|(_, value)| value.parse().ok()).unwrap_or(BATCH_SIZE)
+        };
+        of("batch.size").min(of("message.max.bytes"))
+    }
+
+    /// The same with smaller requests.
+    pub fn with_batch_size(mut self, bytes: usize) -> Config {
+        self.options.push(("batch.size".to_owned(), bytes.to_string()));
+        self
+    }
+
+    /// Whether messages may be smaller on their way than they are.
+    pub fn compresses(&self) -> bool {
+        let codec = |name: &str| matches!(name, "compression.codec" | "compression.type");
+        let set = self.options.iter().rev().find(|(name, _)| codec(name));
+        set.is_some_and(|(_, value)| value != "none")
     }
 
     pub(super) fn transactional_id(&self) -> Option<&str> {

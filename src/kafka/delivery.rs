@@ -2,6 +2,7 @@
 
 use super::code::Code;
 use super::error::Error;
+use super::message::Named;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ pub struct Delivery {
     pub token: u64,
     /// `Ok` is proof: all replicas that have to have the message have it.
     pub result: Result<(), Arc<DeliveryError>>,
+    /// Which message it is, where the broker says that it is invalid.
+    pub named: Option<Box<Named>>,
 }
 
 /// Why a message was not delivered. Messages that failed together share one.
@@ -43,8 +46,23 @@ pub struct TopicReport {
 }
 
 impl DeliveryError {
-    /// Whether it is the message or its topic that is at fault, and not the connection.
-    pub fn is_of_topic(&self) -> bool {
+    /// Whether it says what is wrong with the message, its topic, or the broker that has it.
+    pub fn tells(&self) -> bool {
+        self.of_message || self.is_of_topic() || self.code.is_from_broker()
+    }
+
+    /// Whether nothing is wrong with the message, but with another one of the same request.
+    pub fn is_of_another(&self) -> bool {
+        self.code == Code::LOCAL_OTHER_RECORD
+    }
+
+    /// Whether nothing is wrong with the message: it was given up with a transaction, or came after
+    /// others that were.
+    pub fn is_for_others(&self) -> bool {
+        self.code.is_of_sequence() || self.code.is_given_up()
+    }
+
+    fn is_of_topic(&self) -> bool {
         matches!(
             self.error,
             Error::UnknownTopic { .. }

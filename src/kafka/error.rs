@@ -53,6 +53,8 @@ pub enum Error {
     NotDelivered { topic: String, code: Code, reason: String },
     /// This producer can send no more; a new one can.
     Fatal { code: Code, reason: String },
+    /// A transaction had to be aborted.
+    Aborted { code: Code, reason: String },
     /// Another producer with the same `transactional.id` has taken over.
     Fenced { id: String },
     /// The brokers allow no transactions.
@@ -90,6 +92,7 @@ impl Error {
 
     /// Sorts an error that one message met.
     pub(super) fn of_message(code: Code, topic: &str, reason: &str) -> Error {
+        let reason = if reason.is_empty() { code.description() } else { reason };
         let (topic, reason) = (topic.to_owned(), reason.to_owned());
         match code {
             Code::LOCAL_UNKNOWN_TOPIC
@@ -130,6 +133,25 @@ impl Error {
         }
     }
 
+    /// The topic that it is about, where it is about one.
+    pub fn topic(&self) -> Option<&str> {
+        match self {
+            Error::Denied { topic, .. } => topic.as_deref(),
+            Error::UnknownTopic { topic }
+            | Error::NotCreated { topic, .. }
+            | Error::BadTopic { topic, .. }
+            | Error::TooLarge { topic, .. }
+            | Error::Rejected { topic, .. }
+            | Error::NoLeader { topic, .. }
+            | Error::NotMoving { topic, .. }
+            | Error::NotDelivered { topic, .. }
+            | Error::NoProgressTopic { topic, .. }
+            | Error::BadProgressTopic { topic, .. }
+            | Error::NotReadable { topic } => Some(topic),
+            _ => None,
+        }
+    }
+
     /// Whether it is one message that is at fault.
     pub fn is_of_message(&self) -> bool {
         matches!(self, Error::TooLarge { .. } | Error::Rejected { .. })
@@ -138,6 +160,16 @@ impl Error {
     /// Whether the same message may be taken another time, be it after the admin has acted.
     pub fn is_retriable(&self) -> bool {
         !matches!(self, Error::TooLarge { .. } | Error::Rejected { .. } | Error::BadTopic { .. })
+    }
+
+    /// Whether it is about the numbers of messages, and hence about what went wrong before.
+    pub fn is_of_sequence(&self) -> bool {
+        matches!(self, Error::Aborted { code, .. } if code.is_of_sequence())
+    }
+
+    /// Whether the brokers say that there was no transaction to end.
+    pub fn is_of_nothing(&self) -> bool {
+        matches!(self, Error::Fatal { code: Code::INVALID_TRANSACTION, .. })
     }
 
     /// Whether the producer has to be replaced.
@@ -230,6 +262,9 @@ impl fmt::Display for Error {
             }
             Error::Fatal { code, reason } => {
                 write!(f, "the Kafka producer failed: {reason} ({})", code.name())
+            }
+            Error::Aborted { code, reason } => {
+                write!(f, "a Kafka transaction had to be aborted: {reason} ({})", code.name())
             }
             Error::Fenced { id } => {
                 write!(f, "another publisher has taken over the transactional id \"{id}\"")

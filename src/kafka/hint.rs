@@ -106,6 +106,15 @@ impl Error {
             Error::Fatal { .. } => {
                 "The producer is started anew, from the last acknowledged position."
             }
+            Error::Aborted { code, .. } if code.is_denied() => {
+                "Allow it on the broker: kafka-acls.sh --bootstrap-server <broker> --add \
+                 --allow-principal User:<name> --operation Write --operation Describe --topic \
+                 '<prefix>.' --resource-pattern-type prefixed. It goes on by itself afterwards."
+            }
+            Error::Aborted { .. } => {
+                "It is begun again by itself. Where that does not help, see the logs of the brokers; \
+                 without transactions (manifold.exactly_once off) delivery is at least once."
+            }
             Error::Fenced { .. } => {
                 "See to it that one database alone publishes with this manifold.topic_prefix. Then, \
                  where this one is to go on: turn manifold.exactly_once off, and on again."
@@ -137,7 +146,13 @@ impl Error {
                      Describe --topic '{topic}'"
                 ));
             }
-            Error::NotDelivered { .. } | Error::Other { .. } => return None,
+            Error::NotDelivered { topic, .. } => {
+                return Some(format!(
+                    "It is sent again by itself. Where that does not help, see the broker's log, and the \
+                     topic: kafka-topics.sh --bootstrap-server <broker> --describe --topic '{topic}'."
+                ));
+            }
+            Error::Other { .. } => return None,
         };
         Some(hint.to_owned())
     }

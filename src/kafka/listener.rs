@@ -32,6 +32,12 @@ pub(super) struct Listener {
     pub(super) topics: Requests,
     /// Topics that messages failed for because they do not exist.
     pub(super) missing: Vec<String>,
+    /// Topics for which the brokers found a request too large.
+    pub(super) too_large: Vec<String>,
+    /// How large requests for a topic may be, as the brokers answered.
+    pub(super) limits: Vec<(String, usize)>,
+    /// The topic that the brokers did not take into the transaction.
+    pub(super) kept_out: Option<String>,
     /// Until when a broker makes us wait, or may do so again.
     pub(super) throttled: Option<Instant>,
     /// Why a broker's certificate was not accepted last.
@@ -50,6 +56,9 @@ impl Listener {
             reports: Vec::new(),
             topics: Requests::default(),
             missing: Vec::new(),
+            too_large: Vec::new(),
+            limits: Vec::new(),
+            kept_out: None,
             throttled: None,
             certificate: None,
             last_failure: None,
@@ -62,15 +71,20 @@ impl Listener {
             Happening::Delivered { token } => {
                 self.pending = self.pending.saturating_sub(1);
                 self.proof();
-                deliver(Delivery { token, result: Ok(()) });
+                deliver(Delivery { token, result: Ok(()), named: None });
             }
-            Happening::Failed { token, code, topic, reason, possibly_written } => {
+            Happening::Failed { token, code, topic, reason, possibly_written, named } => {
                 self.pending = self.pending.saturating_sub(1);
                 if code.is_from_broker() {
                     self.proof();
                 }
                 let failure = self.failure(code, topic, reason, possibly_written);
-                deliver(Delivery { token, result: Err(failure) });
+                if matches!(failure.error, Error::TooLarge { .. })
+                    && !self.too_large.iter().any(|known| known == topic)
+                {
+                    self.too_large.push(topic.to_owned());
+                }
+                deliver(Delivery { token, result: Err(failure), named });
             }
             Happening::Error { code, reason, fatal: false } => self.error(code, reason),
             Happening::Error { code, reason, .. } => {
@@ -90,6 +104,7 @@ impl Listener {
                 }
             }
             Happening::Topic { topic, state } => self.report(topic, state),
+            Happening::Limit { topic, bytes } => self.limits.push((topic.to_owned(), bytes)),
         }
     }
 
@@ -113,6 +128,8 @@ impl Listener {
         match facility {
             // An error event says the same.
             "FAIL" | "ERROR" | "FATAL" if level <= LOG_ERROR => return,
+            // What follows does not say which topic it was.
+            "ADDPARTS" => self.kept_out = kept_out(line).or(self.kept_out.take()),
             // No error event comes of a broker that hangs.
             "FAIL" | "REQTMOUT" => {
                 let reason = text.clone();
@@ -255,9 +272,28 @@ fn hung_up_at_once(line: &str) -> bool {
     what.contains("Disconnected") && age.is_some_and(|age| age < 2000)
 }
 
+/// The topic that a line says was not taken into a transaction for its own sake.
+fn kept_out(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("Failed to add partition \"")?;
+    let (topic, rest) = rest.split_once('"')?;
+    (!rest.contains("Operation not attempted")).then(|| topic.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn topics_that_are_kept_out_of_a_transaction_are_known() {
+        let line = |why| {
+            format!(
+                "a:1/1: Failed to add partition \"m.acme.lead\" [2] to transaction: Broker: {why}"
+            )
+        };
+        let denied = line("Topic authorization failed");
+        assert_eq!(kept_out(&denied).as_deref(), Some("m.acme.lead"));
+        assert_eq!(kept_out(&line("Operation not attempted")), None, "for another one's sake");
+    }
 
     #[test]
     fn brokers_that_hang_up_at_once_are_known() {

@@ -198,6 +198,11 @@ impl Producer {
         for topic in mem::take(&mut self.listener.missing) {
             self.create(&topic);
         }
+        for topic in mem::take(&mut self.listener.too_large) {
+            if let Some(client) = &self.client {
+                client.ask_limit(&topic);
+            }
+        }
         self.watch();
     }
 
@@ -234,6 +239,11 @@ impl Producer {
     /// What the brokers answered to `ask_about` since the last call.
     pub fn reports(&mut self) -> Vec<TopicReport> {
         std::mem::take(&mut self.listener.reports)
+    }
+
+    /// How large requests for a topic may be, in bytes: asked for after one was too large, and told once.
+    pub fn limits(&mut self) -> Vec<(String, usize)> {
+        std::mem::take(&mut self.listener.limits)
     }
 
     /// Has the library look again, once a second at most, at topics that it holds for missing or
@@ -284,30 +294,6 @@ impl Producer {
             // The library waits for the reports of what it gave up to be taken.
             self.serve(Duration::ZERO, drop);
         }
-    }
-
-    /// Drops all messages, queued and in flight, without deliveries, so that the caller can start
-    /// again from its last proven position. What was in flight may have been written.
-    ///
-    /// False if the library did not give them all up within the limit (a thread of its being stuck
-    /// in a DNS look-up, say): then this producer sends no more and has to be replaced.
-    #[must_use]
-    pub fn purge(&mut self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        if let Some(client) = &self.client {
-            client.purge();
-        }
-        while self.listener.pending > 0 && self.client.is_some() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                // A late report would be taken for one of a message that is sent again.
-                let reason = "the messages under way could not be called back";
-                self.listener.fail(Code::LOCAL_TIMED_OUT, reason);
-                return false;
-            }
-            self.serve(left.min(Duration::from_millis(20)), drop);
-        }
-        true
     }
 
     /// Ends the client, giving up what is in flight. Later calls do nothing.

@@ -61,6 +61,7 @@ impl Producer {
         if self.transaction != Some(State::Ready) {
             return Ok(());
         }
+        self.listener.kept_out = None;
         let Some(client) = &self.client else { return Err(super::producer::closed()) };
         client.begin_transaction().map_err(|refused| self.spent(refused))?;
         self.transaction = Some(State::Open);
@@ -84,7 +85,7 @@ impl Producer {
             Err(refused) if refused.again => Ok(Ending::NotYet),
             Err(refused) if refused.abort => {
                 self.transaction = Some(State::Open);
-                Ok(Ending::MustAbort(self.of_transaction(refused.code, &refused.reason)))
+                Ok(Ending::MustAbort(self.aborted(refused)))
             }
             Err(refused) => Err(self.spent(refused)),
         }
@@ -105,6 +106,24 @@ impl Producer {
             }
             Err(refused) if refused.again => Ok(false),
             Err(refused) => Err(self.spent(refused)),
+        }
+    }
+
+    /// Why the transaction that is open has to be aborted, if so.
+    pub fn must_abort(&mut self) -> Option<Error> {
+        if self.transaction != Some(State::Open) {
+            return None;
+        }
+        // Refused in any case, one being open; of one that has failed, the library says why.
+        let refused = self.client.as_ref()?.begin_transaction().err()?;
+        refused.abort.then(|| self.aborted(refused))
+    }
+
+    fn aborted(&self, refused: Refused) -> Error {
+        let reason = self.listener.config.redact(&refused.reason);
+        match &self.listener.kept_out {
+            Some(topic) => Error::of_message(refused.code, topic, &reason),
+            None => Error::Aborted { code: refused.code, reason },
         }
     }
 

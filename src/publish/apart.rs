@@ -11,7 +11,7 @@ use super::again::Place;
 use super::careful::Careful;
 use super::feed::Feed;
 use crate::catalog::Catalog;
-use crate::kafka::{self, Delivery, DeliveryError, Health, Producer};
+use crate::kafka::{self, Delivery, DeliveryError, Health, Named, Producer};
 use crate::log::lanes;
 use crate::worker::lifecycle::{Failure, backoff};
 
@@ -62,6 +62,10 @@ struct Failed {
     all: Option<Arc<DeliveryError>>,
     /// An error that one message of a request is to blame for.
     message: Option<Arc<DeliveryError>>,
+    /// Messages that reports call invalid.
+    named: Vec<(Named, Arc<DeliveryError>)>,
+    /// Others are said to be well: then it is those that are named which are not.
+    others: bool,
 }
 
 impl Feed {
@@ -86,6 +90,8 @@ impl Feed {
                 && let Some(apart) = self.window.apart(delivery.token)
             {
                 let failed = failed.entry(apart).or_default();
+                failed.others |= error.is_of_another();
+                failed.named.extend(delivery.named.map(|named| (*named, Arc::clone(&error))));
                 let slot = if error.of_message { &mut failed.message } else { &mut failed.all };
                 slot.get_or_insert(error);
             }
@@ -97,9 +103,16 @@ impl Feed {
         }
         self.window.settled(run.0, run.1, now);
         let mut booked = Booked::default();
-        for (apart, failed) in failed {
+        for (apart, mut failed) in failed {
+            if failed.others {
+                let verdict = self.verdicts.entry(apart).or_default();
+                failed
+                    .named
+                    .drain(..)
+                    .for_each(|(message, error)| verdict.refuse(message, error.error.clone()));
+            }
             let culprit = match (&failed, self.careful.get_mut(&apart)) {
-                (Failed { all: None, message: Some(error) }, Some(careful)) => {
+                (Failed { all: None, message: Some(error), .. }, Some(careful)) => {
                     careful.culprit().map(|culprit| (culprit, error))
                 }
                 _ => None,
@@ -129,7 +142,7 @@ impl Feed {
     /// Begins a topic's own lane at the proven position; what is on its way of it is sent again,
     /// carefully, once all reports of it are in. Without a failure, at once: then it is a single message
     /// that is to be found.
-    pub(super) fn set_apart(&mut self, apart: i32, failure: Option<Failure>, catalog: &Catalog) {
+    pub fn set_apart(&mut self, apart: i32, failure: Option<Failure>, catalog: &Catalog) {
         self.refusals.give_up(apart);
         let begun = if let Some(left) = self.begin_lane(apart, catalog) {
             self.window.give_up_in(left, apart);
@@ -156,9 +169,26 @@ impl Feed {
         self.lanes.leave(lane, parent).map(|_| parent)
     }
 
+    /// Learns what brokers say of messages that they did not take, as long as it matters.
+    fn learn(&mut self, producer: &mut Producer, catalog: &Catalog) {
+        for (topic, bytes) in producer.limits() {
+            if let Some(apart) = self.apart_of(&topic, catalog) {
+                self.verdicts.entry(apart).or_default().learn(&topic, bytes);
+            }
+        }
+        self.verdicts.retain(|apart, _| self.careful.contains_key(apart));
+    }
+
+    /// The lane that a topic is set apart in, if it is a source's.
+    pub fn apart_of(&self, topic: &str, catalog: &Catalog) -> Option<i32> {
+        let source = self.plans.source_of(topic)?;
+        Some(self.apart(source, catalog.org_of(source)?))
+    }
+
     /// Asks after messages that do not move, and parks the topics of which the brokers, though they
     /// answer, settle nothing. Returns their lanes.
     pub fn watch(&mut self, producer: &mut Producer, catalog: &Catalog) -> Vec<i32> {
+        self.learn(producer, catalog);
         let now = Instant::now();
         let reports = producer.reports();
         let still: BTreeMap<i32, Duration> =
@@ -179,21 +209,31 @@ impl Feed {
         }
         let apart = |source| Some(self.apart(source, catalog.org_of(source)?));
         let asked = |(topic, source)| apart(source).filter(|of| ask.contains(of)).map(|_| topic);
-        let topics: Vec<&str> = self.plans.topics().filter_map(asked).collect();
+        let mut topics: Vec<&str> = self.plans.topics().filter_map(asked).collect();
+        // Every org's transactions are told there.
+        let shared =
+            self.plans.tells_transactions().then(|| self.plans.transaction_topic().to_owned());
         if !topics.is_empty() {
+            topics.extend(shared.as_deref());
             producer.ask_about(&topics);
         }
-        // After an outage everything is old, and nothing is wrong.
+        // After an outage everything is old, and nothing is wrong. Where nothing arrives for want of a
+        // leader, it looks like one, but somebody has answered.
         let up = match producer.health() {
             Health::Up { since } => since.elapsed().unwrap_or_default(),
-            _ => return Vec::new(),
+            Health::Down { .. } => ASK_AFTER,
+            Health::Connecting { .. } => return Vec::new(),
         };
         let mut parked = Vec::new();
         for report in reports {
-            let source = self.plans.source_of(&report.topic);
-            let org = source.and_then(|source| catalog.org_of(source));
-            let (Some(source), Some(org)) = (source, org) else { continue };
-            let apart = self.apart(source, org);
+            if let Some(error) = report.trouble.as_ref().filter(|_| up >= ASK_AFTER)
+                && shared.as_ref() == Some(&report.topic)
+            {
+                still.keys().for_each(|apart| self.park(*apart, error.into(), catalog));
+                parked.extend(still.keys());
+                continue;
+            }
+            let Some(apart) = self.apart_of(&report.topic, catalog) else { continue };
             let Some(unsettled) = still.get(&apart) else { continue };
             let error = match report.trouble {
                 Some(error) if up >= ASK_AFTER => error,

@@ -43,12 +43,11 @@ impl Careful {
         (self.limit <= ENOUGH).then_some(self.limit)
     }
 
-    /// A message of the group was taken for sending. What it is is only made up where it may matter.
+    /// A message of the group was taken for sending. What it is is only made up where it may matter: a
+    /// group may be of a single message for other reasons than its limit.
     pub fn sent(&mut self, message: impl FnOnce() -> Refused) {
-        self.on_its_way = true;
-        if self.limit == 1 {
-            self.single = Some(message());
-        }
+        let is_first = !std::mem::replace(&mut self.on_its_way, true);
+        self.single = is_first.then(message);
     }
 
     /// The group on its way is given up for another reason: nothing was found out about it.

@@ -11,6 +11,7 @@ use super::plans::Plans;
 use super::refusals::{Record, Refusals};
 use super::send::{Sender, Sent};
 use super::transactions::{Log, Transactions};
+use super::verdict::Verdict;
 use super::window::Window;
 use crate::catalog::Catalog;
 use crate::error::Result;
@@ -76,11 +77,15 @@ pub struct Feed {
     pub(super) troubles: BTreeMap<i32, Trouble>,
     /// Lanes of topics of which something failed.
     pub(super) careful: BTreeMap<i32, Careful>,
+    /// What brokers have said of the messages of these.
+    pub(super) verdicts: BTreeMap<i32, Verdict>,
     /// When the brokers were last asked about topics whose messages do not move.
     pub(super) asked: BTreeMap<i32, Instant>,
     /// Orgs that are to leave the main lane as soon as nothing of it is on its way: earlier, they
     /// would begin at the proven position and send again what is on its way already.
     leaving: BTreeSet<i32>,
+    /// Positions are not saved as lanes move, but with what a transaction left.
+    defers: bool,
     /// The moment up to which the last round read.
     read_to: Snapshot,
     pub(super) scratch: Scratch,
@@ -99,6 +104,7 @@ impl Feed {
         let apart = troubled.iter().filter(|lane| lanes.has(**lane) && is_apart(**lane));
         Feed {
             careful: apart.map(|lane| (*lane, Careful::new(None))).collect(),
+            verdicts: BTreeMap::new(),
             asked: BTreeMap::new(),
             lanes,
             plans,
@@ -109,6 +115,7 @@ impl Feed {
             again: BTreeMap::new(),
             troubles: troubled.iter().map(trouble).collect(),
             leaving: BTreeSet::new(),
+            defers: false,
             read_to: Snapshot::nothing(),
             scratch: Scratch::default(),
             transactions: Transactions::default(),
@@ -140,7 +147,7 @@ impl Feed {
                 // Its chunks are consumed.
                 self.again.remove(&lane);
                 let (lane, position) = self.lanes.advance(lane, position);
-                position::save(CONSUMER, lane, position.as_ref())?;
+                self.save(lane, position.as_ref())?;
             }
             match lane {
                 // Of an earlier life, and joined again: it goes well there.
@@ -159,9 +166,15 @@ impl Feed {
         let moves = |lane: &i32| !quiet(*lane) || !quiet(self.lanes.parent(*lane, org_of));
         stay.extend(self.lanes.own().filter(moves));
         for (lane, position) in self.lanes.join(&self.read_to, &stay, org_of) {
-            position::save(CONSUMER, lane, position.as_ref())?;
+            self.save(lane, position.as_ref())?;
         }
         Ok(healed)
+    }
+
+    /// Saves where a lane is, `None` where it is no more; where transactions are, not now: the database
+    /// is never ahead of what the brokers have committed.
+    pub fn save(&self, lane: i32, position: Option<&Position>) -> Result<()> {
+        if self.defers { Ok(()) } else { position::save(CONSUMER, lane, position) }
     }
 
     /// Takes out the records of which Kafka had refused a change, and has acknowledged a later one.
@@ -198,6 +211,17 @@ impl Feed {
         self.troubles.contains_key(&lane) || self.careful.contains_key(&lane)
     }
 
+    /// Those that something has been sent of since positions were last proven: the lanes that they would
+    /// be set apart in.
+    pub fn in_flight(&self) -> Vec<i32> {
+        self.window.apart_of_batches().into_iter().collect()
+    }
+
+    /// How large requests may be at most, as far as it is known and matters.
+    pub fn smallest_limit(&self) -> Option<usize> {
+        self.verdicts.values().filter_map(Verdict::smallest_limit).min()
+    }
+
     /// What is on its way is as if it had never been sent: chunks begin again from their start, and what
     /// was found out about their messages is remembered.
     pub fn forget_in_flight(&mut self) {
@@ -217,9 +241,16 @@ impl Feed {
         self.again.entry(lane).or_default().refuse(place);
     }
 
-    /// Goes on elsewhere.
+    /// No report will come of what is on its way: its producer is no more.
+    pub fn lose_in_flight(&mut self) {
+        self.forget_in_flight();
+        self.window = Window::default();
+    }
+
+    /// Goes on elsewhere, in transactions.
     pub fn go_on_from(&mut self, lanes: Lanes) {
         self.forget_in_flight();
+        self.defers = true;
         self.lanes = lanes;
         self.backlogs.clear();
     }
@@ -282,7 +313,7 @@ impl Feed {
             self.careful.remove(&gone);
             self.again.remove(&gone);
             if let Some((lane, position)) = self.lanes.forget(gone) {
-                position::save(CONSUMER, lane, position.as_ref())?;
+                self.save(lane, position.as_ref())?;
             }
         }
         self.read_to = now.clone();
@@ -316,7 +347,7 @@ impl Feed {
         }
         for org in std::mem::take(&mut self.leaving) {
             if let Some((lane, position)) = self.lanes.leave(org, MAIN) {
-                position::save(CONSUMER, lane, position.as_ref())?;
+                self.save(lane, position.as_ref())?;
             }
         }
         Ok(())
@@ -421,6 +452,7 @@ impl Feed {
             began: Instant::now(),
             budget: budget.unwrap_or(usize::MAX),
             size: 0,
+            group: 0,
             refused: Vec::new(),
             failed: Vec::new(),
         };

@@ -36,6 +36,7 @@ mod tests;
 pub mod topic;
 pub mod transaction;
 pub mod transactions;
+mod verdict;
 pub mod window;
 
 pub use columns::Treatments;

@@ -182,6 +182,16 @@ impl Session {
         gone.chain(moved).collect()
     }
 
+    /// What is to be saved once the transaction that leaves the lanes at `after` has been committed.
+    pub fn changes<'a>(
+        &'a self,
+        after: &'a State,
+    ) -> impl Iterator<Item = (i32, Option<&'a Position>)> {
+        let gone = self.committed.keys().filter(|lane| !after.contains_key(lane));
+        let moved = after.iter().filter(|(lane, at)| self.committed.get(lane) != Some(at));
+        gone.map(|lane| (*lane, None)).chain(moved.map(|(lane, at)| (*lane, Some(at))))
+    }
+
     /// The transaction has been committed.
     pub fn committed(&mut self, after: State) {
         self.committed = after;

@@ -15,7 +15,7 @@ use super::transaction::Transaction;
 use super::transactions::{Log, Told};
 use crate::catalog::{CANONICAL, Catalog};
 use crate::error::{Error, Result};
-use crate::kafka::{Producer, SendError};
+use crate::kafka::{self, Producer, SendError};
 use crate::log::change::{ChunkHead, EventId};
 use crate::log::chunk;
 use crate::pg::server::Here;
@@ -57,6 +57,8 @@ pub(super) struct Sender<'a> {
     /// How many messages may be sent.
     pub budget: usize,
     pub size: usize,
+    /// How many messages of the group have been sent.
+    pub group: usize,
     pub refused: Vec<Refused>,
     pub failed: Vec<i32>,
 }
@@ -221,14 +223,6 @@ impl Sender<'_> {
         if self.budget == 0 && !good {
             return Err(Stop::Full);
         }
-        let outcome = self.producer.send(
-            message.topic,
-            message.key,
-            message.value,
-            message.headers,
-            message.timestamp_ms,
-            token,
-        );
         let size = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
         let record = key::payload(message.key.unwrap_or_default());
         let described = |told: String| Refused {
@@ -239,6 +233,10 @@ impl Sender<'_> {
             place,
             message: told,
         };
+        let outcome = match self.verdict(message, size)? {
+            Some(error) => Err(SendError::Refused { topic: message.topic.to_owned(), size, error }),
+            None => self.hand_over(message, token),
+        };
         match outcome {
             Ok(()) => {
                 self.feed.window.sent(token, size);
@@ -246,6 +244,7 @@ impl Sender<'_> {
                     self.feed.refusals.sent(source, record, message.event, apart, token);
                 }
                 self.budget -= usize::from(!good);
+                self.group += 1;
                 self.size += size;
                 if let Some(careful) = self.feed.careful.get_mut(&self.lane).filter(|_| !good) {
                     careful.sent(|| described(String::new()));
@@ -262,6 +261,44 @@ impl Sender<'_> {
             Err(SendError::TopicUnavailable { error, .. }) => Err(Stop::Topic((&error).into())),
             Err(SendError::Fatal(error)) => Err(Stop::Fatal(error)),
         }
+    }
+
+    fn hand_over(&mut self, message: &Message<'_>, token: u64) -> Result<(), SendError> {
+        self.producer.send(
+            message.topic,
+            message.key,
+            message.value,
+            message.headers,
+            message.timestamp_ms,
+            token,
+        )
+    }
+
+    /// Why the brokers are known not to take a message, if they are.
+    fn verdict(
+        &mut self,
+        message: &Message<'_>,
+        size: usize,
+    ) -> Result<Option<kafka::Error>, Stop> {
+        let Some(verdict) = self.feed.verdicts.get(&self.lane) else { return Ok(None) };
+        let Message { topic, key, value, headers, .. } = message;
+        if let Some(error) = verdict.on(topic, *key, *value, headers) {
+            return Ok(Some(error.clone()));
+        }
+        let Some(limit) = verdict.limit(topic) else { return Ok(None) };
+        let bytes = kafka::batch_size(*key, *value, headers);
+        if bytes > limit && !self.producer.config().compresses() {
+            let topic = (*topic).to_owned();
+            return Ok(Some(kafka::Error::TooLarge { topic, size: Some(size), of_broker: true }));
+        }
+        // It may be small enough when it is compressed: it goes alone, and is the culprit if it is refused.
+        if bytes > limit {
+            if self.group > 0 {
+                return Err(Stop::Full);
+            }
+            self.budget = self.budget.min(1);
+        }
+        Ok(None)
     }
 }
 

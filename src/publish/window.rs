@@ -12,7 +12,7 @@
 //! awaited ([`Window::load_of`]): what is sent after them is sent once nothing of it is on its way any
 //! more.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::log::snapshot::Position;
@@ -283,6 +283,11 @@ impl Window {
             return;
         }
         part.batch = None;
+    }
+
+    /// Those with a part in a batch that is not proven.
+    pub fn apart_of_batches(&self) -> BTreeSet<i32> {
+        self.parts.values().filter(|part| part.batch.is_some()).map(|part| part.apart).collect()
     }
 
     /// What is on its way, but for topics that are parked.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::exactly::{self, Exactly, Step};
+use super::exactly::{self, Aborts, Exactly, Step, Work};
 use super::heart::Heart;
 use super::lifecycle::{self, Failure, Turn, Worker};
 use crate::catalog::{CANONICAL_NAME, Catalog};
@@ -91,6 +91,10 @@ struct Publisher {
     shown: Shown,
     /// Where there are transactions.
     exactly: Option<Exactly>,
+    /// How large requests may be, where that is less than usual, until there is a reload.
+    batch_size: Option<usize>,
+    /// What a producer knew that another one takes the place of; the feed stays, too.
+    aborts: Option<Aborts>,
     /// At how many reloads it was stopped until there is another one.
     stopped: Option<u32>,
     /// How often transactions have failed one after another, and until when they are not tried.
@@ -160,6 +164,11 @@ impl Publisher {
         worker.database.set_deaf(Kind::Publisher, !configured);
         if !configured {
             return Ok(Turn::Wait(lifecycle::IDLE));
+        }
+        if self.is_too_large() {
+            let aborts = self.exactly.take().map(Exactly::into_aborts);
+            self.go_on_anew(aborts.unwrap_or_default());
+            return Ok(Turn::Again);
         }
         match producer() {
             Some(producer) if self.exactly.is_some() => self.publish_exactly(worker, now, producer),
@@ -233,9 +242,20 @@ impl Publisher {
             .inspect_err(|_| self.end_producer())?
             .creating(settings::publication::topic_spec()?);
         self.file = file;
+        if self.reloads != Some(worker.reloads()) {
+            self.batch_size = None;
+        }
+        let config = match self.batch_size {
+            Some(bytes) => config.with_batch_size(bytes),
+            None => config,
+        };
         // A new prefix means other topics: begin anew, with new plans.
         if self.fingerprint != Some(config.fingerprint()) || self.reloads.is_some() || !running {
-            self.start_over();
+            let same = self.reloads == Some(worker.reloads());
+            let aborts = self.aborts.take().filter(|_| same);
+            if aborts.is_none() {
+                self.start_over();
+            }
             self.fingerprint = Some(config.fingerprint());
             self.shown = Shown::Left;
             self.heart.forget();
@@ -248,7 +268,8 @@ impl Publisher {
             if wanted || claim.is_some() {
                 let transactional = config.transactional(&naming.publisher());
                 set_producer(Some(Producer::new(&transactional).map_err(failure)?));
-                self.exactly = Some(Exactly::new(&config, &naming, !wanted)?);
+                self.exactly =
+                    Some(Exactly::new(&config, &naming, !wanted, aborts.unwrap_or_default())?);
             } else {
                 set_producer(Some(Producer::new(&config).map_err(failure)?));
             }
@@ -319,8 +340,9 @@ impl Publisher {
             Ok(Some(fed))
         })?;
         let Some(fed) = fed else { return Ok(Turn::Gone) };
-        let beat = self.heart.beat(&feed.plans, producer);
-        let time = feed.next_try().into_iter().chain(beat).fold(lifecycle::IDLE, Duration::min);
+        self.heart.beat(&feed.plans, producer);
+        let times = feed.next_try().into_iter().chain(self.heart.next());
+        let time = times.fold(lifecycle::IDLE, Duration::min);
         if feed.has_proof() || fed.more {
             return Ok(Turn::Again);
         }
@@ -343,9 +365,16 @@ impl Publisher {
         };
         producer.poll(Duration::ZERO, &mut self.deliveries);
         // What the brokers refuse is not over because they answer.
-        show_health(producer, &self.heart, &mut self.shown, exactly.is_under_way())?;
-        let step = exactly.step(now, feed, &self.catalog, producer, &mut self.deliveries)?;
-        if exactly.is_under_way() {
+        show_health(producer, &self.heart, &mut self.shown, exactly.is_well())?;
+        let step = exactly.step(&mut Work {
+            now,
+            feed,
+            catalog: &self.catalog,
+            producer,
+            deliveries: &mut self.deliveries,
+            heart: &mut self.heart,
+        })?;
+        if exactly.is_well() {
             self.failures = 0;
         }
         match step {
@@ -354,6 +383,10 @@ impl Publisher {
             Step::Over => {
                 self.start_over();
                 self.reloads = None;
+                Ok(Turn::Again)
+            }
+            Step::Anew(aborts) => {
+                self.go_on_anew(aborts);
                 Ok(Turn::Again)
             }
             Step::Stopped(failure) => {
@@ -370,7 +403,29 @@ impl Publisher {
     /// one still has on its way.
     fn start_over(&mut self) {
         self.end_producer();
+        self.aborts = None;
         self.feed = None;
+    }
+
+    /// The same with all that is known of topics.
+    fn go_on_anew(&mut self, aborts: Aborts) {
+        if let Some(feed) = &mut self.feed {
+            feed.lose_in_flight();
+        }
+        self.end_producer();
+        self.aborts = Some(aborts);
+    }
+
+    /// Whether a topic takes only smaller requests than the library makes: then another producer is to
+    /// make smaller ones, or each that is full would be refused.
+    fn is_too_large(&mut self) -> bool {
+        let limit = self.feed.as_ref().and_then(Feed::smallest_limit);
+        let too_large = |limit: &usize| {
+            producer().is_some_and(|producer| producer.config().batch_size() > *limit)
+        };
+        let Some(limit) = limit.filter(too_large) else { return false };
+        self.batch_size = Some(limit);
+        true
     }
 
     fn end_producer(&mut self) {
@@ -430,7 +485,7 @@ pub(super) fn note_fed(feed: &Feed, catalog: &Catalog, fed: &Fed) -> crate::erro
 
 /// Notes where what was set apart begins again, and why it was.
 fn note_trouble(feed: &Feed, lane: i32) -> crate::error::Result<()> {
-    position::save(CONSUMER, lane, Some(feed.lanes.position(lane)))?;
+    feed.save(lane, Some(feed.lanes.position(lane)))?;
     match feed.troubles().get(&lane) {
         Some(trouble) => lifecycle::note_error(CONSUMER, lane, "error", &trouble.failure),
         None => Ok(()),

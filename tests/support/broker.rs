@@ -196,6 +196,24 @@ impl Broker {
         self.tool("org.apache.kafka.tools.AclCommand", &arguments);
     }
 
+    /// Denies a user something on a topic, whatever else allows it, or no longer.
+    pub fn deny(&self, user: &str, operation: &str, topic: &str, yes: bool) {
+        let principal = format!("User:{user}");
+        let mut arguments = vec!["--deny-principal", &principal, "--operation", operation];
+        arguments.extend(["--topic", topic]);
+        arguments.extend(if yes { &["--add"][..] } else { &["--remove", "--force"] });
+        self.tool("org.apache.kafka.tools.AclCommand", &arguments);
+    }
+
+    /// Allows a user something on all that is called by a prefix: `--topic`, `--transactional-id`.
+    pub fn allow_prefixed(&self, user: &str, operations: &[&str], kind: &str, prefix: &str) {
+        let principal = format!("User:{user}");
+        let mut arguments = vec!["--add", "--allow-principal", &principal, kind, prefix];
+        arguments.extend(["--resource-pattern-type", "prefixed"]);
+        arguments.extend(operations.iter().flat_map(|operation| ["--operation", *operation]));
+        self.tool("org.apache.kafka.tools.AclCommand", &arguments);
+    }
+
     /// One of Kafka's own tools, told where the broker is.
     pub fn tool_command(&self, class: &str) -> Command {
         let mut command = java(QUICK);

@@ -128,6 +128,13 @@ impl Topic {
         &self.events
     }
 
+    /// Where a topic of one partition ends, what is in it but is no message included.
+    pub fn end(&self) -> usize {
+        let marks = self.consumer.fetch_watermarks(&self.name, 0, seconds(30));
+        let (_, end) = marks.unwrap_or_else(|e| panic!("the end of {}: {e}", self.name));
+        usize::try_from(end).expect("an offset")
+    }
+
     /// Takes all partitions from their beginning, once the topic exists.
     fn assign(&mut self) -> Result<bool, String> {
         if self.assigned {

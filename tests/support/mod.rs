@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod connect;
 pub mod consumer;
 pub mod fixtures;
+pub mod go_between;
 pub mod heroku_connect;
 pub mod installation;
 pub mod late;

@@ -200,6 +200,7 @@ impl Client {
             rd::RD_KAFKA_EVENT_CREATETOPICS_RESULT => event.created(&mut take),
             rd::RD_KAFKA_EVENT_LOG => event.log(&mut take),
             rd::RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT => event.topics(&mut take),
+            rd::RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT => event.limits(&mut take),
             _ => {}
         }
         true
@@ -243,6 +244,11 @@ impl Client {
     /// Asks for the state of topics; the answer comes as an event, an error as none.
     pub(in crate::kafka) fn describe(&self, topics: &[&str]) {
         describe::ask(self.rk, self.queue, topics);
+    }
+
+    /// Asks how large a request for a topic may be; the answer comes as an event, an error as none.
+    pub(in crate::kafka) fn ask_limit(&self, topic: &str) {
+        describe::ask_limit(self.rk, self.queue, topic);
     }
 
     /// The error after which this producer can send no more, if there was one.

@@ -5,7 +5,7 @@ use super::event::{Event, Happening};
 use super::text;
 use crate::kafka::code::Code;
 use rdkafka::bindings as rd;
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::ptr::{self, NonNull};
 
 /// How long brokers have to answer.
@@ -45,7 +45,63 @@ pub(super) fn ask(
     }
 }
 
+/// The topic's setting that says how large a request may be.
+const LIMIT: &CStr = c"max.message.bytes";
+
+/// Asks how large a request for a topic may be.
+pub(super) fn ask_limit(
+    rk: NonNull<rd::rd_kafka_t>,
+    queue: NonNull<rd::rd_kafka_queue_t>,
+    topic: &str,
+) {
+    let Ok(name) = CString::new(topic) else { return };
+    // SAFETY: client and queue live; the name is copied; what is made here is freed here.
+    unsafe {
+        let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+        let mut resources = [rd::rd_kafka_ConfigResource_new(kind, name.as_ptr())];
+        let options = rd::rd_kafka_AdminOptions_new(
+            rk.as_ptr(),
+            rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS,
+        );
+        rd::rd_kafka_AdminOptions_set_request_timeout(options, LIMIT_MS, ptr::null_mut(), 0);
+        let (rk, queue) = (rk.as_ptr(), queue.as_ptr());
+        rd::rd_kafka_DescribeConfigs(rk, resources.as_mut_ptr(), resources.len(), options, queue);
+        rd::rd_kafka_AdminOptions_destroy(options);
+        rd::rd_kafka_ConfigResource_destroy(resources[0]);
+    }
+}
+
 impl Event {
+    /// How large requests may be. No answer, for want of rights, say, is no news.
+    pub(super) fn limits(&self, take: &mut impl FnMut(Happening<'_>)) {
+        // SAFETY: everything lives as long as the event; arrays have the length that comes with them.
+        unsafe {
+            let result = rd::rd_kafka_event_DescribeConfigs_result(self.0.as_ptr());
+            if result.is_null() {
+                return;
+            }
+            let mut count = 0;
+            let resources = rd::rd_kafka_DescribeConfigs_result_resources(result, &mut count);
+            for index in 0..count {
+                let resource = *resources.add(index);
+                let topic = text(rd::rd_kafka_ConfigResource_name(resource));
+                let mut count = 0;
+                let entries = rd::rd_kafka_ConfigResource_configs(resource, &mut count);
+                for index in 0..count {
+                    let entry = *entries.add(index);
+                    let name = rd::rd_kafka_ConfigEntry_name(entry);
+                    let value = rd::rd_kafka_ConfigEntry_value(entry);
+                    if value.is_null() || CStr::from_ptr(name) != LIMIT {
+                        continue;
+                    }
+                    if let Ok(bytes) = text(value).parse() {
+                        take(Happening::Limit { topic: &topic, bytes });
+                    }
+                }
+            }
+        }
+    }
+
     /// The answer. None at all, a time-out say, is no news: somebody will ask again.
     pub(super) fn topics(&self, take: &mut impl FnMut(Happening<'_>)) {
         // SAFETY: everything lives as long as the event; arrays have the length that comes with them.

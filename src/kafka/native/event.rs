@@ -3,8 +3,11 @@
 use super::describe::TopicState;
 use super::{codes, text, topics};
 use crate::kafka::code::Code;
+use crate::kafka::message::Named;
 use rdkafka::bindings as rd;
+use std::ffi::c_void;
 use std::ptr::{self, NonNull};
+use std::slice;
 
 /// What the library's queue holds, borrowed while the event lives.
 pub(in crate::kafka) enum Happening<'a> {
@@ -17,6 +20,8 @@ pub(in crate::kafka) enum Happening<'a> {
         topic: &'a str,
         reason: &'a str,
         possibly_written: bool,
+        /// Which message it is, where it is the record that is invalid.
+        named: Option<Box<Named>>,
     },
     Error {
         code: Code,
@@ -38,6 +43,11 @@ pub(in crate::kafka) enum Happening<'a> {
     /// A broker makes us wait before the next request, a quota being used up; 0: no more.
     Throttled {
         ms: u32,
+    },
+    /// How large a request for a topic may be.
+    Limit {
+        topic: &'a str,
+        bytes: usize,
     },
     /// An answer about a topic.
     Topic {
@@ -71,10 +81,13 @@ impl Event {
                     continue;
                 }
                 let status = rd::rd_kafka_message_status(message);
+                let topic = text(rd::rd_kafka_topic_name((*message).rkt));
+                let named = code.is_of_record().then(|| Box::new(name(&topic, message)));
                 take(Happening::Failed {
                     token,
                     code,
-                    topic: &text(rd::rd_kafka_topic_name((*message).rkt)),
+                    topic: &topic,
+                    named,
                     reason: &text(rd::rd_kafka_message_produce_errstr(message)),
                     possibly_written: status
                         != rd::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED,
@@ -113,6 +126,40 @@ impl Event {
             if rd::rd_kafka_event_log(event, &mut facility, &mut line, &mut level) == 0 {
                 take(Happening::Log { level, facility: &text(facility), text: &text(line) });
             }
+        }
+    }
+}
+
+/// # Safety
+/// A message that lives.
+unsafe fn name(topic: &str, message: *const rd::rd_kafka_message_t) -> Named {
+    // SAFETY: as promised; what the library hands out lives as long as the message, with the lengths
+    // that come with it.
+    unsafe {
+        let bytes = |start: *const c_void, length: usize| {
+            (!start.is_null()).then(|| slice::from_raw_parts(start.cast::<u8>(), length).to_vec())
+        };
+        let mut headers = Vec::new();
+        let mut native = ptr::null_mut();
+        if rd::rd_kafka_message_headers(message, &mut native) as i32 == 0 {
+            let (mut key, mut value, mut length) = (ptr::null(), ptr::null(), 0);
+            while rd::rd_kafka_header_get_all(
+                native,
+                headers.len(),
+                &mut key,
+                &mut value,
+                &mut length,
+            ) as i32
+                == 0
+            {
+                headers.push((text(key).into_owned(), bytes(value, length).unwrap_or_default()));
+            }
+        }
+        Named {
+            topic: topic.to_owned(),
+            key: bytes((*message).key, (*message).key_len),
+            is_tombstone: (*message).payload.is_null(),
+            headers,
         }
     }
 }

@@ -72,25 +72,6 @@ fn a_broker_that_hangs_up_on_this_kind_of_connection_is_told() {
 }
 
 #[test]
-fn a_purge_forgets_everything_under_way() {
-    let cluster = cluster();
-    let mut producer = producer(&cluster, "reconnect.backoff.max.ms=200");
-    send(&mut producer, "t", 0).expect("sent");
-    delivered(&mut producer);
-    cluster.broker_down(1).expect("broker stopped");
-    for token in 1..1000 {
-        send(&mut producer, "t", token).expect("sent");
-    }
-    assert!(producer.purge(Duration::from_secs(5)));
-    assert_eq!(producer.in_flight(), 0);
-    cluster.broker_up(1).expect("broker started");
-    for token in 0..10 {
-        send(&mut producer, "t", token).expect("sent");
-    }
-    assert_eq!(tokens(&delivered(&mut producer)), (0..10).collect::<Vec<_>>());
-}
-
-#[test]
 fn after_a_fatal_error_nothing_is_sent() {
     let cluster = cluster();
     let mut producer = producer(&cluster, "");

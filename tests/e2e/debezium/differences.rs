@@ -9,6 +9,9 @@ use super::Modes;
 use super::compare::{Difference, Place};
 use super::values;
 
+/// What differs in transaction metadata.
+pub const OF_TRANSACTIONS: [&str; 2] = ["transaction.id", "transaction.ts_ms"];
+
 type Rule = fn(&Difference, Modes) -> bool;
 
 /// The rules whose columns `values` knows.

@@ -1,8 +1,14 @@
 //! Exactly once: who reads what is committed sees every change once.
 
+mod culprits;
+mod midway;
+mod refusals;
+mod together;
+
 use crate::support::broker::Broker;
 use crate::support::cluster::Cluster;
 use crate::support::consumer::Topic;
+use crate::support::go_between::GoBetween;
 use crate::support::heroku_connect::HerokuConnect;
 use crate::support::run;
 use crate::support::wait;
@@ -63,6 +69,20 @@ fn the_progress_topic_says_how_far_the_publisher_is() {
         let knows = (Some(seen.as_str()), claim["transaction"].as_u64());
         if says == knows { Ok(()) } else { Err(format!("{says:?}, {knows:?}")) }
     });
+}
+
+/// A broker behind a go-between, and a cluster that publishes to it.
+fn behind(prefix: &str) -> (Broker, GoBetween, Cluster) {
+    let mut broker = Broker::prepared(run::dir());
+    let between = GoBetween::start(broker.port());
+    let address = format!("127.0.0.1:{}", between.port());
+    broker.set("advertised.listeners", &format!("PLAINTEXT://{address}"));
+    broker.launch();
+    let cluster = cluster_with(&format!(
+        "manifold.kafka_brokers = '{address}'\nmanifold.topic_prefix = '{prefix}'\n\
+         manifold.exactly_once = on"
+    ));
+    (broker, between, cluster)
 }
 
 /// Waits until nothing is wrong with publishing.
@@ -272,39 +292,4 @@ fn brokers_that_cannot_keep_transactions_are_told_of() {
     world.published();
     well(&mut world);
     once(world.topic_on(&broker, "acme.lead"), 5);
-}
-
-#[test]
-fn what_was_aborted_is_not_seen_and_what_is_refused_is_set_aside() {
-    let broker = Broker::start(run::dir());
-    let cluster = cluster(&broker, "aborted");
-    let mut world = world(&cluster, "aborted");
-    let mut acme = world.running("acme", 20);
-    let mut globex = world.running("globex", 20);
-    world.published();
-    broker.tool(
-        "kafka.admin.ConfigCommand",
-        &["--alter", "--topic", "aborted.acme.lead", "--add-config", "max.message.bytes=20000"],
-    );
-    // One that is too large among many that are not, in one statement and one chunk.
-    let sfid = acme.org.sfid(7).to_owned();
-    world.run("ALTER TABLE acme.lead ADD COLUMN long__c text");
-    world.run(&format!(
-        "UPDATE acme.lead SET city = 'Rome', long__c = CASE sfid WHEN '{sfid}' THEN \
-           (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 2000) i) END"
-    ));
-    globex.load(20, 20);
-    acme.load(20, 10);
-    world.await_text(
-        "SELECT reason FROM manifold.problem WHERE entity = 'kafka' AND org = 'acme'",
-        Some("not_published"),
-    );
-    world.published();
-    well(&mut world);
-    // 20 read, 19 of 20 updated, 10 more; and what the quarantine holds is shown there.
-    once(world.topic_on(&broker, "acme.lead"), 49);
-    once(world.topic_on(&broker, "globex.lead"), 40);
-    let committed = world.topic_on(&broker, "acme.lead").all().len();
-    let mut all = Topic::uncommitted(&broker.bootstrap(), "aborted.acme.lead");
-    assert!(all.all().len() > committed, "there were messages that were aborted");
 }
