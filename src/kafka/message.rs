@@ -18,14 +18,15 @@ impl Named {
         value: Option<&[u8]>,
         headers: &[(&str, &[u8])],
     ) -> bool {
-        let same = |((name, value), (other, bytes)): (&(String, Vec<u8>), &(&str, &[u8]))| {
-            name == other && value == bytes
-        };
         self.topic == topic
             && self.key.as_deref() == key
             && self.is_tombstone == value.is_none()
             && self.headers.len() == headers.len()
-            && self.headers.iter().zip(headers).all(same)
+            && self
+                .headers
+                .iter()
+                .zip(headers)
+                .all(|(known, other)| known.0 == other.0 && known.1 == other.1)
     }
 }
 

@@ -144,7 +144,7 @@ impl Transaction {
 
 fn value_schema() -> String {
     let members = [plain("string", false, "data_collection"), plain("int64", false, "event_count")];
-    let collection = structure(&members, "event.collection", Some(1), false, "");
+    let collection = structure(&members, "event.collection", Some(1), true, "");
     let collections = format!(
         "{{\"type\":\"array\",\"items\":{collection},\"optional\":true,\"field\":\"data_collections\"}}"
     );

@@ -10,7 +10,8 @@ use super::compare::{Difference, Place};
 use super::values;
 
 /// What differs in transaction metadata.
-pub const OF_TRANSACTIONS: [&str; 2] = ["transaction.id", "transaction.ts_ms"];
+pub const OF_TRANSACTIONS: [&str; 3] =
+    ["transaction.id", "transaction.data_collections", "transaction.ts_ms"];
 
 type Rule = fn(&Difference, Modes) -> bool;
 

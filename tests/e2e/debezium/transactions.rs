@@ -22,7 +22,8 @@ ALTER TABLE acme.others REPLICA IDENTITY FULL";
 const CHANGES: [&str; 6] = [
     "INSERT INTO acme.kinds (sfid, text) VALUES ('a', '1'), ('b', '2'), ('c', '3')",
     "BEGIN; UPDATE acme.kinds SET text = text || '!'; INSERT INTO acme.others (sfid) VALUES ('x'), ('y'); \
-     DELETE FROM acme.kinds WHERE sfid = 'a'; UPDATE acme.others SET text = 'z'; COMMIT",
+     DELETE FROM acme.kinds WHERE sfid = 'a'; UPDATE acme.others SET text = 'z'; \
+     SELECT pg_sleep(0.1); COMMIT",
     "BEGIN; INSERT INTO acme.kinds (sfid) VALUES ('d'); SAVEPOINT s; DELETE FROM acme.kinds; ROLLBACK TO s; COMMIT",
     "BEGIN; INSERT INTO acme.kinds (sfid) VALUES ('e'); ROLLBACK",
     "UPDATE acme.kinds SET sfid = 'B' WHERE sfid = 'b'",
@@ -125,9 +126,15 @@ fn transactions_are_told_as_debezium_tells_them_but_for_what_is_written_down() {
         differ("value", &one, &other, &mut found);
         let ts = |value: &Value| value["payload"]["ts_ms"].as_i64().expect("a time");
         assert!(ts(&one) <= ts(&other), "the statement comes before its commit");
+        assert_eq!(sorted(&one), sorted(&other), "the same tables, in whatever order");
     }
-    let places = ["key.payload.id", "value.payload.id", "value.payload.ts_ms"].map(str::to_owned);
-    assert_eq!(found, BTreeSet::from(places));
+    let places = [
+        "key.payload.id",
+        "value.payload.id",
+        "value.payload.data_collections",
+        "value.payload.ts_ms",
+    ];
+    assert_eq!(found, BTreeSet::from(places.map(str::to_owned)), "{ours:?} {theirs:?}");
     let of = |place: &String| {
         place.replace("key.payload", "transaction").replace("value.payload", "transaction")
     };
@@ -153,6 +160,12 @@ fn transactions_are_told_as_debezium_tells_them_but_for_what_is_written_down() {
     }
     debezium.assert_running();
     debezium.stop();
+}
+
+/// The tables of a transaction's end, with their numbers of events.
+fn sorted(value: &Value) -> BTreeSet<String> {
+    let of = &value["payload"]["data_collections"];
+    of.as_array().into_iter().flatten().map(Value::to_string).collect()
 }
 
 fn schema_of_block(value: &Value) -> Value {

@@ -227,9 +227,9 @@ fn a_topic_of_transactions_without_a_leader_shows_and_nothing_is_told_twice() {
     second.launch();
     let admin = Admin::new(&first.bootstrap());
     for topic in ["acme.lead", "canonical.lead", "publisher-progress"] {
-        admin.create_on_node(&format!("untold.{topic}"), 1);
+        admin.create_on_nodes(&format!("untold.{topic}"), &[1], &[]);
     }
-    admin.create_on_node("untold.transaction", 2);
+    admin.create_on_nodes("untold.transaction", &[2], &[]);
     let cluster = cluster(&first, "untold");
     cluster.set("manifold.provide_transaction_metadata", "on");
     let mut world = world(&cluster, "untold");
