@@ -36,7 +36,7 @@ pub fn measure(place: &Place, events: usize, parts: Parts, what: &str) -> Pair {
     Pair { ours, theirs: parts.debezium.then(|| theirs(place, events)) }
 }
 
-fn ours(place: &Place, events: usize, profile: Option<&str>) -> Drain {
+pub fn ours(place: &Place, events: usize, profile: Option<&str>) -> Drain {
     let mut client = place.connect();
     let publisher = place.publisher(&mut client);
     let counter = Counter::new(&place.broker.bootstrap(), OURS);

@@ -5,8 +5,8 @@
 //! each with the machine to itself, into a topic of one partition of its own. Needs the packaged
 //! extension and the jars of Kafka and Debezium. MANIFOLD_BENCH_ROWS says how many inserts the backlog
 //! has (default 1,000,000; half as many updates), MANIFOLD_BENCH_PARTS which of `debezium`, `writer`,
-//! `limit`, `reading`, `schemas`, `latency`, `restart` and `profile` are measured beside our drains (default: all but
-//! the last, which `make profile-kafka` measures alone).
+//! `limit`, `reading`, `schemas`, `latency`, `restart`, `exactly` and `profile` are measured
+//! beside our drains (default: all but the last, which `make profile-kafka` measures alone).
 //!
 //! What makes the comparison fair:
 //!
@@ -38,6 +38,7 @@ mod support;
 
 mod debezium;
 mod drain;
+mod exactly;
 mod latency;
 mod place;
 mod profile;
@@ -127,6 +128,14 @@ fn main() {
             let figure = format!("first event after a restart of the {what}");
             report.beside(figure, "s", ours, restarts.debezium, Goal::AtMost(0.5));
         }
+    }
+    if wanted("exactly") {
+        say("Draining inserts at least once, and exactly once");
+        let (once, exactly) = exactly::measure(&place, rows / 2);
+        let figure = "draining inserts exactly once, to at least once";
+        let goal = Some(Goal::AtLeast(1.0 / 1.3));
+        report.compare(figure, "events/s", exactly.per_second, once.per_second, goal);
+        report.compare(format!("{figure}: CPU"), "µs/event", exactly.cpu, once.cpu, None);
     }
     say("Done");
     report.print();

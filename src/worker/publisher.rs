@@ -165,7 +165,9 @@ impl Publisher {
         if !configured {
             return Ok(Turn::Wait(lifecycle::IDLE));
         }
-        if self.is_too_large() {
+        // Without transactions, what waits behind a request that is refused arrives before it is sent again,
+        // and with smaller requests more of it would.
+        if self.exactly.is_some() && self.is_too_large() {
             let aborts = self.exactly.take().map(Exactly::into_aborts);
             self.go_on_anew(aborts.unwrap_or_default());
             return Ok(Turn::Again);
