@@ -5,7 +5,14 @@
 //! org by org in statements of 500 rows, as Heroku Connect syncs them, until they are all there. They
 //! are published as they come; and once more, written while nobody publishes and then drained after a
 //! restart of the publisher, by each database's publisher in its turn. The cost is CPU time of the
-//! publisher's process with all its threads. Needs the packaged extension and Kafka's jars. MANIFOLD_BENCH_ORGS says how many orgs the many are (default 750).
+//! publisher's process with all its threads.
+//!
+//! Beside it stands what librdkafka alone costs, whose threads look at each topic at every turn: the
+//! same events from memory, as many of each topic one after another, through the publisher's own
+//! producer.
+//!
+//! Needs the packaged extension and Kafka's jars. MANIFOLD_BENCH_ORGS says how many orgs the many are
+//! (default 750).
 
 use std::time::Duration;
 
@@ -13,10 +20,14 @@ use postgres::Client;
 
 #[path = "support/cpu.rs"]
 mod cpu;
+#[path = "support/limit.rs"]
+mod limit;
 #[path = "support/report.rs"]
 mod report;
 #[path = "../tests/support/mod.rs"]
 mod support;
+#[path = "kafka/topic.rs"]
+mod topic;
 
 use report::{Goal, Report};
 use support::broker::Broker;
@@ -55,27 +66,60 @@ fn main() {
         println!("{orgs} orgs, {changes} changes …");
         let place = Place::make(&cluster, orgs);
         let cost = place.cost(&broker, changes);
-        let Cost { live, backlog } = cost;
-        println!("  µs of CPU a change: {live:.2} as they come, {backlog:.2} in a backlog after a restart");
+        for (what, spent) in
+            [("as they come", &cost.live), ("a backlog after a restart", &cost.backlog)]
+        {
+            let Spent { all, library } = spent;
+            println!(
+                "  µs of CPU a change, {what}: {all:.2}, of which librdkafka's threads {library:.2}"
+            );
+        }
+        println!("  µs of CPU a change, librdkafka alone from memory: {:.2}", cost.alone);
         cost
     });
     let [few, all] = costs;
     let mut report = Report::new("orgs");
     for (what, all, few) in [
-        ("as they come", all.live, few.live),
-        ("a backlog after a restart", all.backlog, few.backlog),
+        ("as they come", all.live.all, few.live.all),
+        ("a backlog after a restart", all.backlog.all, few.backlog.all),
     ] {
         let figure = format!("{many} orgs, to {FEW}: CPU of the publisher a change, {what}");
         report.compare(figure, "µs", all, few, Some(Goal::AtMost(1.15)));
     }
+    let figure = format!("{many} topics, to {FEW}: CPU of librdkafka alone a change, from memory");
+    report.compare(figure, "µs", all.alone, few.alone, None);
     report.print();
     report.write();
 }
 
-/// Microseconds of the publisher's CPU a change.
 struct Cost {
-    live: f64,
-    backlog: f64,
+    live: Spent,
+    backlog: Spent,
+    /// Microseconds of CPU a change, of librdkafka with nothing of ours but the producer.
+    alone: f64,
+}
+
+/// Microseconds of the publisher's CPU a change.
+struct Spent {
+    all: f64,
+    library: f64,
+}
+
+impl Spent {
+    fn now(publisher: i32) -> Spent {
+        let threads = cpu::threads(publisher as u32);
+        let library = threads.iter().filter(|(name, _)| name.starts_with("rdk:"));
+        Spent {
+            all: cpu::process_microseconds(publisher),
+            library: library.map(|(_, time)| time / 1e3).sum(),
+        }
+    }
+
+    fn since(&self, changes: usize, publisher: i32) -> Spent {
+        let now = Spent::now(publisher);
+        let of = |now: f64, then: f64| (now - then) / changes as f64;
+        Spent { all: of(now.all, self.all), library: of(now.library, self.library) }
+    }
 }
 
 struct Place<'a> {
@@ -129,18 +173,36 @@ impl<'a> Place<'a> {
         (0..self.orgs).for_each(|org| self.write(&mut client, org));
         publish(&broker.bootstrap());
         self.published(&mut client);
-        let live = cpu::process_microseconds(publisher);
+        let live = Spent::now(publisher);
         self.write_all(&mut client, changes);
         self.published(&mut client);
-        let live = cpu::process_microseconds(publisher) - live;
+        let live = live.since(changes, publisher);
         publish("");
         self.write_all(&mut client, changes);
-        let backlog = cpu::process_microseconds(publisher);
+        let backlog = Spent::now(publisher);
         publish(&broker.bootstrap());
         self.published(&mut client);
-        let backlog = cpu::process_microseconds(publisher) - backlog;
+        let backlog = backlog.since(changes, publisher);
         publish("");
-        Cost { live: live / changes as f64, backlog: backlog / changes as f64 }
+        Cost { live, backlog, alone: self.alone(broker, &mut client, changes) }
+    }
+
+    /// What librdkafka alone costs: the last events of an org, sent again to a topic for each org.
+    fn alone(&self, broker: &Broker, client: &mut Client, changes: usize) -> f64 {
+        let brokers = broker.bootstrap();
+        let sql = "SELECT current_setting('manifold.topic_prefix'), current_database()";
+        let row = client.query_one(sql, &[]).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        let (prefix, database): (String, String) = (row.get(0), row.get(1));
+        let prefix = if prefix.is_empty() { database } else { prefix };
+        let topic = format!("{prefix}.{}.lead", name(0));
+        // The first were inserts.
+        let samples = topic::samples(&brokers, &topic, 2 * SYNC).split_off(SYNC);
+        let topics: Vec<String> = (0..self.orgs).map(|org| format!("{topic}.alone{org}")).collect();
+        // Topics are there before the clock starts.
+        limit::measure(&brokers, "", &topics, &samples, self.orgs * SYNC);
+        let limit = limit::measure(&brokers, "", &topics, &samples, changes);
+        println!("  librdkafka alone: {:.0} events/s", limit.per_second);
+        (limit.own + limit.library) / 1e3
     }
 
     fn write_all(&self, client: &mut Client, changes: usize) {

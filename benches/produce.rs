@@ -42,7 +42,7 @@ fn main() {
     let samples = samples();
     let broker = Broker::measured(run::dir());
     let rounds = (0..ROUNDS).map(|_| {
-        let limit = limit::measure(&broker.bootstrap(), "", "limit", &samples, count);
+        let limit = limit::measure(&broker.bootstrap(), "", &["limit".to_owned()], &samples, count);
         println!(
             "{:>9.0} events/s, CPU an event: {:.0} ns handing over, {:.0} ns in librdkafka's threads",
             limit.per_second, limit.own, limit.library

@@ -185,7 +185,8 @@ fn report_schemas(Pair { ours, theirs }: &Pair, report: &mut Report) {
 
 fn report_limit(place: &Place, rows: usize, ours: f64, report: &mut Report) {
     let samples = topic::samples(&place.broker.bootstrap(), OURS, SAMPLES.min(rows));
-    let limit = limit::measure(&place.broker.bootstrap(), "", "limit", &samples, rows);
+    let limit =
+        limit::measure(&place.broker.bootstrap(), "", &["limit".to_owned()], &samples, rows);
     println!(
         "  {:.0} events/s, CPU an event: {:.1} µs handing over, {:.1} µs in librdkafka's threads",
         limit.per_second,

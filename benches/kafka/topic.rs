@@ -1,4 +1,5 @@
 //! What a topic holds, and when it came to hold it.
+#![allow(dead_code, reason = "each bench uses its own part of this")]
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

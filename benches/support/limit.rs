@@ -23,21 +23,24 @@ pub struct Limit {
     pub library: f64,
 }
 
-/// Sends `count` messages and waits for all acknowledgements.
+/// So many messages for a topic are followed by as many for the next one.
+const RUN: usize = 500;
+
+/// Sends `count` messages to one topic after the other, and waits for all acknowledgements.
 pub fn measure(
     brokers: &str,
     options: &str,
-    topic: &str,
+    topics: &[String],
     samples: &[Sample],
     count: usize,
 ) -> Limit {
     let config = Config::parse(brokers, options, "").unwrap_or_else(|e| panic!("{options}: {e}"));
     let mut producer = Producer::new(&config).unwrap_or_else(|e| panic!("{e}"));
     // Connected, and the topic known, before the clock starts.
-    send(&mut producer, topic, &samples[..1], 1);
+    send(&mut producer, &topics[..1], &samples[..1], 1);
     let before = times();
     let began = Instant::now();
-    send(&mut producer, topic, samples, count);
+    send(&mut producer, topics, samples, count);
     let taken = began.elapsed();
     let after = times();
     Limit {
@@ -47,7 +50,7 @@ pub fn measure(
     }
 }
 
-fn send(producer: &mut Producer, topic: &str, samples: &[Sample], count: usize) {
+fn send(producer: &mut Producer, topics: &[String], samples: &[Sample], count: usize) {
     let mut deliveries = Vec::new();
     let (mut sent, mut arrived) = (0, 0);
     let mut samples = samples.iter().cycle();
@@ -62,6 +65,7 @@ fn send(producer: &mut Producer, topic: &str, samples: &[Sample], count: usize) 
                 .map(|(name, value)| (name.as_str(), value.as_slice()))
                 .collect();
             let value = message.value.as_deref();
+            let topic = topics[sent / RUN % topics.len()].as_str();
             match producer.send(topic, Some(&message.key), value, &headers, 0, sent as u64) {
                 Ok(()) => {
                     sent += 1;
@@ -69,14 +73,17 @@ fn send(producer: &mut Producer, topic: &str, samples: &[Sample], count: usize) 
                     full = sent == count || sent % 1000 == 0;
                 }
                 Err(SendError::QueueFull) => full = true,
-                Err(error) => panic!("{topic}: {error}"),
+                Err(error) => panic!("{error}"),
             }
         }
         let room = producer.in_flight() < 20_000 && sent < count;
         let patience = if room { Duration::ZERO } else { Duration::from_millis(1) };
         producer.poll(patience, &mut deliveries);
+        if sent == count && deliveries.is_empty() {
+            producer.hurry();
+        }
         for delivery in deliveries.drain(..) {
-            delivery.result.unwrap_or_else(|e| panic!("{topic}: {}", e.error));
+            delivery.result.unwrap_or_else(|e| panic!("{}: {}", e.topic, e.error));
             arrived += 1;
         }
         assert!(Instant::now() < deadline, "{arrived} of {count} messages were acknowledged");

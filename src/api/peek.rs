@@ -56,7 +56,7 @@ fn peek(
 
 fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
     let Some(objects) = objects::objects() else { return Ok(Vec::new()) };
-    let catalog = Catalog::load()?;
+    let catalog = Catalog::load_sources()?;
     let database = identity::database();
     let publishing = settings::publication::publishing(&database, settings::options_file)?;
     let mut plans = Plans::new(publishing);

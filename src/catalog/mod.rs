@@ -3,7 +3,7 @@
 pub mod defaults;
 pub mod types;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
@@ -89,17 +89,15 @@ pub struct Catalog {
     pub captured: BTreeSet<i32>,
     /// Publication options by source, where it has any.
     pub publications: HashMap<i32, Value>,
-    /// (consumer, id of the org)
-    paused: BTreeSet<(String, i32)>,
+    /// The org that a source belongs to.
+    owners: HashMap<i32, i32>,
+    /// Paused orgs by consumer.
+    paused: BTreeMap<String, BTreeSet<i32>>,
 }
 
 impl Catalog {
     pub fn load() -> Result<Catalog> {
-        let paused = sql::rows(
-            "SELECT p.consumer, o.org_id FROM manifold.pause p JOIN manifold.org o USING (org)",
-            &[],
-            |row| Ok((row.get::<String>(1)?.unwrap_or_default(), row.get(2)?.unwrap_or_default())),
-        )?;
+        let mut catalog = Catalog::load_sources()?;
         let mut mappings = sql::rows(
             "SELECT source_id, entity, version, mapping::text FROM manifold.mapping WHERE active \
              ORDER BY source_id, entity",
@@ -113,14 +111,6 @@ impl Catalog {
                 })
             },
         )?;
-        let publications =
-            sql::rows("SELECT source_id, options::text FROM manifold.publication", &[], |row| {
-                Ok((row.get(1)?.unwrap_or_default(), json(row.get(2)?)?))
-            })?;
-        let orgs: HashMap<String, Org> =
-            orgs(None)?.into_iter().map(|org| (org.name.clone(), org)).collect();
-        let sources: HashMap<i32, Source> =
-            sources(None)?.into_iter().map(|source| (source.id, source)).collect();
         let entities: HashMap<String, Value> =
             sql::rows("SELECT entity, definition::text FROM manifold.entity", &[], |row| {
                 Ok((row.get(1)?.unwrap_or_default(), json(row.get(2)?)?))
@@ -128,8 +118,8 @@ impl Catalog {
             .into_iter()
             .collect();
         for mapping in &mut mappings {
-            let source = sources.get(&mapping.source);
-            let org = source.and_then(|source| orgs.get(source.org.as_ref()?));
+            let source = catalog.sources.get(&mapping.source);
+            let org = source.and_then(|source| catalog.orgs.get(source.org.as_ref()?));
             let definition = entities.get(&mapping.entity).cloned().unwrap_or_default();
             // A definition that is broken is reported when the mapping is compiled.
             if let (Some(source), Some(org), Ok(entity)) =
@@ -138,24 +128,49 @@ impl Catalog {
                 mapping.json = org.effective(&entity, &source.table, &mapping.json).json;
             }
         }
+        (catalog.entities, catalog.mappings) = (entities, mappings);
+        Ok(catalog)
+    }
+
+    /// The same without entities and mappings, which not everybody needs, and which take as long as all
+    /// the rest.
+    pub fn load_sources() -> Result<Catalog> {
+        let mut paused: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
+        let pauses = sql::rows(
+            "SELECT p.consumer, o.org_id FROM manifold.pause p JOIN manifold.org o USING (org)",
+            &[],
+            |row| Ok((row.get::<String>(1)?.unwrap_or_default(), row.get(2)?.unwrap_or_default())),
+        )?;
+        for (consumer, org) in pauses {
+            paused.entry(consumer).or_default().insert(org);
+        }
+        let publications =
+            sql::rows("SELECT source_id, options::text FROM manifold.publication", &[], |row| {
+                Ok((row.get(1)?.unwrap_or_default(), json(row.get(2)?)?))
+            })?;
+        let orgs: HashMap<String, Org> =
+            orgs(None)?.into_iter().map(|org| (org.name.clone(), org)).collect();
+        let sources: HashMap<i32, Source> =
+            sources(None)?.into_iter().map(|source| (source.id, source)).collect();
+        let owner = |source: &Source| match &source.org {
+            Some(org) => orgs.get(org).map(|org| org.id),
+            None => Some(CANONICAL),
+        };
         Ok(Catalog {
             captured: captured()?,
             publications: publications.into_iter().collect(),
+            owners: sources.values().filter_map(|s| Some((s.id, owner(s)?))).collect(),
             orgs,
             sources,
-            entities,
-            mappings,
-            paused: paused.into_iter().collect(),
+            paused,
+            ..Catalog::default()
         })
     }
 
     /// Number of the org that a source belongs to, [`CANONICAL`] for canonical tables. A source
     /// that is unknown (its org was removed) belongs to nobody.
     pub fn org_of(&self, source: i32) -> Option<i32> {
-        match &self.sources.get(&source)?.org {
-            Some(org) => self.orgs.get(org).map(|org| org.id),
-            None => Some(CANONICAL),
-        }
+        self.owners.get(&source).copied()
     }
 
     /// Whether there is an org with this number (or it is that of the canonical tables).
@@ -184,8 +199,9 @@ impl Catalog {
     }
 
     /// Orgs for which a consumer is paused.
-    pub fn paused(&self, consumer: &str) -> BTreeSet<i32> {
-        self.paused.iter().filter(|(name, _)| name == consumer).map(|(_, org)| *org).collect()
+    pub fn paused(&self, consumer: &str) -> &BTreeSet<i32> {
+        static NONE: BTreeSet<i32> = BTreeSet::new();
+        self.paused.get(consumer).unwrap_or(&NONE)
     }
 }
 
@@ -312,6 +328,30 @@ pub fn entity(name: &str) -> Result<Value> {
 pub struct Layouts(HashMap<i32, Rc<Layout>>);
 
 impl Layouts {
+    /// Reads the newest layouts of many sources at once: one by one, as they are met, each would cost a
+    /// statement. Where tables are alike, they share one.
+    pub fn load_newest(&mut self, sources: Vec<i32>) -> Result<()> {
+        let found = sql::rows(
+            "SELECT DISTINCT ON (source_id) layout_id, columns::text FROM manifold.layout \
+             WHERE source_id = ANY ($1) ORDER BY source_id, layout_id DESC",
+            &[sources.into()],
+            |row| Ok((row.get(1)?.unwrap_or_default(), row.get::<String>(2)?.unwrap_or_default())),
+        )?;
+        let mut alike: HashMap<String, Rc<Layout>> = HashMap::new();
+        for (number, text) in found {
+            let layout = match alike.get(&text) {
+                Some(same) => Rc::clone(same),
+                None => {
+                    let layout = parse(number, &text)?;
+                    alike.insert(text, Rc::clone(&layout));
+                    layout
+                }
+            };
+            self.0.entry(number).or_insert(layout);
+        }
+        Ok(())
+    }
+
     pub fn get(&mut self, source: i32, layout: i32) -> Result<Rc<Layout>> {
         if let Some(known) = self.0.get(&layout) {
             return Ok(Rc::clone(known));
@@ -322,11 +362,13 @@ impl Layouts {
             &[source.into(), layout.into()],
         )?
         .ok_or_else(|| Error::Corrupt(format!("layout {layout} is not in manifold.layout")))?;
-        let found: Rc<Layout> = Rc::new(
-            serde_json::from_str(&text)
-                .map_err(|error| Error::Corrupt(format!("layout {layout}: {error}")))?,
-        );
+        let found = parse(layout, &text)?;
         self.0.insert(layout, Rc::clone(&found));
         Ok(found)
     }
+}
+
+fn parse(number: i32, columns: &str) -> Result<Rc<Layout>> {
+    let layout = serde_json::from_str(columns);
+    layout.map(Rc::new).map_err(|error| Error::Corrupt(format!("layout {number}: {error}")))
 }

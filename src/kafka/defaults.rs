@@ -11,9 +11,11 @@ pub(super) const DEFAULTS: &[(&str, &str)] = &[
     ("acks", "all"),
     // The Java client's choice: a key lands on the partition where other producers would put it.
     ("partitioner", "murmur2_random"),
-    // How long a batch of a backlog may take to fill. Whoever has nothing more to send does not wait for
-    // it ([`Producer::hurry`](super::Producer::hurry)).
-    ("linger.ms", "5"),
+    // How long a batch may take to fill. Whoever has nothing more to send does not wait for it
+    // ([`Producer::hurry`](super::Producer::hurry)). A partition has one request under way at a time, and
+    // once something has waited this long behind it, the library's thread spins until the answer comes,
+    // looking at all topics that it knows: so more than an answer takes.
+    ("linger.ms", "20"),
     // What one worker may hold in memory; a full queue pauses reading, nothing is lost.
     ("queue.buffering.max.kbytes", "65536"),
     ("queue.buffering.max.messages", "500000"),

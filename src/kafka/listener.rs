@@ -9,6 +9,7 @@ use super::events::{EventKind, Journal, clean};
 use super::health::{Change, Tracker};
 use super::native::{BEFORE_REASON, CERTIFICATE, Happening, TopicState};
 use crate::row::time;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -28,6 +29,9 @@ pub(super) struct Listener {
     pub(super) journal: Journal,
     pub(super) fatal: Option<Error>,
     pub(super) reports: Vec<TopicReport>,
+    /// Topics that were asked about to make them known, and those of them that are there.
+    pub(super) prepared: HashSet<String>,
+    pub(super) found: Vec<String>,
     /// Topics that the brokers were asked to create.
     pub(super) topics: Requests,
     /// Topics that messages failed for because they do not exist.
@@ -54,6 +58,8 @@ impl Listener {
             journal: Journal::default(),
             fatal: None,
             reports: Vec::new(),
+            prepared: HashSet::new(),
+            found: Vec::new(),
             topics: Requests::default(),
             missing: Vec::new(),
             too_large: Vec::new(),
@@ -143,6 +149,9 @@ impl Listener {
 
     fn report(&mut self, topic: &str, state: TopicState) {
         let topic = topic.to_owned();
+        if self.prepared.remove(&topic) && state == TopicState::Led {
+            self.found.push(topic.clone());
+        }
         let trouble = match state {
             TopicState::Led => None,
             TopicState::NoLeader { partition } => {

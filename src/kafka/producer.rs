@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// How often metadata is asked for while a topic is in trouble.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Topics that one question is about at most: the library compares each answer with all of them.
+const QUESTION: usize = 500;
 /// How long messages on their way are hurried: the least that the library knows.
 const HURRY: Duration = Duration::from_millis(1);
 /// How long a try to abort a transaction takes.
@@ -153,6 +155,16 @@ impl Producer {
         }
     }
 
+    /// Makes topics known that are to be sent to soon, with a few questions to the brokers for all of
+    /// them: the library asks for each by itself, has messages wait for the answer, and takes the longer to
+    /// find a topic the more it knows. Those that do not exist are left as they are.
+    pub fn prepare(&mut self, topics: Vec<String>) {
+        for question in topics.chunks(QUESTION) {
+            self.ask_about(&question.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        self.listener.prepared.extend(topics);
+    }
+
     /// Has a topic made with one partition, where it does not exist, so that its messages stay in order.
     pub fn keep_in_order(&mut self, topic: &str) {
         self.in_order.insert(topic.to_owned());
@@ -202,6 +214,9 @@ impl Producer {
             if let Some(client) = &self.client {
                 client.ask_limit(&topic);
             }
+        }
+        if let Some(client) = &mut self.client {
+            mem::take(&mut self.listener.found).iter().for_each(|topic| client.open(topic));
         }
         self.watch();
     }

@@ -5,6 +5,7 @@
 //! more are kept, as long as the lane is where they follow. Pure.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::lanes::{self, Lanes};
 use super::position::MAIN;
@@ -29,6 +30,10 @@ struct Found {
     /// Lanes that chunks were left to.
     apart: Vec<i32>,
     selection: Selection,
+    /// How many of the references were consumed by the last turn.
+    consumed: usize,
+    /// How many of each source wait.
+    waiting: BTreeMap<i32, usize>,
 }
 
 /// What a turn may take.
@@ -40,6 +45,8 @@ pub struct Portion {
     pub complete: bool,
     /// Whether there is anything up to the target, whoever is to take it.
     pub passed: bool,
+    /// Whether it comes from another look at the log than the portion before.
+    pub fresh: bool,
 }
 
 impl Backlog {
@@ -63,35 +70,49 @@ impl Backlog {
                 && found.last <= last
                 && (found.selection.complete || left)
         });
-        let found = self.0.insert(known.unwrap_or_else(|| Found {
-            seen: from.seen.clone(),
-            target: target.clone(),
-            last,
-            apart,
-            selection: select(keep.max(portion)),
+        let fresh = known.is_none();
+        let found = self.0.insert(known.unwrap_or_else(|| {
+            let selection = select(keep.max(portion));
+            let (seen, target, waiting) = (from.seen.clone(), target.clone(), BTreeMap::new());
+            let mut found = Found { seen, target, last, apart, selection, consumed: 0, waiting };
+            found.count(0..found.selection.references.len(), usize::saturating_add);
+            found
         }));
-        let left = found.after(last);
+        found.consume(last);
+        let left = &found.selection.references[found.consumed..];
         Portion {
+            fresh,
             references: left[..left.len().min(portion)].to_vec(),
             complete: found.selection.complete && left.len() <= portion,
             passed: found.selection.passed,
         }
     }
 
-    /// How many chunks of each source wait, as far as they were found.
-    pub fn sources(&self, from: &Position) -> BTreeMap<i32, usize> {
-        let mut sources = BTreeMap::new();
-        for reference in self.0.iter().flat_map(|found| found.after(last(from))) {
-            *sources.entry(reference.source).or_default() += 1;
-        }
-        sources
+    /// How many chunks of each source waited at the last turn, as far as they were found.
+    pub fn sources(&self) -> impl Iterator<Item = (i32, usize)> + '_ {
+        let found = self.0.iter().flat_map(|found| &found.waiting);
+        found.map(|(source, chunks)| (*source, *chunks)).filter(|(_, chunks)| *chunks > 0)
     }
 }
 
 impl Found {
-    fn after(&self, last: i64) -> &[Reference] {
+    /// Everything up to a sequence number is consumed, and nothing after it: a turn may have been rolled
+    /// back.
+    fn consume(&mut self, last: i64) {
         let references = &self.selection.references;
-        &references[references.partition_point(|reference| reference.seq <= last)..]
+        let consumed = references.partition_point(|reference| reference.seq <= last);
+        self.count(self.consumed..consumed, usize::saturating_sub);
+        self.count(consumed..self.consumed, usize::saturating_add);
+        self.consumed = consumed;
+    }
+
+    /// Counts references, which come in runs of a source.
+    fn count(&mut self, range: Range<usize>, with: impl Fn(usize, usize) -> usize) {
+        let references = self.selection.references.get(range).unwrap_or_default();
+        for run in references.chunk_by(|one, other| one.source == other.source) {
+            let waiting = self.waiting.entry(run[0].source).or_default();
+            *waiting = with(*waiting, run.len());
+        }
     }
 }
 
@@ -126,8 +147,8 @@ impl Backlogs {
     }
 
     /// As [`Backlog::sources`].
-    pub fn sources(&self, lane: i32, from: &Position) -> BTreeMap<i32, usize> {
-        self.0.get(&lane).map(|backlog| backlog.sources(from)).unwrap_or_default()
+    pub fn sources(&self, lane: i32) -> impl Iterator<Item = (i32, usize)> + '_ {
+        self.0.get(&lane).into_iter().flat_map(Backlog::sources)
     }
 
     /// Forgets what was found: definitions have changed.
@@ -220,6 +241,15 @@ mod tests {
                         prop_assert!(given_all || !given.references.is_empty());
                         prop_assert_eq!(given.complete, given_all && expected.complete);
                         prop_assert!(given.passed || !expected.passed);
+                        // Whatever was taken or rolled back, what waits is what is left of it.
+                        let found = backlog.0.as_ref().expect("just looked");
+                        let mut left: BTreeMap<i32, usize> = BTreeMap::new();
+                        for reference in &found.selection.references {
+                            let waits = reference.seq > super::last(&from);
+                            *left.entry(reference.source).or_default() += usize::from(waits);
+                        }
+                        left.retain(|_, chunks| *chunks > 0);
+                        prop_assert_eq!(backlog.sources().collect::<BTreeMap<_, _>>(), left);
                         let took = &given.references[..take.min(given.references.len())];
                         if back {
                             continue;

@@ -53,7 +53,7 @@ pub fn drop_lane(
 
 /// Drops the consumers of `manifold.next` that hold the log up to `horizon`.
 pub fn drop_consumers(objects: &Objects, horizon: u64) -> Result<()> {
-    let catalog = Catalog::load()?;
+    let catalog = Catalog::load_sources()?;
     let consumers = sql::rows("SELECT consumer, org FROM manifold.consumer", &[], |row| {
         Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<String>(2)?))
     })?;
@@ -82,7 +82,7 @@ pub fn drop_consumers(objects: &Objects, horizon: u64) -> Result<()> {
 /// Notes what a publisher without brokers will never publish of a table that is about to be emptied.
 pub fn note_unpublished(objects: &Objects, table: usize) -> Result<()> {
     let lanes = Lanes::new(position::load(PUBLISHER)?);
-    let catalog = Catalog::load()?;
+    let catalog = Catalog::load_sources()?;
     let _fresh = Fresh::push();
     let now = read::current_snapshot();
     let visible = Visible::now();

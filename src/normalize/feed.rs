@@ -1,7 +1,7 @@
 //! Feeding the canonical tables from the log: lanes in turn, each turn one transaction that applies
 //! a batch and moves the position.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::digest::{Batches, Digest, Stop};
@@ -111,7 +111,7 @@ impl Feed {
     pub fn tidy(&mut self, catalog: &Catalog) -> Result<()> {
         let mut changes: Vec<lanes::Change> = Vec::new();
         for org in catalog.paused(CONSUMER) {
-            changes.extend(self.lanes.leave(org, MAIN));
+            changes.extend(self.lanes.leave(*org, MAIN));
         }
         let gone: Vec<i32> = self.lanes.own().filter(|lane| !catalog.is_org(*lane)).collect();
         for org in gone {
@@ -124,7 +124,7 @@ impl Feed {
 
     /// Lanes that have caught up with the main lane join it. Runs in a transaction.
     pub fn join(&mut self, now: &Snapshot, catalog: &Catalog) -> Result<()> {
-        let mut stay: BTreeSet<i32> = catalog.paused(CONSUMER);
+        let mut stay = catalog.paused(CONSUMER).clone();
         stay.extend(self.troubles.keys());
         save(&self.lanes.join(now, &stay, |source| catalog.org_of(source)))
     }
@@ -168,7 +168,7 @@ impl Feed {
             let wanted = |source| is_ours(source, lane, lanes, catalog);
             read::select(objects, &visible, &from, &target, keep, wanted)
         });
-        if lane == MAIN && self.split(&from, portion.complete, catalog)? {
+        if lane == MAIN && self.split(portion.complete, catalog)? {
             return Ok(true);
         }
         let fetcher = Fetcher::open(objects, &visible);
@@ -223,12 +223,12 @@ impl Feed {
 
     /// Orgs with so much waiting that others would wait for them leave the main lane; with a
     /// throttle all do that have anything waiting, so that each gets its share.
-    fn split(&mut self, from: &Position, complete: bool, catalog: &Catalog) -> Result<bool> {
+    fn split(&mut self, complete: bool, catalog: &Catalog) -> Result<bool> {
         if complete && self.rate == 0 {
             return Ok(false);
         }
         let mut orgs: BTreeMap<i32, usize> = BTreeMap::new();
-        for (source, chunks) in self.backlogs.sources(MAIN, from) {
+        for (source, chunks) in self.backlogs.sources(MAIN) {
             if let Some(org) = catalog.org_of(source) {
                 *orgs.entry(org).or_default() += chunks;
             }

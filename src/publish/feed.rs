@@ -9,6 +9,7 @@ use super::careful::Careful;
 use super::envelope::Scratch;
 use super::plans::Plans;
 use super::refusals::{Record, Refusals};
+use super::room::WINDOW_BYTES;
 use super::send::{Sender, Sent};
 use super::transactions::{Log, Transactions};
 use super::verdict::Verdict;
@@ -27,16 +28,8 @@ use crate::worker::lifecycle::Failure;
 
 /// Chunks that one turn of a lane reads at most: some thousand rows.
 const TURN_CHUNKS: usize = 512;
-/// Messages on their way at most, well below what librdkafka's queue holds.
-const WINDOW_MESSAGES: usize = 50_000;
-/// Their size at most; librdkafka's queue holds 64 MB.
-const WINDOW_BYTES: usize = 32 * 1024 * 1024;
-/// A topic may have one part in so many of that on its way. With less, a single one would be slower;
-/// with more, one whose messages do not move would stop all others before that is noticed.
-const SHARES: usize = 2;
-/// What parked topics may have on their way: beside the window, what librdkafka's queue holds.
-const PARKED_MESSAGES: usize = 200_000;
-const PARKED_BYTES: usize = 24 * 1024 * 1024;
+/// And of what they become: something of it is on its way while the next ones are made.
+const TURN_BYTES: usize = WINDOW_BYTES / 4;
 
 pub const CONSUMER: &str = "publisher";
 
@@ -56,6 +49,8 @@ pub enum Course {
 pub struct Fed {
     /// There is more to send, and room for it.
     pub more: bool,
+    /// There is more, and no room for it.
+    pub full: bool,
     /// Something was sent.
     pub sent: bool,
     pub refused: Vec<Refused>,
@@ -160,7 +155,10 @@ impl Feed {
         }
         healed.retain(|lane| self.troubles.remove(lane).is_some());
         let org_of = |source| catalog.org_of(source);
-        let mut stay = catalog.paused(CONSUMER);
+        if self.lanes.own().next().is_none() {
+            return Ok(healed);
+        }
+        let mut stay = catalog.paused(CONSUMER).clone();
         stay.extend(self.troubles.keys().chain(self.careful.keys()));
         let quiet = |lane| self.window.is_quiet(lane);
         let moves = |lane: &i32| !quiet(*lane) || !quiet(self.lanes.parent(*lane, org_of));
@@ -332,6 +330,7 @@ impl Feed {
             }
             // Whoever comes after in this round has its turn first in the next one.
             if !self.has_room() {
+                fed.full = true;
                 break;
             }
             self.lane_turn(lane, now, objects, catalog, producer, &mut fed)?;
@@ -351,25 +350,6 @@ impl Feed {
             }
         }
         Ok(())
-    }
-
-    /// Whether anything may be sent before something is settled.
-    fn has_room(&self) -> bool {
-        let load = self.window.load();
-        load.messages < WINDOW_MESSAGES && load.bytes < WINDOW_BYTES
-    }
-
-    /// Whether anything of a topic may be.
-    fn has_share(&self, apart: i32) -> bool {
-        let load = self.window.load_of(apart);
-        load.messages < WINDOW_MESSAGES / SHARES && load.bytes < WINDOW_BYTES / SHARES
-    }
-
-    /// Whether messages that do not move take so much of librdkafka's queue that only a new producer
-    /// gets rid of them.
-    pub fn is_clogged(&self) -> bool {
-        let parked = self.window.parked();
-        parked.messages > PARKED_MESSAGES || parked.bytes > PARKED_BYTES
     }
 
     /// All of a lane has been sent and acknowledged.
@@ -411,9 +391,13 @@ impl Feed {
             // Others' changes pass it by, perhaps all the time.
             self.end_care(lane);
         }
+        if portion.fresh {
+            let waiting = self.backlogs.sources(lane).map(|(source, _)| source);
+            self.plans.prepare(catalog, waiting.collect(), producer)?;
+        }
         if lane == MAIN && !portion.complete {
             let mut orgs: BTreeMap<i32, usize> = BTreeMap::new();
-            for (source, chunks) in self.backlogs.sources(MAIN, &from) {
+            for (source, chunks) in self.backlogs.sources(MAIN) {
                 if let Some(org) = catalog.org_of(source) {
                     *orgs.entry(org).or_default() += chunks;
                 }
@@ -467,7 +451,7 @@ impl Feed {
                 continue;
             };
             let room = sender.feed.has_room() && sender.feed.has_share(apart);
-            if !room || sender.size > WINDOW_BYTES / 4 {
+            if !room || sender.size > TURN_BYTES {
                 (complete, full) = (false, !room);
                 break;
             }
@@ -489,6 +473,8 @@ impl Feed {
             return Ok(());
         }
         fed.more |= !complete && !full;
+        // Who goes with care waits for every answer, and is not what others wait for.
+        fed.full |= full && budget.is_none();
         let after = match (complete, last) {
             (true, _) => Position::at(target),
             (false, Some(last)) => Position { seen: from.seen, within: Some((target, last)) },

@@ -15,6 +15,7 @@ mod field;
 pub mod form;
 pub mod heartbeat;
 mod hstore;
+pub mod hurry;
 pub mod json;
 pub mod key;
 mod message;
@@ -27,6 +28,7 @@ pub mod plans;
 pub mod progress;
 pub mod publication;
 pub mod refusals;
+mod room;
 #[cfg(test)]
 mod rows_tests;
 pub mod schema;

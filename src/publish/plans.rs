@@ -13,8 +13,12 @@ use super::options::Options;
 use super::publication::Publication;
 use crate::catalog::{self, Catalog, Layouts};
 use crate::error::{Error, Result};
+use crate::kafka::Producer;
 use crate::log::change::Op;
 use crate::row::layout::Layout;
+
+/// So many sources are worth a question for all of them.
+const MANY: usize = 10;
 
 /// A source's plan for one layout.
 #[derive(Clone)]
@@ -64,6 +68,29 @@ impl Plans {
     pub fn refresh(&mut self) {
         self.plans.clear();
         self.collisions = None;
+    }
+
+    /// Many sources are about to be published for the first time, after a restart say: what would be
+    /// asked for each of them is asked for all at once.
+    pub fn prepare(
+        &mut self,
+        catalog: &Catalog,
+        sources: Vec<i32>,
+        producer: &mut Producer,
+    ) -> Result<()> {
+        if sources.len() < MANY {
+            return Ok(());
+        }
+        let new = |source: &i32| {
+            let topic = self.publishing.naming.topic(catalog.sources.get(source)?);
+            (!self.topics.contains_key(&topic)).then_some((*source, topic))
+        };
+        let (sources, topics): (Vec<i32>, Vec<String>) = sources.iter().filter_map(new).unzip();
+        if sources.len() < MANY {
+            return Ok(());
+        }
+        producer.prepare(topics);
+        self.layouts.load_newest(sources)
     }
 
     /// The plan for rows of a source written with a layout.

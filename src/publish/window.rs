@@ -139,9 +139,11 @@ impl Window {
             return;
         };
         let messages = messages.min(part.unacknowledged);
+        // What a message had is not known: each takes its share of what is left.
+        let bytes = part.bytes / part.unacknowledged as usize * messages as usize;
         part.unacknowledged -= messages;
-        // What a message had is not known: the part's bytes go with its last one.
-        let bytes = if part.unacknowledged == 0 { std::mem::take(&mut part.bytes) } else { 0 };
+        let bytes = if part.unacknowledged == 0 { part.bytes } else { bytes };
+        part.bytes -= bytes;
         let apart = part.apart;
         match part.batch {
             Some(batch) => {
@@ -306,6 +308,11 @@ impl Window {
             messages: moving.messages,
             bytes: moving.bytes,
         })
+    }
+
+    /// Whether anybody has less than this many bytes on its way.
+    pub fn has_less_than(&self, bytes: usize) -> bool {
+        self.topics.values().any(|moving| !moving.parked && moving.bytes < bytes)
     }
 
     /// Topics whose oldest message on its way has been so for that long, and for how long none of their

@@ -43,6 +43,19 @@ fn a_position_waits_for_all_before_it() {
 }
 
 #[test]
+fn what_is_settled_takes_its_share_of_the_bytes_along() {
+    let mut window = Window::default();
+    let tokens = batch(&mut window, MAIN, &[(1, 3)], 10);
+    assert!(window.has_less_than(31) && !window.has_less_than(30));
+    settled(&mut window, tokens[0], 2);
+    assert_eq!((window.load(), window.load_of(1).bytes), (Load { messages: 1, bytes: 10 }, 10));
+    assert!(window.has_less_than(11));
+    settled(&mut window, tokens[0], 1);
+    assert_eq!(window.load(), Load::default());
+    assert!(!window.has_less_than(11), "nothing is on its way");
+}
+
+#[test]
 fn a_batch_without_messages_is_proven_in_its_turn() {
     let mut window = Window::default();
     let first = batch(&mut window, MAIN, &[(1, 1)], 10);

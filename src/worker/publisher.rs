@@ -20,6 +20,7 @@ use crate::pg::identity;
 use crate::pg::shared::Kind;
 use crate::publish::apart::{Booked, Refused};
 use crate::publish::feed::{CONSUMER, Course, Fed, Feed};
+use crate::publish::hurry::Hurry;
 use crate::publish::plans::Plans;
 use crate::settings;
 
@@ -88,6 +89,7 @@ struct Publisher {
     fingerprint: Option<u64>,
     deliveries: Vec<Delivery>,
     heart: Heart,
+    hurry: Hurry,
     shown: Shown,
     /// Where there are transactions.
     exactly: Option<Exactly>,
@@ -182,7 +184,7 @@ impl Publisher {
     fn read_definitions(&mut self, worker: &Worker) -> Result<(), Failure> {
         let definitions = worker.database.definitions();
         if definitions.is_none() || self.definitions != definitions || self.feed.is_none() {
-            let catalog = lifecycle::transaction(Catalog::load)?;
+            let catalog = lifecycle::transaction(Catalog::load_sources)?;
             let before = std::mem::replace(&mut self.catalog, catalog);
             // What was noted by now: of an earlier life, or of a source that has gone since.
             let refusals = lifecycle::transaction(quarantine::refusals)?;
@@ -311,6 +313,7 @@ impl Publisher {
             return Err(failure(error.clone()));
         }
         self.heart.heard(&self.deliveries);
+        let heard = !self.deliveries.is_empty();
         let catalog = &self.catalog;
         let mut booked = feed.book(&mut self.deliveries, catalog);
         booked.apart.extend(feed.watch(producer, catalog));
@@ -329,6 +332,7 @@ impl Publisher {
             producer.look_again();
         }
         if self.settling.is_some() {
+            producer.hurry();
             return Ok(Turn::WaitFor(lifecycle::IDLE, producer.wake_fd()));
         }
         let fed = lifecycle::transaction(|| {
@@ -348,9 +352,15 @@ impl Publisher {
         if feed.has_proof() || fed.more {
             return Ok(Turn::Again);
         }
-        // Nothing is waited for but these.
+        let company = fed.full || !feed.waits_for_company();
+        let mut time = time;
+        if feed.awaits_reports() {
+            if self.hurry.is_due(heard || fed.sent, company) {
+                producer.hurry();
+            }
+            time = time.min(self.hurry.patience());
+        }
         if fed.sent {
-            producer.hurry();
             worker.without_pause();
         }
         Ok(Turn::WaitFor(time, producer.wake_fd()))

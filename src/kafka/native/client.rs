@@ -40,6 +40,8 @@ pub(in crate::kafka) struct Client {
     rk: NonNull<rd::rd_kafka_t>,
     queue: NonNull<rd::rd_kafka_queue_t>,
     topics: HashMap<Box<str>, NonNull<rd::rd_kafka_topic_t>>,
+    /// The one that was sent to last: messages come in runs.
+    last: Option<(Box<str>, NonNull<rd::rd_kafka_topic_t>)>,
     /// Topics that were used for the first time since `new_topics` was last asked.
     new_topics: Vec<Box<str>>,
 }
@@ -77,7 +79,9 @@ impl Client {
             queue
         };
         match NonNull::new(queue) {
-            Some(queue) => Ok(Client { rk, queue, topics: HashMap::new(), new_topics: Vec::new() }),
+            Some(queue) => {
+                Ok(Client { rk, queue, topics: HashMap::new(), last: None, new_topics: Vec::new() })
+            }
             None => {
                 // SAFETY: nothing else refers to the client.
                 unsafe { rd::rd_kafka_destroy(rk.as_ptr()) };
@@ -103,9 +107,30 @@ impl Client {
     }
 
     fn topic(&mut self, name: &str) -> Result<NonNull<rd::rd_kafka_topic_t>, Code> {
-        if let Some(topic) = self.topics.get(name) {
+        if let Some((_, topic)) = self.last.as_ref().filter(|(last, _)| **last == *name) {
             return Ok(*topic);
         }
+        let topic = match self.topics.get(name) {
+            Some(topic) => *topic,
+            None => {
+                let topic = self.make(name)?;
+                self.new_topics.push(name.into());
+                topic
+            }
+        };
+        self.last = Some((name.into(), topic));
+        Ok(topic)
+    }
+
+    /// Knows a topic from now on that is there.
+    pub(in crate::kafka) fn open(&mut self, name: &str) {
+        if !self.topics.contains_key(name) {
+            // What is wrong with it, sending to it will tell.
+            let _ = self.make(name);
+        }
+    }
+
+    fn make(&mut self, name: &str) -> Result<NonNull<rd::rd_kafka_topic_t>, Code> {
         // The library takes any name, and tells much later, if at all, that no topic has it.
         if !can_be_a_topic(name) {
             return Err(Code::TOPIC_EXCEPTION);
@@ -116,7 +141,6 @@ impl Client {
             unsafe { rd::rd_kafka_topic_new(self.rk.as_ptr(), c_name.as_ptr(), ptr::null_mut()) };
         let topic = NonNull::new(topic).ok_or(Code::TOPIC_EXCEPTION)?;
         self.topics.insert(name.into(), topic);
-        self.new_topics.push(name.into());
         Ok(topic)
     }
 
@@ -282,7 +306,7 @@ impl Client {
         }
         let rk = self.rk;
         let mut this = ManuallyDrop::new(self);
-        this.topics = HashMap::new();
+        (this.topics, this.last) = (HashMap::new(), None);
         destroy(rk, limit)
     }
 

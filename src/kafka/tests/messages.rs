@@ -35,6 +35,7 @@ fn the_descriptor_wakes_and_falls_asleep() {
     let mut deliveries = Vec::new();
     for token in 0..50 {
         send(&mut producer, "t", token).expect("sent");
+        producer.hurry();
         while producer.in_flight() > 0 {
             assert!(readable(&producer, 10_000), "nothing wakes for message {token}");
             producer.poll(Duration::ZERO, &mut deliveries);

@@ -44,6 +44,7 @@ fn until(
     let deadline = Instant::now() + PATIENCE;
     while !done(producer, deliveries) {
         assert!(Instant::now() < deadline, "{what}: {producer:?} {:?}", producer.events());
+        producer.hurry();
         producer.poll(Duration::from_millis(20), deliveries);
     }
 }

@@ -154,6 +154,8 @@ impl Exactly {
                 self.abort(Blame::Told);
                 return Ok(Step::Again);
             }
+            // Nothing more comes before the commit.
+            work.producer.hurry();
             return Ok(Step::Wait(lifecycle::IDLE));
         }
         if !unsent.is_empty() {
