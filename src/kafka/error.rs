@@ -60,7 +60,12 @@ pub enum Error {
     /// The brokers allow no transactions.
     NoTransactions { id: String, code: Code, reason: String },
     /// The topic for progress is missing and cannot be created.
-    NoProgressTopic { topic: String, reason: String },
+    NoProgressTopic {
+        topic: String,
+        reason: String,
+        /// By a rule, and not by chance.
+        refused: bool,
+    },
     /// The topic for progress has more than one partition.
     BadProgressTopic { topic: String, partitions: usize },
     /// The credentials do not allow to read the topic for progress.
@@ -277,7 +282,7 @@ impl fmt::Display for Error {
                      {reason} ({code})"
                 )
             }
-            Error::NoProgressTopic { topic, reason } => {
+            Error::NoProgressTopic { topic, reason, .. } => {
                 write!(f, "the progress topic \"{topic}\" cannot be created: {reason}")
             }
             Error::BadProgressTopic { topic, partitions } => write!(

@@ -2,6 +2,10 @@
 
 use super::error::Error;
 
+/// What becomes of a wish for transactions that is refused.
+const DECLINED: &str = "Until then delivery is at least once; or, where changes have been published \
+    exactly once before, nothing is published.";
+
 impl Error {
     /// What to do about it, in whole sentences.
     pub fn hint(&self) -> Option<String> {
@@ -121,29 +125,30 @@ impl Error {
             }
             Error::NoTransactions { id, .. } => {
                 return Some(format!(
-                    "Nothing is published. Allow it on the broker: kafka-acls.sh --bootstrap-server \
+                    "Allow it on the broker: kafka-acls.sh --bootstrap-server \
                      <broker> --add --allow-principal User:<name> --operation Write --operation \
-                     Describe --transactional-id '{id}'. Where the brokers have no transactions (Kafka \
-                     on Heroku), turn manifold.exactly_once off: delivery is then at least once."
+                     Describe --transactional-id '{id}'; then SELECT pg_reload_conf(). {DECLINED} Where \
+                     the brokers have no transactions (Kafka on Heroku), turn manifold.exactly_once off."
                 ));
             }
             Error::NoProgressTopic { topic, .. } => {
                 return Some(format!(
                     "Create it: kafka-topics.sh --bootstrap-server <broker> --create --topic '{topic}' \
-                     --partitions 1 --replication-factor <n> --config cleanup.policy=compact, or turn \
-                     manifold.exactly_once off. It goes on by itself afterwards."
+                     --partitions 1 --replication-factor <n> --config cleanup.policy=compact; then SELECT \
+                     pg_reload_conf(). {DECLINED} Or turn manifold.exactly_once off."
                 ));
             }
             Error::BadProgressTopic { topic, .. } => {
                 return Some(format!(
-                    "Delete topic '{topic}' if it is nobody's: it is created anew with one partition."
+                    "Delete topic '{topic}' if it is nobody's, then SELECT pg_reload_conf(): it is created \
+                     anew with one partition. {DECLINED}"
                 ));
             }
             Error::NotReadable { topic } => {
                 return Some(format!(
                     "Allow it on the broker: kafka-acls.sh --bootstrap-server <broker> --add \
                      --allow-principal User:<name> --operation Read --operation Write --operation \
-                     Describe --topic '{topic}'"
+                     Describe --topic '{topic}'; then SELECT pg_reload_conf(). {DECLINED}"
                 ));
             }
             Error::NotDelivered { topic, .. } => {

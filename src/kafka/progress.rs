@@ -139,18 +139,19 @@ impl NewProgressTopic {
     /// If it cannot even be asked for.
     pub fn ask(producer: &Producer, topic: &str) -> Result<NewProgressTopic, Error> {
         let Some(client) = &producer.client else { return Err(super::producer::closed()) };
-        let missing = |reason: &str| Error::NoProgressTopic {
+        let missing = |reason: &str, refused| Error::NoProgressTopic {
             topic: topic.to_owned(),
             reason: reason.to_owned(),
+            refused,
         };
         // Where topics are not to be created, this one is not either.
         let Some(spec) = producer.config().topics() else {
-            return Err(missing("manifold creates no topics here"));
+            return Err(missing("manifold creates no topics here", true));
         };
         let mut spec = TopicSpec { partitions: 1, ..spec.clone() };
         spec.config.retain(|(name, _)| name != "cleanup.policy");
         spec.config.push(("cleanup.policy".to_owned(), "compact".to_owned()));
-        let creation = client.ask_for(topic, &spec).map_err(|reason| missing(&reason))?;
+        let creation = client.ask_for(topic, &spec).map_err(|reason| missing(&reason, false))?;
         Ok(NewProgressTopic { topic: topic.to_owned(), creation })
     }
 
@@ -164,7 +165,8 @@ impl NewProgressTopic {
             Some((Code::NONE | Code::TOPIC_ALREADY_EXISTS, _)) => Ok(true),
             Some((code, reason)) => {
                 let reason = if reason.is_empty() { code.description().to_owned() } else { reason };
-                Err(Error::NoProgressTopic { topic: self.topic.clone(), reason })
+                let refused = code.is_denied();
+                Err(Error::NoProgressTopic { topic: self.topic.clone(), reason, refused })
             }
         }
     }

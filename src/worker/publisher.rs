@@ -97,6 +97,8 @@ struct Publisher {
     batch_size: Option<usize>,
     /// What a producer knew that another one takes the place of; the feed stays, too.
     aborts: Option<Aborts>,
+    /// Why there are no transactions though they are asked for, until there is a reload.
+    declined: Option<kafka::Error>,
     /// At how many reloads it was stopped until there is another one.
     stopped: Option<u32>,
     /// How often transactions have failed one after another, and until when they are not tried.
@@ -248,6 +250,7 @@ impl Publisher {
         self.file = file;
         if self.reloads != Some(worker.reloads()) {
             self.batch_size = None;
+            self.declined = None;
         }
         let config = match self.batch_size {
             Some(bytes) => config.with_batch_size(bytes),
@@ -267,7 +270,7 @@ impl Publisher {
             let claim = lifecycle::transaction(claim::load)?;
             let Some(feed) = &self.feed else { return Ok(false) };
             let naming = feed.plans.naming().clone();
-            let wanted = settings::exactly_once();
+            let wanted = settings::exactly_once() && self.declined.is_none();
             // What was published last in transactions, the progress topic knows best.
             if wanted || claim.is_some() {
                 let transactional = config.transactional(&naming.publisher());
@@ -322,7 +325,8 @@ impl Publisher {
         if feed.has_proof() && !feeds {
             lifecycle::transaction(|| save_proven(feed, catalog))?;
         }
-        show_health(producer, &self.heart, &mut self.shown, true)?;
+        let warning = self.declined.as_ref().or(self.heart.trouble());
+        show_health(producer, warning, &mut self.shown, true)?;
         if feed.is_clogged() {
             self.start_over();
             // The next round makes another producer.
@@ -377,7 +381,7 @@ impl Publisher {
         };
         producer.poll(Duration::ZERO, &mut self.deliveries);
         // What the brokers refuse is not over because they answer.
-        show_health(producer, &self.heart, &mut self.shown, exactly.is_well())?;
+        show_health(producer, self.heart.trouble(), &mut self.shown, exactly.is_well())?;
         let step = exactly.step(&mut Work {
             now,
             feed,
@@ -399,6 +403,12 @@ impl Publisher {
             }
             Step::Anew(aborts) => {
                 self.go_on_anew(aborts);
+                Ok(Turn::Again)
+            }
+            Step::Declined(error) => {
+                pgrx::log!("pg_manifold publisher: at least once: {error}");
+                self.start_over();
+                self.declined = Some(error);
                 Ok(Turn::Again)
             }
             Step::Stopped(failure) => {
@@ -504,11 +514,12 @@ fn note_trouble(feed: &Feed, lane: i32) -> crate::error::Result<()> {
     }
 }
 
-/// Notes in `manifold.status` that the brokers are down, or up again, and whether heartbeats arrive: what
-/// is shown for all orgs is written here alone, so that the one does not cover the other up for good.
+/// Notes in `manifold.status` that the brokers are down, or up again, and what is wrong and holds up
+/// nothing: what is shown for all orgs is written here alone, so that the one does not cover the other
+/// up for good.
 fn show_health(
     producer: &mut Producer,
-    heart: &Heart,
+    warning: Option<&kafka::Error>,
     shown: &mut Shown,
     clears: bool,
 ) -> Result<(), Failure> {
@@ -526,7 +537,7 @@ fn show_health(
         Health::Down { reason, .. } => Shown::Error(reason.clone()),
         Health::Connecting { .. } => return Ok(()),
         Health::Up { .. } if *shown == Shown::Left && !clears => return Ok(()),
-        Health::Up { .. } => match heart.trouble() {
+        Health::Up { .. } => match warning {
             Some(error) => Shown::Warning(error.clone()),
             None if producer.is_throttled() => Shown::Throttled,
             None => Shown::Well,

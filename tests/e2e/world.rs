@@ -120,7 +120,7 @@ impl<'a> World<'a> {
         self.onboard(name);
         self.await_count(&format!("canonical.lead WHERE org = '{name}'"), rows as i64);
         // With no rows to wait for, what comes next could still be read by the backfill.
-        self.normalized();
+        manifold::settled_of(&mut self.client, name, &["backfill", "normalizer"], LIMIT);
         synced
     }
 

@@ -69,10 +69,24 @@ pub fn status(client: &mut Client) -> Vec<Status> {
 
 /// Waits until `consumers` (of all orgs) have nothing left to do.
 pub fn settled(client: &mut Client, consumers: &[&str], limit: Duration) {
+    settled_where(client, consumers, limit, |_| true);
+}
+
+/// The same for one org.
+pub fn settled_of(client: &mut Client, org: &str, consumers: &[&str], limit: Duration) {
+    settled_where(client, consumers, limit, |status| status.org == org);
+}
+
+fn settled_where(
+    client: &mut Client,
+    consumers: &[&str],
+    limit: Duration,
+    wanted: impl Fn(&Status) -> bool,
+) {
     wait::until(&format!("{consumers:?} to have caught up"), limit, || {
         let behind: Vec<_> = status(client)
             .into_iter()
-            .filter(|s| consumers.contains(&s.consumer.as_str()) && s.is_behind())
+            .filter(|s| wanted(s) && consumers.contains(&s.consumer.as_str()) && s.is_behind())
             .collect();
         if behind.is_empty() { Ok(()) } else { Err(format!("{behind:#?}")) }
     });

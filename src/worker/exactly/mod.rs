@@ -53,6 +53,8 @@ pub enum Step {
     Over,
     /// It goes on with another producer, which is to know what this one knows.
     Anew(Aborts),
+    /// The brokers refuse what it needs, and nothing has been published in this way yet.
+    Declined(kafka::Error),
     /// It does not go on before the admin has done something.
     Stopped(Failure),
 }
@@ -179,6 +181,12 @@ impl Exactly {
         );
         if self.closing && final_refusal {
             return self.close_anyway(&error.to_string());
+        }
+        let missing = matches!(error, kafka::Error::NoProgressTopic { refused: true, .. });
+        // Who has been promised each change once is not given it twice; others lose nothing by it.
+        let promised = || lifecycle::transaction(|| Ok(claim::load()?.is_some()));
+        if (final_refusal || missing) && !self.closing && !promised()? {
+            return Ok(Step::Declined(error));
         }
         Err(Failure::from(&error))
     }

@@ -97,6 +97,15 @@ fn told(world: &mut World<'_>, what: &str) {
     });
 }
 
+/// Waits until the status says that there are no transactions, and why.
+fn declined(world: &mut World<'_>, why: &str) {
+    world.await_status("acme", "publisher", why, |s| {
+        s.state == "warn"
+            && s.last_error.as_deref().is_some_and(|e| e.contains(why))
+            && s.detail.contains("delivery is at least once")
+    });
+}
+
 #[test]
 fn it_is_switched_off_and_on_under_load_without_losing_or_repeating() {
     let cluster = cluster(broker(), "switched");
@@ -233,7 +242,7 @@ fn a_broker_that_restarts_in_the_middle_of_transactions_loses_and_repeats_nothin
 }
 
 #[test]
-fn brokers_that_refuse_transactions_are_told_of_and_nothing_is_published_until_they_do_not() {
+fn brokers_that_refuse_transactions_are_told_of_and_delivery_is_at_least_once_until_they_do_not() {
     let broker = Broker::guarded(run::dir());
     let options = "security.protocol=sasl_plaintext; sasl.mechanism=PLAIN; \
                    sasl.username=manifold; sasl.password=manifold-secret";
@@ -248,15 +257,21 @@ fn brokers_that_refuse_transactions_are_told_of_and_nothing_is_published_until_t
         broker.allow("manifold", &["Write", "Describe"], topic);
     }
     let mut world = world(&cluster, "refused");
-    let _acme = world.running("acme", 10);
+    let mut acme = world.running("acme", 10);
     // Without the right to create it, nor to see it, the topic is missing.
-    told(&mut world, "the progress topic \"refused.publisher-progress\"");
+    declined(&mut world, "the progress topic \"refused.publisher-progress\"");
+    world.published();
+    once(world.topic_on(&broker, "acme.lead"), 10);
     let compact = ["--partitions", "1", "--config", "cleanup.policy=compact"];
     let create = ["--create", "--topic", "refused.publisher-progress"];
     broker.tool("org.apache.kafka.tools.TopicCommand", &[&create[..], &compact[..]].concat());
     broker.allow("manifold", &["Read", "Write", "Describe"], "refused.publisher-progress");
-    told(&mut world, "allow no transactions");
-    assert_eq!(world.topic_on(&broker, "acme.lead").all().len(), 0, "nothing is published");
+    world.run("SELECT pg_reload_conf()");
+    declined(&mut world, "allow no transactions");
+    acme.load(10, 10);
+    world.published();
+    once(world.topic_on(&broker, "acme.lead"), 20);
+    assert_eq!(world.count("manifold.position WHERE claim IS NOT NULL"), 0, "nothing was promised");
     broker.tool(
         "org.apache.kafka.tools.AclCommand",
         &[
@@ -271,9 +286,13 @@ fn brokers_that_refuse_transactions_are_told_of_and_nothing_is_published_until_t
             "refused.publisher",
         ],
     );
-    world.published();
+    world.run("SELECT pg_reload_conf()");
     well(&mut world);
-    once(world.topic_on(&broker, "acme.lead"), 10);
+    acme.load(20, 10);
+    world.published();
+    once(world.topic_on(&broker, "acme.lead"), 30);
+    let progress = Topic::new(&broker.bootstrap(), "refused.publisher-progress").all().len();
+    assert!(progress > 0, "in transactions again");
 }
 
 #[test]
