@@ -14,7 +14,7 @@ use crate::publish::apart::Booked;
 use crate::publish::feed::CONSUMER;
 use crate::publish::heartbeat;
 use crate::worker::lifecycle::{self, Failure};
-use crate::worker::publisher::note_booked;
+use crate::worker::publisher::noted::note_booked;
 
 /// How many transactions may be aborted one after another for numbers that the library misses.
 const SEQUENCE: u32 = 2;

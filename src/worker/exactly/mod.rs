@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use super::heart::Heart;
 use super::lifecycle::{self, Failure};
-use super::publisher::note_booked;
+use super::publisher::noted::note_booked;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::kafka::{self, Config, Delivery, NewProgressTopic, Producer, ProgressReader};

@@ -14,7 +14,7 @@ use crate::publish::feed::{CONSUMER, Course, Feed};
 use crate::publish::naming;
 use crate::publish::progress::State;
 use crate::worker::lifecycle::{self, Failure};
-use crate::worker::publisher::{note_fed, save_proven};
+use crate::worker::publisher::noted::{note_fed, save_proven};
 
 /// How long a transaction takes in messages. Behind, it makes batches of some thousands of them; what
 /// little waits when there is little is committed at once.

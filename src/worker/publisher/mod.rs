@@ -1,57 +1,36 @@
-//! The publisher: log to Kafka. Lifecycle of the producer, and what `manifold.status` says of it.
+//! The publisher: log to Kafka. Its rounds, and which producer it makes them with.
 
-use std::cell::Cell;
+pub mod noted;
+mod producer;
+mod shown;
+
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use self::noted::{note_booked, note_fed, save_proven};
+use self::producer::{producer, set_producer};
+use self::shown::{Shown, show_health};
 use super::exactly::{self, Aborts, Exactly, Step, Work};
 use super::heart::Heart;
 use super::lifecycle::{self, Failure, Turn, Worker};
-use crate::catalog::{CANONICAL_NAME, Catalog};
-use crate::kafka::{self, Config, Delivery, EventKind, Health, Producer};
+use crate::catalog::Catalog;
+use crate::kafka::{self, Config, Delivery, Health, Producer};
 use crate::log::claim;
 use crate::log::lanes::Lanes;
 use crate::log::snapshot::Snapshot;
 use crate::log::{objects, position};
-use crate::normalize::quarantine::{self, Aside, Place};
+use crate::normalize::quarantine;
 use crate::pg::identity;
 use crate::pg::shared::Kind;
-use crate::publish::apart::{Booked, Refused};
-use crate::publish::feed::{CONSUMER, Course, Fed, Feed};
+use crate::publish::feed::{CONSUMER, Course, Feed};
 use crate::publish::hurry::Hurry;
 use crate::publish::plans::Plans;
 use crate::settings;
 
 /// How long what is on its way is waited for when settings change.
 const SETTLE: Duration = Duration::from_secs(10);
-/// How long the client may take to end: SIGTERM is answered within seconds.
-const CLOSE: Duration = Duration::from_secs(2);
-
-thread_local! {
-    /// Where the exit callback finds the producer: a process that ends by FATAL runs no destructors,
-    /// and the client's threads must not outlive what they use. A plain pointer, since such an end
-    /// comes in the middle of whatever uses it, and never returns there.
-    static PRODUCER: Cell<*mut Producer> = const { Cell::new(std::ptr::null_mut()) };
-}
-
-/// The producer, where there is one. Not to be called while an earlier result is in use.
-fn producer() -> Option<&'static mut Producer> {
-    // SAFETY: null or made by `Box::into_raw` in `set_producer`, which alone frees it.
-    unsafe { PRODUCER.get().as_mut() }
-}
-
-/// Puts another producer in the place of the one that is there, and ends that one.
-fn set_producer(new: Option<Producer>) {
-    let new = new.map_or(std::ptr::null_mut(), |producer| Box::into_raw(Box::new(producer)));
-    let old = PRODUCER.replace(new);
-    if !old.is_null() {
-        // SAFETY: it came from `Box::into_raw`, and nothing points to it any more.
-        let mut old = unsafe { Box::from_raw(old) };
-        old.close(CLOSE);
-    }
-}
 
 /// # Safety
 /// Called by the server as a background worker's main function.
@@ -61,20 +40,9 @@ pub extern "C-unwind" fn manifold_publisher(argument: pg_sys::Datum) {
     let Some(mut worker) = Worker::start(Kind::Publisher, argument) else { return };
     // A position that a crash loses is sent again: delivery is at least once anyway.
     lifecycle::set(c"synchronous_commit", c"off");
-    // SAFETY: called once, when the process ends.
-    unsafe { pg_sys::before_shmem_exit(Some(close_producer), pg_sys::Datum::null()) };
+    producer::end_with_process();
     let mut publisher = Publisher::default();
     worker.run(|worker| publisher.turn(worker));
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn close_producer(_code: i32, _argument: pg_sys::Datum) {
-    if let Some(producer) = producer()
-        && !producer.close(CLOSE)
-    {
-        // A thread stuck in a look-up of a name, say; it ends with the process.
-        pgrx::log!("pg_manifold publisher: the Kafka client did not end in time");
-    }
 }
 
 #[derive(Default)]
@@ -106,20 +74,6 @@ struct Publisher {
     until: Option<Instant>,
     /// Since when it waits for what is on its way, to go on otherwise.
     settling: Option<Instant>,
-}
-
-/// What the status shows of the brokers.
-#[derive(Default, PartialEq)]
-enum Shown {
-    /// What an earlier producer, or an earlier life, left there: true until the brokers answer.
-    #[default]
-    Left,
-    Error(kafka::Error),
-    /// A quota is used up.
-    Throttled,
-    /// What is wrong, and holds up nothing.
-    Warning(kafka::Error),
-    Well,
 }
 
 impl Publisher {
@@ -459,121 +413,6 @@ impl Publisher {
     }
 }
 
-fn throttled() -> Failure {
-    Failure {
-        message: "the Kafka brokers throttle publishing: a quota is used up".into(),
-        hint: Some(
-            "Everything arrives, only later. Raise the quota of this client or user \
-             (producer_byte_rate, request_percentage: kafka-configs.sh --describe --entity-type \
-             clients), or give the cluster a larger plan."
-                .into(),
-        ),
-    }
-}
-
 fn failure(error: kafka::Error) -> Failure {
     Failure::from(&error)
-}
-
-/// Saves what is proven, and notes what is well again.
-pub(super) fn save_proven(feed: &mut Feed, catalog: &Catalog) -> crate::error::Result<()> {
-    for lane in feed.save_proven(catalog)? {
-        lifecycle::clear_error(CONSUMER, lane)?;
-    }
-    for (source, key) in feed.mended() {
-        if let Some(place) = place(catalog, source) {
-            quarantine::forget(place, vec![&key])?;
-        }
-    }
-    Ok(())
-}
-
-/// Notes what reports set aside, and whom they set apart.
-pub(super) fn note_booked(feed: &Feed, catalog: &Catalog, booked: &Booked) -> Result<(), Failure> {
-    if booked.apart.is_empty() && booked.refused.is_empty() {
-        return Ok(());
-    }
-    lifecycle::transaction(|| {
-        booked.refused.iter().try_for_each(|refused| set_aside(catalog, refused))?;
-        booked.apart.iter().try_for_each(|lane| note_trouble(feed, *lane))
-    })
-}
-
-/// Notes what a turn set aside, and whom it set apart.
-pub(super) fn note_fed(feed: &Feed, catalog: &Catalog, fed: &Fed) -> crate::error::Result<()> {
-    fed.refused.iter().try_for_each(|refused| set_aside(catalog, refused))?;
-    fed.failed.iter().try_for_each(|lane| note_trouble(feed, *lane))
-}
-
-/// Notes where what was set apart begins again, and why it was.
-fn note_trouble(feed: &Feed, lane: i32) -> crate::error::Result<()> {
-    feed.save(lane, Some(feed.lanes.position(lane)))?;
-    match feed.troubles().get(&lane) {
-        Some(trouble) => lifecycle::note_error(CONSUMER, lane, "error", &trouble.failure),
-        None => Ok(()),
-    }
-}
-
-/// Notes in `manifold.status` that the brokers are down, or up again, and what is wrong and holds up
-/// nothing: what is shown for all orgs is written here alone, so that the one does not cover the other
-/// up for good.
-fn show_health(
-    producer: &mut Producer,
-    warning: Option<&kafka::Error>,
-    shown: &mut Shown,
-    clears: bool,
-) -> Result<(), Failure> {
-    for event in producer.events() {
-        match event.kind {
-            EventKind::Error(error) => pgrx::log!("pg_manifold publisher: {error}"),
-            EventKind::Recovered => pgrx::log!("pg_manifold publisher: brokers answer again"),
-            EventKind::Log { text, .. } => pgrx::log!("pg_manifold publisher: librdkafka: {text}"),
-            EventKind::Dropped(more) => {
-                pgrx::log!("pg_manifold publisher: {more} more messages of librdkafka")
-            }
-        }
-    }
-    let now = match producer.health() {
-        Health::Down { reason, .. } => Shown::Error(reason.clone()),
-        Health::Connecting { .. } => return Ok(()),
-        Health::Up { .. } if *shown == Shown::Left && !clears => return Ok(()),
-        Health::Up { .. } => match warning {
-            Some(error) => Shown::Warning(error.clone()),
-            None if producer.is_throttled() => Shown::Throttled,
-            None => Shown::Well,
-        },
-    };
-    if now != *shown {
-        lifecycle::transaction(|| match &now {
-            Shown::Error(error) => {
-                lifecycle::note_error(CONSUMER, 0, "error", &Failure::from(error))
-            }
-            Shown::Throttled => lifecycle::note_error(CONSUMER, 0, "warn", &throttled()),
-            Shown::Warning(error) => {
-                lifecycle::note_error(CONSUMER, 0, "warn", &Failure::from(error))
-            }
-            Shown::Left | Shown::Well => lifecycle::clear_error(CONSUMER, 0),
-        })?;
-        *shown = now;
-    }
-    Ok(())
-}
-
-/// Notes a change that Kafka will never take; the others go on.
-fn set_aside(catalog: &Catalog, refused: &Refused) -> crate::error::Result<()> {
-    let Some(place) = place(catalog, refused.source) else { return Ok(()) };
-    let aside = Aside {
-        record: &refused.key,
-        reason: "not_published",
-        message: &refused.message,
-        event: &refused.event_id,
-    };
-    quarantine::set_aside(place, &aside)
-}
-
-/// Where the quarantine has what Kafka would not take of a source.
-fn place(catalog: &Catalog, source: i32) -> Option<Place<'_>> {
-    let source = catalog.sources.get(&source)?;
-    let org = source.org.as_deref().unwrap_or(CANONICAL_NAME);
-    Some(Place { org, source: &source.table, entity: quarantine::KAFKA })
 }
