@@ -60,6 +60,7 @@ pub fn create(world: &mut World<'_>) {
         SELECT manifold.set_mapping('acme', 'lead', 'lead', '{{"fields": {{"city": "city"}}}}');
         SELECT manifold.start('acme')"#
     ));
+    world.has_read("acme");
 }
 
 /// Each lead's changes as a consumer was given them are those that were committed, in order, once.

@@ -22,6 +22,7 @@ fn org(world: &mut World<'_>, name: &str) {
          SELECT manifold.set_mapping('{name}', 'lead', 'lead', '{{\"fields\": {{\"city\": \"city\"}}}}'); \
          SELECT manifold.start('{name}')"
     ));
+    world.has_read(name);
 }
 
 fn insert(world: &mut World<'_>, org: &str, rows: u32) {

@@ -104,6 +104,7 @@ impl<'a> World<'a> {
              SELECT manifold.start('{name}', 'contact')"
         ));
         self.await_count(&format!("canonical.contact WHERE org = '{name}'"), rows as i64);
+        self.has_read(name);
         Synced { org, connect, lead }
     }
 
@@ -119,9 +120,13 @@ impl<'a> World<'a> {
         let synced = self.sync(name, rows);
         self.onboard(name);
         self.await_count(&format!("canonical.lead WHERE org = '{name}'"), rows as i64);
-        // With no rows to wait for, what comes next could still be read by the backfill.
-        manifold::settled_of(&mut self.client, name, &["backfill", "normalizer"], LIMIT);
+        self.has_read(name);
         synced
+    }
+
+    /// Waits until an org's tables have been read: what is written from now on is not read as well.
+    pub fn has_read(&mut self, org: &str) {
+        manifold::settled_of(&mut self.client, org, &["backfill", "normalizer"], LIMIT);
     }
 
     pub fn run(&mut self, sql: &str) {
