@@ -9,19 +9,27 @@ use crate::support::broker::Broker;
 use crate::support::cluster::{Cluster, Database, QUICK};
 use crate::support::consumer::Topic;
 use crate::support::fixtures::Org;
+use crate::support::go_between::GoBetween;
 use crate::support::heroku_connect::{HerokuConnect, Mapped};
 use crate::support::manifold;
 use crate::support::mapping::Mapping;
 use crate::support::run;
-use crate::support::wait::{self, seconds};
-
-/// How long anything may take that takes a moment. Generous, since the tests share two processors.
-pub const LIMIT: std::time::Duration = seconds(60);
+use crate::support::wait;
+pub use crate::support::wait::LIMIT;
 
 /// The broker for all tests that leave it running.
 pub fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
     BROKER.get_or_init(|| Broker::start(run::dir()))
+}
+
+/// A broker whose answers to all its clients go through a go-between.
+pub fn broker_behind() -> (Broker, GoBetween) {
+    let mut broker = Broker::prepared(run::dir());
+    let between = GoBetween::start(broker.port());
+    broker.set("advertised.listeners", &format!("PLAINTEXT://{}", between.address()));
+    broker.launch();
+    (broker, between)
 }
 
 /// The cluster for all tests that leave their server as they found it. It publishes to [`broker`].

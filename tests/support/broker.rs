@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::installation::run_to_end;
 use super::server::{Server, free_port};
-use super::wait::{self, seconds};
+use super::wait::{self, LIMIT, seconds};
 
 const PROPERTIES: &str = include_str!("../../pgrx-config/server.properties");
 
@@ -151,7 +151,7 @@ impl Broker {
             .set("log_level", "0")
             .create()
             .expect("a consumer needs no broker to be made");
-        wait::until("Kafka to answer", seconds(60), || {
+        wait::until("Kafka to answer", LIMIT, || {
             server.assert_alive();
             TcpStream::connect(("127.0.0.1", self.port)).map_err(|e| e.to_string())?;
             client.fetch_metadata(None, seconds(5)).map(drop).map_err(|e| e.to_string())
@@ -269,7 +269,7 @@ impl Broker {
     /// Waits until a broker that cannot go on has ended by itself.
     pub fn await_end(&mut self) {
         if let Some(mut server) = self.server.take() {
-            server.wait_for_end(seconds(60));
+            server.wait_for_end(LIMIT);
         }
     }
 
@@ -289,14 +289,14 @@ impl Broker {
     /// A controlled shutdown; the data stay.
     pub fn stop(&mut self) {
         if let Some(server) = self.server.take() {
-            server.stop(libc::SIGTERM, seconds(60));
+            server.stop(libc::SIGTERM, LIMIT);
         }
     }
 
     /// The worst end; the data stay.
     pub fn kill(&mut self) {
         if let Some(server) = self.server.take() {
-            server.stop(libc::SIGKILL, seconds(10));
+            server.stop(libc::SIGKILL, LIMIT);
         }
     }
 }

@@ -9,7 +9,7 @@ use postgres::{Client, NoTls};
 
 use super::installation::{Installation, is_root, run_to_end};
 use super::server::{Server, free_port};
-use super::wait::{self, seconds};
+use super::wait::{self, LIMIT, seconds};
 
 const SETTINGS: &str = include_str!("../../pgrx-config/postgresql.conf");
 
@@ -90,7 +90,7 @@ impl Cluster {
         let mut command = self.installation.command("postgres");
         command.arg("-D").arg(&self.data);
         let mut server = Server::spawn(&self.run, &self.name, &mut command);
-        wait::until("Postgres to answer", seconds(60), || {
+        wait::until("Postgres to answer", LIMIT, || {
             server.assert_alive();
             self.try_connect("postgres").map(drop)
         });
@@ -121,7 +121,7 @@ impl Cluster {
     /// A fast shutdown, as an administrator would do it.
     pub fn stop(&mut self) {
         if let Some(server) = self.server.take() {
-            server.stop(libc::SIGINT, seconds(60));
+            server.stop(libc::SIGINT, LIMIT);
         }
     }
 
@@ -131,9 +131,9 @@ impl Cluster {
         let pid = server.pid();
         let children =
             fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        server.stop(libc::SIGKILL, seconds(10));
+        server.stop(libc::SIGKILL, LIMIT);
         // A new postmaster refuses to start as long as a child of the old one lives.
-        wait::until("the children of the killed postmaster to end", seconds(30), || {
+        wait::until("the children of the killed postmaster to end", LIMIT, || {
             let alive = |pid: &&str| Path::new("/proc").join(pid).exists();
             match children.split_whitespace().find(alive) {
                 Some(pid) => Err(format!("process {pid} is alive")),

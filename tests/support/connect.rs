@@ -14,7 +14,7 @@ use postgres::Client;
 use serde_json::Value;
 
 use super::server::{Server, free_port};
-use super::wait::{self, seconds};
+use super::wait::{self, LIMIT, seconds};
 
 /// A connector's name and its properties, each of which can be set to something else.
 #[derive(Clone, Debug)]
@@ -186,7 +186,7 @@ impl Connect {
         let connectors = self.connectors.clone();
         let server = self.server.as_mut().expect("the worker is launched");
         let rest = self.rest;
-        wait::until("the connectors to run", seconds(90), || {
+        wait::until("the connectors to run", LIMIT, || {
             server.assert_alive();
             connectors.iter().try_for_each(|connector| running(rest, &connector.name))
         });
@@ -210,14 +210,14 @@ impl Connect {
     /// An orderly end, with what was done written down.
     pub fn stop(&mut self) {
         if let Some(server) = self.server.take() {
-            server.stop(libc::SIGTERM, seconds(60));
+            server.stop(libc::SIGTERM, LIMIT);
         }
     }
 
     /// The worst end.
     pub fn kill(&mut self) {
         if let Some(server) = self.server.take() {
-            server.stop(libc::SIGKILL, seconds(10));
+            server.stop(libc::SIGKILL, LIMIT);
         }
     }
 }
@@ -230,7 +230,7 @@ impl Drop for Connect {
 
 /// Waits until Debezium reads from its slot: what is committed from now on becomes an event.
 pub fn await_slot(client: &mut Client, slot: &str) {
-    wait::until("Debezium to read from its slot", seconds(60), || {
+    wait::until("Debezium to read from its slot", LIMIT, || {
         let sql = "SELECT active FROM pg_replication_slots WHERE slot_name = $1";
         match client.query_opt(sql, &[&slot]) {
             Ok(Some(row)) if row.get(0) => Ok(()),

@@ -9,7 +9,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
 
-use super::wait::{self, seconds};
+use super::wait::{self, LIMIT, seconds};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
@@ -115,7 +115,7 @@ impl Topic {
         self.ended.clear();
         if self.assign().unwrap_or_else(|e| panic!("cannot read {}: {e}", self.name)) {
             let what = format!("the end of topic {}", self.name);
-            wait::until(&what, seconds(60), || {
+            wait::until(&what, LIMIT, || {
                 self.read(Duration::from_millis(100))?;
                 let ended = self.ended.len();
                 if ended == self.partitions {
@@ -130,7 +130,7 @@ impl Topic {
 
     /// Where a topic of one partition ends, what is in it but is no message included.
     pub fn end(&self) -> usize {
-        let marks = self.consumer.fetch_watermarks(&self.name, 0, seconds(30));
+        let marks = self.consumer.fetch_watermarks(&self.name, 0, LIMIT);
         let (_, end) = marks.unwrap_or_else(|e| panic!("the end of {}: {e}", self.name));
         usize::try_from(end).expect("an offset")
     }

@@ -18,8 +18,8 @@ enum Rule {
     Pass,
     /// Messages for this topic are answered with this error code.
     Refuse(String, i16),
-    /// Answers about this topic wait.
-    Hold(String),
+    /// Answers about this topic wait, once so many have passed.
+    Hold(String, usize),
 }
 
 #[derive(Default)]
@@ -27,6 +27,8 @@ struct State {
     rule: Rule,
     /// How many answers the rule has met.
     met: usize,
+    /// How many it has let pass.
+    passed: usize,
 }
 
 #[derive(Default)]
@@ -56,8 +58,9 @@ impl GoBetween {
         between
     }
 
-    pub fn port(&self) -> u16 {
-        self.0.port
+    /// The address for clients, as host and port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.0.port)
     }
 
     /// Messages for the topic are answered with this error, whatever the broker made of them.
@@ -65,9 +68,14 @@ impl GoBetween {
         self.rule(Rule::Refuse(topic.to_owned(), code));
     }
 
-    /// Answers about messages for the topic wait for `pass`.
+    /// Answers about messages for the topic wait for another rule.
     pub fn hold(&self, topic: &str) {
-        self.rule(Rule::Hold(topic.to_owned()));
+        self.hold_after(topic, 0);
+    }
+
+    /// The same once so many answers have passed.
+    pub fn hold_after(&self, topic: &str, answers: usize) {
+        self.rule(Rule::Hold(topic.to_owned(), answers));
     }
 
     /// Everything goes through as it is.
@@ -81,7 +89,7 @@ impl GoBetween {
     }
 
     fn rule(&self, rule: Rule) {
-        *self.0.state.lock().expect("never held in a panic") = State { rule, met: 0 };
+        *self.0.state.lock().expect("never held in a panic") = State { rule, ..State::default() };
         self.0.changed.notify_all();
     }
 }
@@ -135,7 +143,10 @@ impl Shared {
                 answer[code_at..code_at + 2].copy_from_slice(&code.to_be_bytes());
                 state.met += 1;
             }
-            Rule::Hold(held) if *held == topic => {
+            Rule::Hold(held, answers) if *held == topic && state.passed < *answers => {
+                state.passed += 1;
+            }
+            Rule::Hold(held, _) if *held == topic => {
                 let rule = state.rule.clone();
                 state.met += 1;
                 let changed = |state: &mut State| state.rule == rule;

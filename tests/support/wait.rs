@@ -4,6 +4,9 @@ use std::fmt::Display;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How long anything may take that takes a moment. Generous, since the tests share their processors.
+pub const LIMIT: Duration = seconds(180);
+
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// Asks `probe` until it answers `Ok`, and panics when `limit` has passed: with what was awaited and

@@ -12,7 +12,7 @@ use crate::support::go_between::GoBetween;
 use crate::support::heroku_connect::HerokuConnect;
 use crate::support::run;
 use crate::support::wait;
-use crate::world::{LIMIT, World, broker, cluster_with};
+use crate::world::{LIMIT, World, broker, broker_behind, cluster_with};
 
 /// A cluster that publishes exactly once to the shared broker, or another one.
 fn cluster(broker: &Broker, prefix: &str) -> Cluster {
@@ -73,14 +73,11 @@ fn the_progress_topic_says_how_far_the_publisher_is() {
 
 /// A broker behind a go-between, and a cluster that publishes to it.
 fn behind(prefix: &str) -> (Broker, GoBetween, Cluster) {
-    let mut broker = Broker::prepared(run::dir());
-    let between = GoBetween::start(broker.port());
-    let address = format!("127.0.0.1:{}", between.port());
-    broker.set("advertised.listeners", &format!("PLAINTEXT://{address}"));
-    broker.launch();
+    let (broker, between) = broker_behind();
     let cluster = cluster_with(&format!(
-        "manifold.kafka_brokers = '{address}'\nmanifold.topic_prefix = '{prefix}'\n\
-         manifold.exactly_once = on"
+        "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = '{prefix}'\n\
+         manifold.exactly_once = on",
+        between.address()
     ));
     (broker, between, cluster)
 }
