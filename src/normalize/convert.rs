@@ -16,7 +16,7 @@ const FRACTION: usize = 16_383;
 /// Appends the cell as text of the type to `out`. The cell is not NULL.
 ///
 /// # Errors
-/// `too_long`, `invalid_boolean`, `invalid_number`, `out_of_range`, `invalid_date`,
+/// `too_long`, `unmapped_value`, `invalid_number`, `out_of_range`, `invalid_date`,
 /// `invalid_timestamp` and `invalid_json`. What `out` then holds has no meaning.
 pub fn push(cell: Cell<'_>, target: FieldType, out: &mut String) -> Result<(), Failure> {
     match (target, cell) {
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn to_booleans_dates_and_times() {
         assert_eq!(convert(text("Yes"), FieldType::Boolean).unwrap(), "true");
-        assert_eq!(convert(text("maybe"), FieldType::Boolean), Err("invalid_boolean"));
+        assert_eq!(convert(text("maybe"), FieldType::Boolean), Err("unmapped_value"));
         assert_eq!(convert(Cell::Date(0), FieldType::Date).unwrap(), "1970-01-01");
         assert_eq!(convert(text("1980-12-31"), FieldType::Date).unwrap(), "1980-12-31");
         assert_eq!(convert(text("31/12/1980"), FieldType::Date), Err("invalid_date"));

@@ -46,9 +46,7 @@ pub fn suggest(line: &Line<'_>, part: &Part) -> Option<String> {
         return Some(line.map_value(part, value, None, "it means that there is none"));
     }
     let text = match line.reason {
-        "unmapped_value" | "unknown_country" | "unknown_currency" | "invalid_boolean" => {
-            return line.table(part);
-        }
+        "unmapped_value" | "unknown_country" | "unknown_currency" => return line.table(part),
         "unmatched_value" => "the pattern in the field's rules has no room for it: widen it, or map the value".into(),
         "invalid_phone" => "if these are numbers of another country, say which: \"rules\": [{\"phone\": {\"region\": \"FR\"}}], or \"region_of\": \"country\"; else correct them in Salesforce".into(),
         "invalid_email" => "correct it in Salesforce".into(),
@@ -101,7 +99,6 @@ impl<'a> Line<'a> {
         let refuses = match self.reason {
             "unknown_country" => table == Table::Names("country"),
             "unknown_currency" => table == Table::Names("currency"),
-            "invalid_boolean" => table == Table::Words,
             _ => matches!(table, Table::Values | Table::Words),
         };
         if !refuses {

@@ -250,7 +250,6 @@ fn every_reason_has_a_remedy_and_a_section_in_the_onboarding_page() {
         let chain = match reason.as_str() {
             "unknown_country" => json!(["country"]),
             "unknown_currency" => json!(["currency"]),
-            "invalid_boolean" => json!(["boolean"]),
             _ => json!([{"map": {"Open": "new"}}]),
         };
         let line = Line {

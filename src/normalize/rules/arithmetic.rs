@@ -35,7 +35,7 @@ pub const SCALE: Definition = Definition {
             meaning: "What these ends become; between them, six digits after the point are kept.",
         },
     ],
-    reasons: &[],
+    reasons: &["invalid_number"],
     accepts: &[Kind::Number],
     yields: "a number",
     examples: &[
@@ -59,6 +59,11 @@ pub const SCALE: Definition = Definition {
             input: "1.7",
             output: Yield::Text("86"),
         },
+        Example {
+            rules: r#"["number", {"scale": 1000}]"#,
+            input: "NaN",
+            output: Yield::Problem("invalid_number"),
+        },
     ],
     build: build_scale,
 };
@@ -72,7 +77,7 @@ pub const ROUND: Definition = Definition {
         required: false,
         meaning: "How many digits after the point are kept; none where absent.",
     }],
-    reasons: &[],
+    reasons: &["invalid_number"],
     accepts: &[Kind::Number],
     yields: "a number",
     examples: &[
@@ -82,6 +87,11 @@ pub const ROUND: Definition = Definition {
             output: Yield::Text("2.35"),
         },
         Example { rules: r#"["number", "round"]"#, input: "-2.5", output: Yield::Text("-3") },
+        Example {
+            rules: r#"["number", "round"]"#,
+            input: "NaN",
+            output: Yield::Problem("invalid_number"),
+        },
     ],
     build: build_round,
 };
@@ -163,7 +173,7 @@ impl Rule for Scale {
             }
         };
         let scaled = scaled.ok_or_else(|| {
-            Failure::new("out_of_range", format!("{} is on no scale", quoted(&number)))
+            Failure::new("invalid_number", format!("{} is on no scale", quoted(&number)))
         })?;
         Ok(Cell::Number(Cow::Owned(scaled)))
     }

@@ -17,7 +17,7 @@ pub const DEFINITION: Definition = Definition {
         required: true,
         meaning: "Lowest number → the class, as text.",
     }],
-    reasons: &["out_of_range"],
+    reasons: &["invalid_number", "out_of_range"],
     accepts: &[Kind::Number],
     yields: "text",
     examples: &[
@@ -30,6 +30,11 @@ pub const DEFINITION: Definition = Definition {
             rules: r#"["number", {"bands": {"0": "cold"}}]"#,
             input: "-1",
             output: Yield::Problem("out_of_range"),
+        },
+        Example {
+            rules: r#"["number", {"bands": {"0": "cold"}}]"#,
+            input: "NaN",
+            output: Yield::Problem("invalid_number"),
         },
     ],
     build,

@@ -27,7 +27,7 @@ pub const DEFINITION: Definition = Definition {
             meaning: "The words that mean false, instead of the standard ones.",
         },
     ],
-    reasons: &["invalid_boolean", "unmapped_value"],
+    reasons: &["unmapped_value"],
     accepts: &[Kind::Text, Kind::Number, Kind::Boolean],
     yields: "a boolean",
     examples: &[
@@ -35,7 +35,7 @@ pub const DEFINITION: Definition = Definition {
         Example {
             rules: r#"["boolean"]"#,
             input: "maybe",
-            output: Yield::Problem("invalid_boolean"),
+            output: Yield::Problem("unmapped_value"),
         },
         Example {
             rules: r#"[{"boolean": {"true": ["opted in"], "false": ["opted out"]}}]"#,
@@ -106,15 +106,13 @@ impl Rule for Boolean {
             return Ok(cell);
         }
         let text = cell.into_text();
-        match self {
-            Boolean::Standard => standard_word(&text),
-            // A table of words is a table of values: a missing word is fixed by adding an entry.
-            Boolean::Words(words) => words.get(&normal_key(&text)).copied().ok_or_else(|| {
-                let message = format!("{} is neither a word for true nor for false", quoted(&text));
-                Failure::new("unmapped_value", message)
-            }),
-        }
-        .map(Cell::Boolean)
+        let meaning = match self {
+            Boolean::Standard => standard_word(&text)?,
+            Boolean::Words(words) => {
+                *words.get(&normal_key(&text)).ok_or_else(|| unmapped(&text))?
+            }
+        };
+        Ok(Cell::Boolean(meaning))
     }
 }
 
@@ -123,9 +121,12 @@ pub fn standard_word(text: &str) -> Result<bool, Failure> {
     match normal_key(text).as_str() {
         "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
         "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
-        _ => {
-            let message = format!("{} is neither true nor false", quoted(text));
-            Err(Failure::new("invalid_boolean", message))
-        }
+        _ => Err(unmapped(text)),
     }
+}
+
+/// Words are a table of values: a missing one is mended by an entry.
+fn unmapped(text: &str) -> Failure {
+    let message = format!("{} is neither a word for true nor for false", quoted(text));
+    Failure::new("unmapped_value", message)
 }

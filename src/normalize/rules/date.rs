@@ -1,11 +1,13 @@
 //! `date`: calendar dates by format.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
 
 use super::{
     Argument, Arguments, Definition, Example, Failure, Rule, Yield, eras, months, quoted,
-    text_or_list,
+    text_or_list, timestamp,
 };
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
@@ -16,7 +18,7 @@ pub const DEFINITION: Definition = Definition {
     name: "date",
     meaning: "A date in text, by its format, or the first of several that fits; a date that the \
               calendar does not have is a problem. Dates stay what they are; a timestamp becomes \
-              its date in UTC.",
+              its date in the zone.",
     arguments: &[
         Argument {
             name: "date",
@@ -33,6 +35,13 @@ pub const DEFINITION: Definition = Definition {
             required: false,
             meaning: "The first of the hundred years that %y stands for; 1969 where absent. Dates of \
                       birth need an earlier one: with 1925, 45 is 1945.",
+        },
+        Argument {
+            name: "zone",
+            kind: "text",
+            required: false,
+            meaning: "The zone in which a timestamp becomes a date: an IANA name, or org for the \
+                      org's; UTC where absent.",
         },
     ],
     reasons: &["invalid_date"],
@@ -69,6 +78,11 @@ pub const DEFINITION: Definition = Definition {
             input: "45292",
             output: Yield::Text("2024-01-01"),
         },
+        Example {
+            rules: r#"["timestamp", {"date": null, "zone": "Europe/Berlin"}]"#,
+            input: "1980-05-04T22:00:00.000Z",
+            output: Yield::Text("1980-05-05"),
+        },
         Example { rules: r#"["date"]"#, input: "1980-12-31", output: Yield::Text("1980-12-31") },
     ],
     build,
@@ -82,6 +96,8 @@ const YEARS_FROM: i16 = 1969;
 struct Formats {
     formats: Vec<Format>,
     years_from: i16,
+    /// That of timestamps.
+    zone: TimeZone,
 }
 
 /// How a date is written.
@@ -126,7 +142,7 @@ impl Format {
 
 fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Box<dyn Rule>> {
     let before = errors.len();
-    arguments.options(&["years_from"], errors);
+    arguments.options(&["years_from", "zone"], errors);
     let years_from = match arguments.spec.options.get("years_from").map(serde_json::Value::as_i64) {
         None => YEARS_FROM,
         Some(Some(year @ 1800..=2100)) => year as i16,
@@ -134,6 +150,13 @@ fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Bo
             let path = format!("{}.years_from", arguments.path);
             errors.push(MappingError::new(path, "a year is needed, e.g. 1925"));
             YEARS_FROM
+        }
+    };
+    let zone = match arguments.spec.options.get("zone") {
+        None => TimeZone::UTC,
+        Some(zone) => {
+            let path = format!("{}.zone", arguments.path);
+            timestamp::zone(zone, &path, arguments, errors)?
         }
     };
     let formats: Vec<_> = match arguments.spec.argument.as_ref().map(text_or_list) {
@@ -151,7 +174,8 @@ fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Bo
             errors.push(MappingError::new(arguments.argument_path(), message).hint(hint));
         }
     }
-    (errors.len() == before).then(|| Box::new(Formats { formats, years_from }) as Box<dyn Rule>)
+    let rule = Formats { formats, years_from, zone };
+    (errors.len() == before).then(|| Box::new(rule) as Box<dyn Rule>)
 }
 
 fn parse(format: &str, text: &str, years_from: i16) -> Option<Date> {
@@ -165,11 +189,17 @@ fn parse(format: &str, text: &str, years_from: i16) -> Option<Date> {
     (date.year() >= 1000).then_some(date)
 }
 
-/// The day of a spreadsheet's number, whose fraction is the time of day. Numbers below that of
-/// 1900-03-01 count a day that never was.
+/// A spreadsheet's number: days since 1899-12-30, and the digits of the fraction, behind a point or a
+/// comma, which is the time of day. Numbers below that of 1900-03-01 count a day that never was.
+pub fn serial(text: &str) -> Option<(i64, &str)> {
+    let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let days = whole.parse().ok().filter(|days| (61..2_958_466).contains(days))?;
+    (digits(whole) && digits(fraction)).then_some((days, fraction))
+}
+
 fn excel(text: &str) -> Option<Date> {
-    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
-    let days: i64 = whole.parse().ok().filter(|days| (61..2_958_466).contains(days))?;
+    let (days, _) = serial(text)?;
     jiff::civil::date(1899, 12, 30).checked_add(jiff::Span::new().try_days(days).ok()?).ok()
 }
 
@@ -183,8 +213,14 @@ impl Rule for Formats {
             Cell::Timestamp(i64::MAX) => Ok(Cell::Date(i32::MAX)),
             Cell::Timestamp(i64::MIN) => Ok(Cell::Date(i32::MIN)),
             Cell::Timestamp(micros) => {
-                let days = i32::try_from(micros.div_euclid(DAY));
-                days.map(Cell::Date).map_err(|_| invalid("the timestamp", "date"))
+                // Beyond the library's calendar, no zone's clock is known.
+                let local =
+                    Timestamp::from_microsecond(micros).ok().filter(|_| self.zone != TimeZone::UTC);
+                let day = match local {
+                    Some(at) => Ok(days(self.zone.to_datetime(at).date())),
+                    None => i32::try_from(micros.div_euclid(DAY)),
+                };
+                day.map(Cell::Date).map_err(|_| invalid("the timestamp", "date"))
             }
             Cell::Date(_) => Ok(cell),
             cell => {
@@ -254,7 +290,8 @@ mod tests {
             assert_eq!(read("%d/%m/%Y", text), None, "{text}");
         }
         assert_eq!(read("excel", "45292.75").as_deref(), Some("2024-01-01"));
-        for text in ["60", "0", "-1", "x", "99999999", "1e5"] {
+        assert_eq!(read("excel", "45292,75").as_deref(), Some("2024-01-01"));
+        for text in ["60", "0", "-1", "x", "99999999", "1e5", "2024.07.17", "45292.x", "+45292"] {
             assert_eq!(read("excel", text), None, "{text}");
         }
         assert_eq!(iso("1969-12-31"), Ok(-1));

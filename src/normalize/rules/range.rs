@@ -30,7 +30,7 @@ pub const DEFINITION: Definition = Definition {
             meaning: "The upper bound; none where absent. For timestamps, a date is its midnight.",
         },
     ],
-    reasons: &["out_of_range"],
+    reasons: &["invalid_number", "out_of_range"],
     accepts: &[Kind::Number, Kind::Date, Kind::Timestamp],
     yields: "what it takes",
     examples: &[
@@ -48,6 +48,11 @@ pub const DEFINITION: Definition = Definition {
             rules: r#"["date", {"range": {"min": "1900-01-01"}}]"#,
             input: "1080-12-31",
             output: Yield::Problem("out_of_range"),
+        },
+        Example {
+            rules: r#"["number", {"range": {"min": 0}}]"#,
+            input: "NaN",
+            output: Yield::Problem("invalid_number"),
         },
     ],
     build,

@@ -7,11 +7,12 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::{
-    Argument, Arguments, Definition, Example, Failure, Rule, Yield, months, quoted, text_or_list,
+    Argument, Arguments, Definition, Example, Failure, Rule, Yield, date, months, quoted,
+    text_or_list,
 };
-use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
 use crate::normalize::source::Row;
+use crate::normalize::{MappingError, decimal};
 use crate::row::time::DAY;
 
 pub const DEFINITION: Definition = Definition {
@@ -124,15 +125,29 @@ fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Bo
             }
         }
     }
-    if let Some(zone) = members.get("zone") {
+    if let Some(given) = members.get("zone") {
         let path = format!("{}.zone", arguments.argument_path());
-        let name = zone.as_str().filter(|name| *name != ORG);
-        match zone {
-            Value::String(_) => rule.zone = arguments.scope.zone(name, &path, errors)?,
-            _ => arguments.wrong("zone", "the name of a time zone is needed", errors),
-        }
+        rule.zone = zone(given, &path, arguments, errors)?;
     }
     (errors.len() == before).then(|| Box::new(rule) as Box<dyn Rule>)
+}
+
+/// The zone that a rule is given.
+pub fn zone(
+    given: &Value,
+    path: &str,
+    arguments: &Arguments<'_>,
+    errors: &mut Vec<MappingError>,
+) -> Option<TimeZone> {
+    match given {
+        Value::String(name) => {
+            arguments.scope.zone(Some(name.as_str()).filter(|name| *name != ORG), path, errors)
+        }
+        _ => {
+            errors.push(MappingError::new(path, "the name of a time zone is needed"));
+            None
+        }
+    }
 }
 
 /// A format is usable if a moment that it writes reads back as the same hour, or the same day where it
@@ -204,16 +219,18 @@ fn parse_iso(text: &str, zone: &TimeZone) -> Option<i64> {
     moment.map(Timestamp::as_microsecond)
 }
 
+/// A plain decimal number of units, to the microsecond.
 fn unix(text: &str, unit: i64) -> Option<i64> {
-    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
-    let micros = whole.parse::<i64>().ok()?.checked_mul(unit)?;
+    let number = decimal::multiply(&decimal::parse(text)?, &unit.to_string());
+    let micros = number.split_once('.').map_or(&*number, |(whole, _)| whole).parse().ok()?;
     Timestamp::from_microsecond(micros).ok().map(Timestamp::as_microsecond)
 }
 
 /// A spreadsheet's number: days since 1899-12-30, the time of day as fraction, to the second.
 fn excel(text: &str, zone: &TimeZone) -> Option<i64> {
-    let days: f64 = text.parse().ok().filter(|days| (61.0..2_958_466.0).contains(days))?;
-    let seconds = (days * 86_400.0).round() as i64;
+    let (days, fraction) = date::serial(text)?;
+    let seconds =
+        days * 86_400 + (format!("0.{fraction}0").parse::<f64>().ok()? * 86_400.0).round() as i64;
     let local = jiff::civil::date(1899, 12, 30).at(0, 0, 0, 0);
     let local = local.checked_add(jiff::Span::new().try_seconds(seconds).ok()?).ok()?;
     Some(zone.to_timestamp(local).ok()?.as_microsecond())
@@ -329,6 +346,21 @@ mod tests {
         assert_eq!(Format::Excel.read("45292.5", &utc), Some(1_704_110_400_000_000));
         assert_eq!(Format::Unix(1000).read("1734425877123", &utc), Some(1_734_425_877_123_000));
         assert_eq!(Format::Unix(1_000_000).read("99999999999999999", &utc), None);
-        assert_eq!(Format::Excel.read("NaN", &utc), None);
+        for text in ["NaN", "2024.07.17", "4.5292e4", "45292.5x", "+45292", "45292."] {
+            assert_eq!(Format::Excel.read(text, &utc), None, "{text}");
+        }
+        assert_eq!(Format::Excel.read("45292,5", &utc), Some(1_704_110_400_000_000));
+        assert_eq!(Format::Excel.read("45292.99999999", &utc), Some(1_704_153_600_000_000));
+        assert_eq!(
+            Format::Unix(1_000_000).read("1734425877.25", &utc),
+            Some(1_734_425_877_250_000)
+        );
+        assert_eq!(Format::Unix(1000).read("1734425877123.5", &utc), Some(1_734_425_877_123_500));
+        assert_eq!(Format::Unix(1_000_000).read("-1.5", &utc), Some(-1_500_000));
+        for text in ["2024.07.17", "2024.07.17 09:30", "1.73443E+12", "1734425877.x", "1734425877."]
+        {
+            assert_eq!(Format::Unix(1_000_000).read(text, &utc), None, "{text}");
+            assert_eq!(Format::Unix(1000).read(text, &utc), None, "{text}");
+        }
     }
 }
