@@ -1,6 +1,6 @@
 //! The story that `make demo` tells: three orgs, from a Salesforce row to the canonical lead and Kafka.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use postgres::Client;
 
@@ -9,10 +9,8 @@ use crate::support::fixtures::{ORGS, Org};
 use crate::support::heroku_connect::{HerokuConnect, Mapped};
 use crate::support::manifold::{self, table};
 use crate::support::mapping::Mapping;
-use crate::support::wait::{self, seconds};
+use crate::support::wait::{self, LIMIT};
 use crate::{DATABASE, Servers};
-
-const LIMIT: Duration = seconds(120);
 
 pub fn tell(servers: &Servers) {
     let mut client = servers.cluster.connect(DATABASE);

@@ -41,11 +41,11 @@ fn what_kafka_would_not_take_is_named_whatever_other_problems_the_org_has() {
     const MANY: i64 = 130;
     let cluster = cluster_with(&format!(
         "manifold.kafka_brokers = '{}'\nmanifold.kafka_options = 'message.max.bytes=20000'\n\
-         manifold.topic_prefix = 'named'\nmanifold.max_problems = {MANY}",
+         manifold.topic_prefix = 'counted'\nmanifold.max_problems = {MANY}",
         broker().bootstrap()
     ));
     let mut world = World::in_cluster(&cluster);
-    world.prefix = "named".into();
+    world.prefix = "counted".into();
     world.run(ORG);
     let of = |entity: &str| format!("manifold.problem WHERE org = 'org' AND entity = '{entity}'");
     world.run("INSERT INTO org.lead SELECT n, 'Ulm' FROM generate_series(1, 200) n");

@@ -8,9 +8,11 @@ use crate::check;
 use crate::load::under_load;
 use crate::support::broker::Broker;
 use crate::support::cluster::Cluster;
+use crate::support::heroku_connect::literal;
 use crate::support::run;
 use crate::support::server::free_port;
 use crate::support::tls::{Authority, Certificate, Terms, read};
+use crate::support::wait;
 use crate::world::{LIMIT, World, cluster_with};
 
 /// A password that no text holds by accident.
@@ -173,17 +175,23 @@ impl Secured {
         world
     }
 
-    /// Tells the cluster where and how to publish, at one reload.
+    /// Tells the cluster where and how to publish, at one reload that it has seen then.
     pub fn publish_to(&self, port: u16, options: &str) {
         let mut client = self.cluster.connect("postgres");
-        let options = options.replace('\n', "\\n").replace('\'', "''");
+        let options = options.replace('\n', "\\n");
         for sql in [
-            &format!("ALTER SYSTEM SET manifold.kafka_options = '{options}'"),
+            &format!("ALTER SYSTEM SET manifold.kafka_options = {}", literal(Some(&options))),
             &format!("ALTER SYSTEM SET manifold.kafka_brokers = '127.0.0.1:{port}'"),
             "SELECT pg_reload_conf()",
         ] {
             client.batch_execute(sql).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
         }
+        let now = "SELECT current_setting('manifold.kafka_brokers') || '; ' || current_setting('manifold.kafka_options')";
+        let told = format!("127.0.0.1:{port}; {options}");
+        wait::until("the server to know it", LIMIT, || {
+            let row = client.query_one(now, &[]).unwrap_or_else(|e| panic!("{now}: {e:?}"));
+            if row.get::<_, &str>(0) == told { Ok(()) } else { Err("not yet") }
+        });
     }
 
     pub fn mutual_tls(&self, with: Option<&Certificate>) -> String {
@@ -319,7 +327,7 @@ fn rights_that_are_missing_or_withdrawn_under_load_are_told_and_work_when_they_a
         globex.load(20, 20);
         world.topic_on(&secured.broker, "globex.lead").at_least(40, LIMIT);
     });
-    assert!(world.status("globex", "publisher").iter().all(|s| s.state == "ok"));
+    world.await_status("globex", "publisher", "well", |s| s.state == "ok");
     secured.allow("nobody", &one, true);
     well(&mut world);
     let mut topic = world.topic_on(&secured.broker, "acme.lead");

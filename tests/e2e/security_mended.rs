@@ -3,18 +3,36 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
 use crate::check;
 use crate::security::{PASSWORD, Secured, says, secured, well};
 use crate::support::installation::{is_root, run_to_end};
 use crate::support::tls::read;
+use crate::support::wait::{self, seconds};
+use crate::world::LIMIT;
 
-/// Gives a user a password, on the broker.
-fn set_password(secured: &Secured, user: &str, password: &str) {
+/// Gives a user a password, on the broker, and waits until it asks for that one.
+fn set_password(secured: &Secured, name: &str, password: &str) {
     let scram = format!("SCRAM-SHA-512=[iterations=4096,password={password}]");
-    let user = ["--entity-type", "users", "--entity-name", user];
+    let user = ["--entity-type", "users", "--entity-name", name];
     let arguments: Vec<&str> =
         ["--alter", "--add-config", &scram].into_iter().chain(user).collect();
     secured.broker.tool("kafka.admin.ConfigCommand", &arguments);
+    let client: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", format!("127.0.0.1:{}", secured.ports.sasl))
+        .set("security.protocol", "sasl_ssl")
+        .set("ssl.ca.pem", read(&secured.ca))
+        .set("sasl.mechanism", "SCRAM-SHA-512")
+        .set("sasl.username", name)
+        .set("sasl.password", password)
+        .set("log_level", "0")
+        .create()
+        .expect("a consumer needs no broker to be made");
+    wait::until("the broker to take the password", LIMIT, || {
+        client.fetch_metadata(None, seconds(5)).map(drop)
+    });
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use postgres::Client;
+use postgres::error::SqlState;
 use serde_json::Value;
 
 use crate::support::broker::Broker;
@@ -137,8 +138,14 @@ impl<'a> World<'a> {
         manifold::settled_of(&mut self.client, org, &["backfill", "normalizer"], LIMIT);
     }
 
+    /// Runs statements; again, as the hint says, where a table's lock was not to be had in time:
+    /// autovacuum may have it.
     pub fn run(&mut self, sql: &str) {
-        self.client.batch_execute(sql).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        let outcome = wait::until(sql, LIMIT, || match self.client.batch_execute(sql) {
+            Err(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Err(format!("{e:?}")),
+            outcome => Ok(outcome),
+        });
+        outcome.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
     }
 
     pub fn count(&mut self, from: &str) -> i64 {
@@ -149,11 +156,15 @@ impl<'a> World<'a> {
         self.client.query_one(sql, &[]).unwrap_or_else(|e| panic!("{sql}: {e:?}")).get(0)
     }
 
+    /// Waits for so many rows, as long as they become more or fewer.
     pub fn await_count(&mut self, from: &str, n: i64) {
-        wait::until(&format!("{n} rows in {from}"), LIMIT, || match self.count(from) {
-            found if found == n => Ok(()),
-            found => Err(format!("{found} rows; {:#?}", manifold::status(&mut self.client))),
-        });
+        let mut last = self.count(from);
+        while last != n {
+            last = wait::until(&format!("{n} rows in {from}"), LIMIT, || match self.count(from) {
+                found if found != last => Ok(found),
+                found => Err(format!("{found} rows; {:#?}", manifold::status(&mut self.client))),
+            });
+        }
     }
 
     /// Waits until the query, of one text column, answers `expected`.
@@ -179,6 +190,18 @@ impl<'a> World<'a> {
     pub fn status(&mut self, org: &str, consumer: &str) -> Vec<manifold::Status> {
         let of_org = |s: &manifold::Status| s.org == org && s.consumer == consumer;
         manifold::status(&mut self.client).into_iter().filter(of_org).collect()
+    }
+
+    /// Sets a parameter for all databases, and has this one's publisher begin anew with it: one that runs
+    /// reads settings when it comes to it.
+    pub fn publish_with(&mut self, name: &str, value: &str) {
+        self.database.cluster().set(name, value);
+        // The server knows it before its sessions do, and all that it starts from then on.
+        self.await_text(&format!("SELECT current_setting('{name}')"), Some(value));
+        self.run(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity \
+             WHERE backend_type LIKE 'pg_manifold publisher%' AND datname = current_database()",
+        );
     }
 
     /// Waits until some status row of the org's consumer satisfies `condition`.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn cluster() -> Cluster {
     MockCluster::new(1).expect("a mock cluster")
@@ -46,6 +46,20 @@ fn until(
         assert!(Instant::now() < deadline, "{what}: {producer:?} {:?}", producer.events());
         producer.hurry();
         producer.poll(Duration::from_millis(20), deliveries);
+    }
+}
+
+/// Polls until something was told.
+fn await_event(producer: &mut Producer, what: &str, told: impl Fn(&ClientEvent) -> bool) {
+    let mut events = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        events.extend(producer.events());
+        if events.iter().any(&told) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{what}: {events:?}");
+        producer.poll(Duration::from_millis(20), &mut Vec::new());
     }
 }
 

@@ -211,7 +211,7 @@ fn nothing_is_hashed_without_a_salt() {
     assert_eq!(world.count("pg_settings WHERE setting = 'pepper'"), 0);
     world.run("RESET ROLE");
 
-    cluster.set("manifold.hash_salt", "");
+    world.publish_with("manifold.hash_salt", "");
     world.run("SELECT manifold.start('tiny')");
     add(&mut world, "tiny", 1);
     world.await_status("tiny", "publisher", "in want of a salt", |status| {
@@ -303,7 +303,7 @@ fn tombstones_and_old_rows_can_be_left_out() {
     // Updates are skipped once that is asked for.
     let (code, text) = refused(&mut world, "ALTER SYSTEM SET manifold.skipped_operations = 'u,x'");
     assert!(code == "22023" && text.contains("\"x\""), "{code} {text}");
-    cluster.set("manifold.skipped_operations", "u,t");
+    world.publish_with("manifold.skipped_operations", "u,t");
     add(&mut world, "tiny", 2);
     world.run("UPDATE tiny.contact SET notes = 'y'; DELETE FROM tiny.contact");
     world.published();

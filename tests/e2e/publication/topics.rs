@@ -41,9 +41,7 @@ fn topics_are_named_by_a_template_and_none_is_anothers() {
         assert!(code == "22023" && text.contains(culprit), "{code} {text}");
     }
     // One topic for all: whoever comes second is refused.
-    cluster.set("manifold.topic_template", "{prefix}.{table}");
-    world.run("SELECT pg_reload_conf()");
-    world.await_text("SELECT current_setting('manifold.topic_template')", Some("{prefix}.{table}"));
+    world.publish_with("manifold.topic_template", "{prefix}.{table}");
     for call in ["start('third')", "resync('other')", "resync('canonical')"] {
         let (code, text) = refused(&mut world, &format!("SELECT manifold.{call}"));
         assert_eq!(code, "55000", "{call}: {text}");
@@ -92,8 +90,7 @@ fn topics_are_created_as_the_settings_say() {
     }
 
     // Not asked to create any, we say which one to create, and go on once it is there.
-    cluster.set("manifold.create_topics", "off");
-    world.await_text("SELECT current_setting('manifold.create_topics')", Some("off"));
+    world.publish_with("manifold.create_topics", "off");
     contacts(&mut world, "other");
     world.run("SELECT manifold.start('other')");
     add(&mut world, "other", 1);
