@@ -97,6 +97,9 @@ impl GoBetween {
 impl Shared {
     fn connect(self: &Arc<Self>, client: TcpStream) {
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.target)) else { return };
+        if client.set_nodelay(true).and_then(|()| server.set_nodelay(true)).is_err() {
+            return;
+        }
         let (Ok(mut from_client), Ok(mut to_client)) = (client.try_clone(), client.try_clone())
         else {
             return;
@@ -167,8 +170,10 @@ fn frame(stream: &mut TcpStream) -> Option<Vec<u8>> {
 }
 
 fn pass_on(stream: &mut TcpStream, frame: &[u8]) -> std::io::Result<()> {
-    stream.write_all(&(frame.len() as u32).to_be_bytes())?;
-    stream.write_all(frame)
+    // At once: what is written in parts may wait for the first one's receipt.
+    let mut whole = (frame.len() as u32).to_be_bytes().to_vec();
+    whole.extend_from_slice(frame);
+    stream.write_all(&whole)
 }
 
 fn number<const N: usize>(bytes: &[u8], at: usize) -> i64 {
