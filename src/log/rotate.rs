@@ -53,6 +53,7 @@ impl Rotation {
             // All is consumed: the next round can give the space back.
             || sizes[current] >= IDLE_SIZE && !needed(current, log_size, false)?;
         let empty = [1, 2].map(|step| (current + step) % 3).into_iter().find(|&n| sizes[n] == 0);
+        let left = current;
         let current = match empty {
             Some(empty) if full && sizes[current] > 0 => {
                 database.log_table.store(empty as u32, Ordering::Relaxed);
@@ -61,8 +62,8 @@ impl Rotation {
             // A full log grows where it is, where there is no empty table.
             _ => current,
         };
-        let horizon = if too_large { end_of_oldest(current, &sizes)? } else { 0 };
-        database.log_horizon.store(horizon, Ordering::Relaxed);
+        let horizon = if too_large { end_of_oldest([left, current], &sizes)? } else { 0 };
+        database.log_horizon.store(horizon, Ordering::Release);
         Ok(())
     }
 
@@ -92,10 +93,11 @@ fn sizes(objects: &Objects) -> Result<[u64; 3]> {
 }
 
 /// The transaction id after the last in the oldest of the tables at rest; 0 where they are empty. One
-/// table at a time is let go of: who is merely behind by what was just written holds a newer one.
-fn end_of_oldest(current: usize, sizes: &[u64; 3]) -> Result<u64> {
+/// table at a time is let go of, and none that was written to until now: who is merely behind by what
+/// was just written holds a newer one.
+fn end_of_oldest(written: [usize; 2], sizes: &[u64; 3]) -> Result<u64> {
     let mut oldest: Option<u64> = None;
-    for number in (0..3).filter(|&number| number != current && sizes[number] > 0) {
+    for number in (0..3).filter(|number| !written.contains(number) && sizes[*number] > 0) {
         let last = sql::one::<i64>(
             &format!(
                 "SELECT xid::text::bigint FROM manifold.change_{number} ORDER BY xid DESC LIMIT 1"

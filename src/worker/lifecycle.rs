@@ -76,8 +76,8 @@ pub struct Worker {
     extension: Cell<Option<pg_sys::Oid>>,
     failures: u32,
     reloads: Cell<u32>,
-    /// The log's horizon when it was last looked at.
-    horizon: Cell<u64>,
+    /// The log's horizon before this turn's moment, and before the last one's.
+    horizons: Cell<[u64; 2]>,
     /// How far apart turns begin at least.
     pace: Cell<Duration>,
 }
@@ -133,7 +133,7 @@ impl Worker {
             extension: Cell::new(None),
             failures: 1,
             reloads: Cell::new(0),
-            horizon: Cell::new(0),
+            horizons: Cell::new([0; 2]),
             pace: Cell::new(PACE),
         })
     }
@@ -191,8 +191,7 @@ impl Worker {
 
     /// Up to where lanes must not hold the log any longer, once they have had a round to let go of it.
     pub fn horizon(&self) -> Option<u64> {
-        let now = self.database.log_horizon.load(std::sync::atomic::Ordering::Relaxed);
-        Some(self.horizon.replace(now).min(now)).filter(|&horizon| horizon > 0)
+        self.horizons.get().into_iter().min().filter(|&horizon| horizon > 0)
     }
 
     /// Whether a session wants us out of the database (see `hold`).
@@ -203,6 +202,9 @@ impl Worker {
     /// How a turn begins: the moment, or none where the extension is not there, or is another one by
     /// now, whose layouts and positions are not those that this worker knows.
     pub fn begin(&self) -> Result<Option<Moment>, Failure> {
+        // Looked at first: the moment sees what the horizon is about, and this turn can take it.
+        let horizon = self.database.log_horizon.load(std::sync::atomic::Ordering::Acquire);
+        self.horizons.set([horizon, self.horizons.get()[0]]);
         let found = transaction(|| match identity::extension() {
             Some(extension) => Ok(Some((extension, read::current_snapshot()))),
             None => Ok(None),

@@ -71,7 +71,9 @@ fn a_prepared_transaction_stops_no_rotation_but_its_own_tables() {
     org(&mut world, "acme");
     insert(&mut world, "acme", 1);
     world.run("BEGIN; UPDATE acme.lead SET city = 'Prepared'; PREPARE TRANSACTION 'kept'");
-    let held = world.value::<i32>("SELECT manifold.log_table()") as usize;
+    let held = "SELECT right(relation::regclass::text, 1)::int FROM pg_locks \
+        WHERE pid IS NULL AND relation::regclass::text ~ '^manifold.change_[012]$'";
+    let held = world.value::<i32>(held) as usize;
     let before = files(&mut world);
     let mut changes = [0; 3];
     let mut last = before.clone();
@@ -108,7 +110,8 @@ fn what_all_have_read_does_not_stay_because_it_is_little() {
     // The publisher holds what is not larger than manifold.max_log_size.
     insert(&mut world, "acme", 1_500);
     world.normalized();
-    let needed = "SELECT held_by FROM manifold.log_status WHERE state = 'resting'";
+    let needed =
+        "SELECT string_agg(held_by, '; ') FROM manifold.log_status WHERE state = 'resting'";
     world.await_text(needed, Some("slow of acme"));
     assert_eq!(rest(&mut world.client, "slow", 1_000).len(), 1_500);
     await_size(&mut world, "empty", |size| size == 0);
@@ -210,8 +213,18 @@ fn laggards_are_dropped_at_the_limit_and_a_resync_repairs_it() {
     let gaps = "(SELECT DISTINCT o.org, g.consumer FROM manifold.gap g JOIN manifold.source s USING (source_id) JOIN manifold.org o USING (org)) g";
     wait::until("the laggards to be dropped", LIMIT, || {
         write(&mut world, "acme", None);
+        // The keeper reads this table when it looks for laggards among consumers: not in between.
+        let mut taking = world.database.connect();
+        let mut taking = taking.transaction().unwrap();
+        taking.batch_execute("LOCK TABLE manifold.publication").unwrap();
         insert(&mut world, "globex", 30);
-        keen += rest(&mut world.client, "keen", 50).len();
+        loop {
+            match next(&mut taking, "keen", 50).len() {
+                0 => break,
+                more => keen += more,
+            }
+        }
+        taking.commit().unwrap();
         // Else a slow machine makes a laggard of the normalizer that should keep up.
         let rows = world.count("globex.lead");
         world.await_count("canonical.lead WHERE org = 'globex'", rows);
@@ -249,7 +262,7 @@ fn laggards_are_dropped_at_the_limit_and_a_resync_repairs_it() {
         });
     }
     // What a resync reads is more than the limit.
-    cluster.set("manifold.drop_log_size", "0");
+    world.publish_with("manifold.drop_log_size", "0");
     world.run(
         "DROP FUNCTION trouble() CASCADE; SELECT manifold.resume('acme', 'normalizer'); \
         SELECT manifold.resync('acme'); SELECT manifold.resync('initech')",
@@ -262,7 +275,7 @@ fn laggards_are_dropped_at_the_limit_and_a_resync_repairs_it() {
     world.normalized();
     let again = rest(&mut world.client, "slow", 1_000);
     assert_eq!((again.len(), again.iter().all(|change| change.op == "r")), (rows, true));
-    assert_eq!(world.count(&format!("{gaps} WHERE org IN ('acme', 'initech')")), 0);
+    assert_eq!(world.count(&format!("{gaps} WHERE consumer <> 'publisher'")), 0);
 }
 
 #[test]
@@ -313,6 +326,9 @@ fn a_publisher_without_an_answer_does_not_fill_the_disk() {
     org(&mut world, "acme");
     wait::until("the publisher to be dropped", LIMIT, || {
         write(&mut world, "acme", None);
+        // Else a slow machine makes a laggard of the normalizer, too.
+        let rows = world.count("acme.lead");
+        world.await_count("canonical.lead", rows);
         match world.count("manifold.gap WHERE consumer = 'publisher'") {
             0 => Err("no gap"),
             _ => Ok(()),
