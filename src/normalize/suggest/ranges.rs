@@ -2,6 +2,7 @@
 
 use super::meanings::is_in;
 use super::names::fold;
+use crate::normalize::rules::factors;
 
 const LESS: &[&str] = &[
     "moins",
@@ -66,13 +67,7 @@ const MORE: &[&str] = &[
 
 /// What letters behind a number multiply it by, where they do.
 pub fn factor(unit: &str) -> Option<i64> {
-    match unit {
-        "k" | "tsd" | "mil" | "mila" | "keur" | "k€" | "t" | "tausend" | "thousand" | "mille"
-        | "duizend" => Some(1000),
-        "m" | "mm" | "mio" | "mn" | "m€" | "million" | "millions" | "millones" | "milioni"
-        | "miljoen" | "milhao" | "milhoes" => Some(1_000_000),
-        _ => None,
-    }
+    factors::of(unit)?.parse().ok()
 }
 
 /// The ends of a range that a text says, and whether it says one.
