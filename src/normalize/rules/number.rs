@@ -16,7 +16,8 @@ use crate::normalize::source::Row;
 pub const DEFINITION: Definition = Definition {
     name: "number",
     meaning: "The exact decimal that the text shows. Groups are of three digits, all or none of \
-              them separated. Numbers stay what they are.",
+              them separated; between commas also of two before the last three, as in India. Numbers \
+              stay what they are.",
     arguments: &[
         Argument {
             name: "decimal",
@@ -38,7 +39,8 @@ pub const DEFINITION: Definition = Definition {
             kind: "list of texts or object",
             required: false,
             meaning: "What may stand before or behind the number, in any letter case: texts that \
-                      are passed over, or text → factor, e.g. {\"€\": 1, \"k\": 1000, \"%\": 0.01}.",
+                      are passed over, or text → factor, e.g. {\"€\": 1, \"k\": 1000, \"%\": 0.01}. \
+                      Behind letters there may be a point: Mio., Rs.",
         },
         Argument {
             name: "parentheses",
@@ -70,6 +72,16 @@ pub const DEFINITION: Definition = Definition {
             rules: r#"[{"number": {"group": ",", "units": {"$": 1, "k": 1000}, "parentheses": true}}]"#,
             input: "($1,234.5 K)",
             output: Yield::Text("-1234500"),
+        },
+        Example {
+            rules: r#"[{"number": {"decimal": ",", "units": {"Mio": 1000000, "€": 1}}}]"#,
+            input: "1,2 Mio. €",
+            output: Yield::Text("1200000"),
+        },
+        Example {
+            rules: r#"[{"number": {"group": ",", "units": ["₹"]}}]"#,
+            input: "₹12,34,567",
+            output: Yield::Text("1234567"),
         },
         Example { rules: r#"["number"]"#, input: " -007.50 ", output: Yield::Text("-7.5") },
         Example {
@@ -119,6 +131,7 @@ fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Bo
 }
 
 /// Units as a mapping gives them, in lower case, the longest first, each with its factor.
+/// A point behind letters, as that of an abbreviation, is left out.
 pub fn units(json: &Value, path: &str, errors: &mut Vec<MappingError>) -> Vec<(String, String)> {
     let found: Option<Vec<_>> = match json {
         Value::Object(members) => members
@@ -133,7 +146,11 @@ pub fn units(json: &Value, path: &str, errors: &mut Vec<MappingError>) -> Vec<(S
         errors.push(MappingError::new(format!("{path}.units"), message));
         return Vec::new();
     };
-    let lower = |(unit, factor): (String, String)| (unit.trim().to_lowercase(), factor);
+    let lower = |(unit, factor): (String, String)| {
+        let unit = unit.trim().to_lowercase();
+        let bare = unit.strip_suffix('.').filter(|unit| unit.ends_with(char::is_alphabetic));
+        (bare.map_or_else(|| unit.clone(), str::to_string), factor)
+    };
     let mut units: Vec<_> =
         units.into_iter().map(lower).filter(|(unit, _)| !unit.is_empty()).collect();
     units.sort_by_key(|(unit, _)| std::cmp::Reverse(unit.len()));
@@ -186,19 +203,34 @@ impl Notation {
     /// How many bytes at the front of a text, which begins with a digit, are a number.
     pub fn length(&self, text: &str) -> usize {
         let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-        let mut length = digits(text);
-        if length <= 3 {
-            while let Some(separator) = text[length..].chars().next().filter(|&c| self.is_group(c))
-            {
-                let at = length + separator.len_utf8();
-                if digits(&text[at..]) != 3 {
-                    break;
-                }
-                length = at + 3;
+        let first = digits(text);
+        let (mut length, mut at) = (first, first);
+        let mut groups = vec![first];
+        while let Some(separator) = text[at..].chars().next().filter(|&c| self.is_group(c)) {
+            let start = at + separator.len_utf8();
+            groups.push(digits(&text[start..]));
+            at = start + groups[groups.len() - 1];
+            match self.are_groups(&groups) {
+                true => length = at,
+                // In India, groups of two come first.
+                false if at - start == 2 => {}
+                false => break,
             }
         }
         let fraction = text[length..].strip_prefix(self.decimal).map_or(0, digits);
         if fraction > 0 { length + self.decimal.len_utf8() + fraction } else { length }
+    }
+
+    /// Whether the digits between separators are so many as a number has.
+    fn are_groups(&self, lengths: &[usize]) -> bool {
+        match lengths {
+            [] | [_] => true,
+            [1..=3, rest @ ..] if rest.iter().all(|length| *length == 3) => true,
+            [1..=2, pairs @ .., 3] => {
+                self.group == Some(',') && pairs.iter().all(|length| *length == 2)
+            }
+            _ => false,
+        }
     }
 
     /// The canonical decimal of a number.
@@ -210,17 +242,12 @@ impl Notation {
             None => (rest, ""),
         };
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        let mut joined = String::with_capacity(whole.len());
-        for (index, group) in whole.split(|character| self.is_group(character)).enumerate() {
-            let first = index == 0;
-            joined.push_str(group);
-            if !digits(group) || (!first && group.len() != 3) {
-                return None;
-            }
-        }
-        let first = whole.find(|character| self.is_group(character));
-        if first.is_some_and(|length| !(1..=3).contains(&length))
+        let groups: Vec<_> = whole.split(|character| self.is_group(character)).collect();
+        let lengths: Vec<_> = groups.iter().map(|group| group.len()).collect();
+        let joined = groups.concat();
+        if !digits(&joined)
             || !digits(fraction)
+            || !self.are_groups(&lengths)
             || joined.is_empty() && fraction.is_empty()
         {
             return None;
@@ -243,11 +270,9 @@ impl Number {
         let mut factors = Vec::new();
         let mut left: Vec<&(String, String)> = self.units.iter().collect();
         // Each unit is taken off once, the longest first: "$$5" is no number.
-        while let Some((at, stripped)) = left.iter().enumerate().find_map(|(at, (unit, _))| {
-            let stripped =
-                rest.strip_suffix(unit.as_str()).or_else(|| rest.strip_prefix(unit.as_str()));
-            Some((at, stripped?))
-        }) {
+        while let Some((at, stripped)) =
+            left.iter().enumerate().find_map(|(at, (unit, _))| Some((at, without(rest, unit)?)))
+        {
             rest = stripped.trim();
             factors.push(&left.remove(at).1);
         }
@@ -261,6 +286,15 @@ impl Number {
         };
         Some(factors.iter().fold(number, |number, factor| decimal::multiply(&number, factor)))
     }
+}
+
+/// A text without a unit at its end or its front, and without the point behind letters there.
+fn without<'t>(text: &'t str, unit: &str) -> Option<&'t str> {
+    if !unit.ends_with(char::is_alphabetic) {
+        return text.strip_suffix(unit).or_else(|| text.strip_prefix(unit));
+    }
+    let end = text.strip_suffix('.').unwrap_or(text).strip_suffix(unit);
+    end.or_else(|| text.strip_prefix(unit).map(|rest| rest.strip_prefix('.').unwrap_or(rest)))
 }
 
 impl Rule for Number {
@@ -322,6 +356,35 @@ mod tests {
     }
 
     #[test]
+    fn groups_of_two() {
+        let indian = Notation { decimal: '.', group: Some(',') };
+        for (text, number) in [
+            ("12,34,567", Some("1234567")),
+            ("1,23,456.50", Some("123456.5")),
+            ("1,23,45,678", Some("12345678")),
+            ("12,345", Some("12345")),
+            ("123,45,678", None),
+            ("12,34", None),
+            ("12,34,56", None),
+            ("1,234,56,789", None),
+            ("1,23,456,789", None),
+            ("1,,234", None),
+        ] {
+            assert_eq!(indian.read_number(text).as_deref(), number, "{text}");
+        }
+        assert_eq!(french("1 23 456"), None);
+        for (text, length) in [
+            ("12,34,567 to", 9),
+            ("12,34 to", 2),
+            ("1,234,56", 5),
+            ("1,234,567.5.", 11),
+            ("5, 10", 1),
+        ] {
+            assert_eq!(indian.length(text), length, "{text}");
+        }
+    }
+
+    #[test]
     fn units_and_signs() {
         let units =
             [("mio", "1000000"), ("k€", "1000"), ("m", "1000000"), ("€", "1"), ("%", "0.01")];
@@ -335,6 +398,12 @@ mod tests {
             ("(12 €)", Some("-12")),
             ("1,5 Mio €", Some("1500000")),
             ("1,5m", Some("1500000")),
+            ("1,2 Mio. €", Some("1200000")),
+            ("1,2 Mio.", Some("1200000")),
+            ("Mio. 1,2", Some("1200000")),
+            ("Mio.500", Some("500000000")),
+            ("1,2 Mio..", None),
+            ("1,2 €.", None),
             ("3k€", Some("3000")),
             ("7 %", Some("0.07")),
             ("7 kg", None),
