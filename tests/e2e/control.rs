@@ -1,9 +1,6 @@
 //! Pausing, stopping, removing; and orgs that leave each other alone.
 
-use std::time::Instant;
-
-use crate::support::wait::seconds;
-use crate::world::{World, cluster_with};
+use crate::world::{LIMIT, World, cluster_with};
 
 #[test]
 fn a_paused_normalizer_falls_behind_and_catches_up() {
@@ -16,7 +13,7 @@ fn a_paused_normalizer_falls_behind_and_catches_up() {
         s.state == "paused" && s.lag_changes >= 20
     });
     // The publisher goes on.
-    world.topic("acme.lead").at_least(30, seconds(60));
+    world.topic("acme.lead").at_least(30, LIMIT);
     assert_eq!(world.count("canonical.lead"), 10);
     world.run("SELECT manifold.resume('acme', 'normalizer')");
     world.await_count("canonical.lead", 30);
@@ -32,14 +29,14 @@ fn a_paused_publisher_holds_back_its_org_alone() {
     world.run("SELECT manifold.pause('acme', 'publisher')");
     acme.load(10, 20);
     globex.load(10, 20);
-    world.topic("globex.lead").at_least(30, seconds(60));
+    world.topic("globex.lead").at_least(30, LIMIT);
     world.await_count("canonical.lead", 60);
     world.await_status("acme", "publisher", "paused and behind", |s| {
         s.state == "paused" && s.lag_changes >= 20
     });
     assert_eq!(world.topic("acme.lead").all().len(), 10);
     world.run("SELECT manifold.resume('acme', 'publisher')");
-    world.topic("acme.lead").at_least(30, seconds(60));
+    world.topic("acme.lead").at_least(30, LIMIT);
 }
 
 #[test]
@@ -48,15 +45,14 @@ fn an_org_with_a_long_backlog_under_the_throttle_leaves_the_others_their_turn() 
     let mut world = World::in_cluster(&cluster);
     let mut acme = world.running("acme", 0);
     let mut globex = world.running("globex", 1);
-    cluster.set("manifold.normalize_max_rows_per_second", "500");
+    // All of it takes longer than anything is waited for.
+    cluster.set("manifold.normalize_max_rows_per_second", "40");
     let rows = acme.org.many(10_000);
     acme.connect.load(&acme.lead, &acme.org.columns, &rows);
     world.await_status("acme", "normalizer", "behind", |s| s.lag_changes > 5_000);
-    let started = Instant::now();
     let sfid = globex.org.sfid(0).to_owned();
     globex.update(&[&sfid], &[("city", Some("Fair"))]);
     world.await_count("canonical.lead WHERE city = 'Fair'", 1);
-    assert!(started.elapsed() < seconds(8), "{:?}", started.elapsed());
     assert!(
         world.count("canonical.lead WHERE org = 'acme'") < 9_000,
         "acme is still behind, under the throttle"

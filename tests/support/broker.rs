@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use super::admin::Admin;
 use super::installation::run_to_end;
 use super::server::{Server, free_port};
 use super::wait::{self, LIMIT, seconds};
@@ -193,7 +194,7 @@ impl Broker {
         let principal = format!("User:{user}");
         let mut arguments = vec!["--add", "--allow-principal", &principal, "--topic", topic];
         arguments.extend(operations.iter().flat_map(|operation| ["--operation", *operation]));
-        self.tool("org.apache.kafka.tools.AclCommand", &arguments);
+        self.rule(&arguments);
     }
 
     /// Denies a user something on a topic, whatever else allows it, or no longer.
@@ -202,7 +203,7 @@ impl Broker {
         let mut arguments = vec!["--deny-principal", &principal, "--operation", operation];
         arguments.extend(["--topic", topic]);
         arguments.extend(if yes { &["--add"][..] } else { &["--remove", "--force"] });
-        self.tool("org.apache.kafka.tools.AclCommand", &arguments);
+        self.rule(&arguments);
     }
 
     /// Allows a user something on all that is called by a prefix: `--topic`, `--transactional-id`.
@@ -211,7 +212,13 @@ impl Broker {
         let mut arguments = vec!["--add", "--allow-principal", &principal, kind, prefix];
         arguments.extend(["--resource-pattern-type", "prefixed"]);
         arguments.extend(operations.iter().flat_map(|operation| ["--operation", *operation]));
-        self.tool("org.apache.kafka.tools.AclCommand", &arguments);
+        self.rule(&arguments);
+    }
+
+    /// Changes the rules of who may do what, and waits until they are in force.
+    pub fn rule(&self, arguments: &[&str]) {
+        self.tool("org.apache.kafka.tools.AclCommand", arguments);
+        Admin::new(&self.bootstrap()).await_force();
     }
 
     /// One of Kafka's own tools, told where the broker is.

@@ -171,6 +171,8 @@ impl Cluster {
             .user(user)
             .dbname(database)
             .connect_timeout(seconds(5))
+            // The server itself may be at work in a table that is started (autovacuum, say).
+            .options("-c manifold.attach_lock_timeout=60s")
             .connect(NoTls)
     }
 

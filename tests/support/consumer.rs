@@ -11,6 +11,12 @@ use serde_json::Value;
 
 use super::wait::{self, LIMIT, seconds};
 
+const COMMITTED: &str = "read_committed";
+const UNCOMMITTED: &str = "read_uncommitted";
+
+/// Longer than a pause between two messages of a load.
+const ROUND: Duration = seconds(1);
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     pub partition: i32,
@@ -45,6 +51,8 @@ impl Event {
 /// Reads one topic, and keeps all that it has read. The topic need not exist yet.
 pub struct Topic {
     pub name: String,
+    bootstrap: String,
+    isolation: &'static str,
     consumer: BaseConsumer,
     assigned: bool,
     partitions: usize,
@@ -55,29 +63,20 @@ pub struct Topic {
 
 impl Topic {
     pub fn new(bootstrap: &str, name: &str) -> Self {
-        Self::reading(bootstrap, name, "read_committed")
+        Self::reading(bootstrap, name, COMMITTED)
     }
 
     /// One that sees messages of transactions that are open or were aborted, too.
     pub fn uncommitted(bootstrap: &str, name: &str) -> Self {
-        Self::reading(bootstrap, name, "read_uncommitted")
+        Self::reading(bootstrap, name, UNCOMMITTED)
     }
 
-    fn reading(bootstrap: &str, name: &str, isolation: &str) -> Self {
-        let consumer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap)
-            .set("isolation.level", isolation)
-            .set("group.id", "pg_manifold-test")
-            .set("enable.auto.commit", "false")
-            .set("enable.partition.eof", "true")
-            .set("fetch.wait.max.ms", "50")
-            .set("reconnect.backoff.max.ms", "500")
-            .set("log_level", "0")
-            .create()
-            .expect("a consumer needs no broker to be made");
+    fn reading(bootstrap: &str, name: &str, isolation: &'static str) -> Self {
         Self {
             name: name.to_owned(),
-            consumer,
+            bootstrap: bootstrap.to_owned(),
+            isolation,
+            consumer: client(bootstrap, isolation),
             assigned: false,
             partitions: 0,
             ended: BTreeSet::new(),
@@ -113,8 +112,11 @@ impl Topic {
         self.assigned = false;
         self.events.clear();
         self.ended.clear();
-        if self.assign().unwrap_or_else(|e| panic!("cannot read {}: {e}", self.name)) {
-            let what = format!("the end of topic {}", self.name);
+        let what = format!("the end of topic {}", self.name);
+        if self.isolation == COMMITTED {
+            self.await_transactions();
+        }
+        if wait::until(&what, LIMIT, || self.assign()) {
             wait::until(&what, LIMIT, || {
                 self.read(Duration::from_millis(100))?;
                 let ended = self.ended.len();
@@ -126,6 +128,26 @@ impl Topic {
             });
         }
         &self.events
+    }
+
+    /// Waits until all that is there now is committed or aborted, and seen to be: brokers write in each
+    /// partition that a transaction is committed after they have said so.
+    fn await_transactions(&self) {
+        let all = client(&self.bootstrap, UNCOMMITTED);
+        let mut first = None;
+        wait::until(&format!("transactions in topic {} to end", self.name), LIMIT, || {
+            let (ends, seen) = (ends(&all, &self.name)?, ends(&self.consumer, &self.name)?);
+            let first = first.get_or_insert_with(|| ends.clone());
+            // One that was deleted may have come back, and be shorter.
+            let there = |(partition, end): (&i32, &i64)| {
+                first.get(partition).is_none_or(|first| seen[partition] >= *first.min(end))
+            };
+            if seen.len() == ends.len() && ends.iter().all(there) {
+                Ok(())
+            } else {
+                Err(format!("{seen:?} of {first:?}"))
+            }
+        });
     }
 
     /// Where a topic of one partition ends, what is in it but is no message included.
@@ -140,28 +162,25 @@ impl Topic {
         if self.assigned {
             return Ok(true);
         }
-        // Metadata of all topics: asking for one could make the broker create it.
-        let metadata = self.consumer.fetch_metadata(None, seconds(5)).map_err(|e| e.to_string())?;
-        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == self.name) else {
-            return Ok(false);
-        };
+        let partitions = partitions(&self.consumer, &self.name)?;
         let mut list = TopicPartitionList::new();
-        for partition in topic.partitions() {
-            list.add_partition_offset(&self.name, partition.id(), Offset::Beginning)
+        for partition in &partitions {
+            list.add_partition_offset(&self.name, *partition, Offset::Beginning)
                 .map_err(|e| e.to_string())?;
         }
         self.consumer.assign(&list).map_err(|e| e.to_string())?;
-        self.partitions = topic.partitions().len();
+        self.partitions = partitions.len();
         self.assigned = self.partitions > 0;
         Ok(self.assigned)
     }
 
-    /// Takes what has arrived, waiting for `patience` at most when nothing has.
+    /// Takes what has arrived, waiting for `patience` at most when nothing has. A round comes to its end
+    /// however fast more arrives.
     fn read(&mut self, patience: Duration) -> Result<(), String> {
         if !self.assign()? {
             return Err("there is no such topic".to_owned());
         }
-        let deadline = Instant::now() + patience;
+        let began = Instant::now();
         // Empty-handed polls end the round; broker errors are what the caller waits through.
         while let Some(polled) = self.consumer.poll(Duration::from_millis(20)) {
             match polled {
@@ -172,23 +191,53 @@ impl Topic {
                 Err(KafkaError::PartitionEOF(partition)) => {
                     self.ended.insert(partition);
                 }
-                Err(_) if Instant::now() < deadline => {}
+                Err(_) if began.elapsed() < patience => {}
                 Err(e) => return Err(e.to_string()),
+            }
+            if began.elapsed() > ROUND {
+                break;
             }
         }
         Ok(())
     }
 }
 
+fn client(bootstrap: &str, isolation: &str) -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("isolation.level", isolation)
+        .set("group.id", "pg_manifold-test")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "50")
+        .set("reconnect.backoff.max.ms", "500")
+        .set("log_level", "0")
+        .create()
+        .expect("a consumer needs no broker to be made")
+}
+
+/// The partitions of a topic; none where there is no such topic.
+fn partitions(client: &BaseConsumer, topic: &str) -> Result<Vec<i32>, String> {
+    // Metadata of all topics: asking for one could make the broker create it.
+    let metadata = client.fetch_metadata(None, seconds(5)).map_err(|e| e.to_string())?;
+    let topic = metadata.topics().iter().find(|found| found.name() == topic);
+    Ok(topic.into_iter().flat_map(|topic| topic.partitions()).map(|p| p.id()).collect())
+}
+
+/// Where the partitions of a topic end for this client.
+fn ends(client: &BaseConsumer, topic: &str) -> Result<BTreeMap<i32, i64>, String> {
+    let mark = |partition| {
+        let marks = client.fetch_watermarks(topic, partition, seconds(5));
+        marks.map(|(_, end)| (partition, end)).map_err(|e| e.to_string())
+    };
+    partitions(client, topic)?.into_iter().map(mark).collect()
+}
+
 /// The names of all topics that begin with `prefix`.
 pub fn topics(bootstrap: &str, prefix: &str) -> Vec<String> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .create()
-        .expect("a consumer needs no broker to be made");
-    let metadata = consumer
-        .fetch_metadata(None, seconds(10))
-        .unwrap_or_else(|e| panic!("cannot list topics: {e}"));
+    let consumer = client(bootstrap, COMMITTED);
+    let metadata =
+        consumer.fetch_metadata(None, LIMIT).unwrap_or_else(|e| panic!("cannot list topics: {e}"));
     let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
     names.filter(|name| name.starts_with(prefix)).collect()
 }

@@ -1,7 +1,8 @@
 //! Who writes, and with what in sight.
 
 use super::place::{LEAD, Place, run};
-use crate::world::World;
+use crate::support::wait;
+use crate::world::{LIMIT, World};
 
 /// Traps for whoever trusts the search path: tables, types, functions and operators with the names of
 /// the server's and of ours, each of which raises an error or gives nonsense.
@@ -185,12 +186,26 @@ fn a_session_captures_for_the_extension_that_is_there_now() {
     place.start(&["lead"]);
     let name = place.name.clone();
     assert_eq!(place.write("INSERT INTO lead (sfid) VALUES ('a')"), "c");
-    place.run("DROP EXTENSION pg_manifold CASCADE; INSERT INTO lead (sfid) VALUES ('b'); DROP TABLE canonical.lead CASCADE; CREATE EXTENSION pg_manifold");
+    let run = |place: &mut Place<'_>, sql: &str| {
+        // A worker may be in the middle of a turn, and of two who wait for each other the server picks one.
+        wait::until(sql, LIMIT, || {
+            let outcome = place.client.batch_execute(sql);
+            outcome.map_err(|error| {
+                assert_eq!(error.code().map(|code| code.code()), Some("40P01"), "{error:?}");
+                place.run("ROLLBACK");
+                error.to_string()
+            })
+        });
+    };
+    run(
+        &mut place,
+        "DROP EXTENSION pg_manifold CASCADE; INSERT INTO lead (sfid) VALUES ('b'); DROP TABLE canonical.lead CASCADE; CREATE EXTENSION pg_manifold",
+    );
     place.run(&format!("SELECT manifold.create_entity('lead'); SELECT manifold.add_org('{name}')"));
     place.start(&["lead"]);
     assert_eq!(place.write("UPDATE lead SET n = 1"), "u u");
     // Back again: what was dropped with it is there as it was.
-    place.run("BEGIN; DROP EXTENSION pg_manifold CASCADE; UPDATE lead SET n = 2; ROLLBACK");
+    run(&mut place, "BEGIN; DROP EXTENSION pg_manifold CASCADE; UPDATE lead SET n = 2; ROLLBACK");
     assert_eq!(place.write("UPDATE lead SET n = 3"), "u u");
 }
 

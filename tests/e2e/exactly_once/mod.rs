@@ -5,9 +5,11 @@ mod midway;
 mod refusals;
 mod together;
 
+use crate::check;
+use crate::load::under_load;
 use crate::support::broker::Broker;
 use crate::support::cluster::Cluster;
-use crate::support::consumer::Topic;
+use crate::support::consumer::{Event, Topic};
 use crate::support::go_between::GoBetween;
 use crate::support::heroku_connect::HerokuConnect;
 use crate::support::run;
@@ -52,8 +54,8 @@ fn the_progress_topic_says_how_far_the_publisher_is() {
     once(world.topic("canonical.lead"), 50);
     wait::until("the record of what the database says", LIMIT, || {
         let mut topic = Topic::new(&broker().bootstrap(), "progress.publisher-progress");
-        let last = topic.all().last().cloned().expect("a record");
-        assert_eq!(last.key_text, r#"{"consumer":"publisher","lane":0}"#);
+        let main = |event: &&Event| event.key_text == r#"{"consumer":"publisher","lane":0}"#;
+        let last = topic.all().iter().rfind(main).cloned().expect("a record");
         assert_eq!(last.partition, 0);
         let value = last.value.expect("a value");
         let row = world.client.query_one(
@@ -108,30 +110,38 @@ fn it_is_switched_off_and_on_under_load_without_losing_or_repeating() {
     let cluster = cluster(broker(), "switched");
     let mut world = world(&cluster, "switched");
     let mut acme = world.running("acme", 0);
-    let rows = acme.org.many(3000);
-    let (columns, lead) = (acme.org.columns.clone(), &acme.lead);
-    std::thread::scope(|scope| {
-        let connect = &mut acme.connect;
-        let (rows, columns) = (&rows, &columns);
-        let loader = scope.spawn(move || {
-            rows.chunks(30).for_each(|batch| connect.insert(lead, columns, batch, 30));
-        });
-        let mut seen = 0;
+    under_load(&mut acme, || {
         for value in ["off", "on", "off", "on"] {
-            seen += 300;
-            let mut topic = world.topic("acme.lead");
-            topic.at_least(seen, LIMIT);
+            goes_on(&world, broker(), 300);
             cluster.set("manifold.exactly_once", value);
             // The other way is under way when there is a claim, or none.
             let claim = "(SELECT FROM manifold.position WHERE consumer = 'exactly_once' \
                          AND claim IS NOT NULL) c";
             world.await_count(claim, i64::from(value == "on"));
         }
-        loader.join().expect("the load went through");
     });
     world.published();
-    once(world.topic("acme.lead"), 3000);
+    tells_once(&mut world, broker());
     well(&mut world);
+}
+
+/// Waits until so many events more are in the topic than there were.
+fn goes_on(world: &World<'_>, broker: &Broker, more: usize) {
+    let before = world.topic_on(broker, "acme.lead").all().len();
+    world.topic_on(broker, "acme.lead").at_least(before + more, LIMIT);
+}
+
+/// The topic tells the table, each change once.
+fn tells_once(world: &mut World<'_>, broker: &Broker) {
+    let events = world.topic_on(broker, "acme.lead").all().to_vec();
+    check::topic_tells_table(&mut world.client, "acme", "lead", &events);
+    // A tombstone is called as what it follows.
+    let events = events.iter().filter(|event| event.value.is_some());
+    let mut ids: Vec<&str> = events.map(|event| event.header("event_id")).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "something is there twice");
 }
 
 #[test]
@@ -218,23 +228,15 @@ fn a_broker_that_restarts_in_the_middle_of_transactions_loses_and_repeats_nothin
     let cluster = cluster(&broker, "restarted");
     let mut world = world(&cluster, "restarted");
     let mut acme = world.running("acme", 0);
-    let rows = acme.org.many(3000);
-    let (columns, lead) = (acme.org.columns.clone(), &acme.lead);
-    std::thread::scope(|scope| {
-        let connect = &mut acme.connect;
-        let (rows, columns) = (&rows, &columns);
-        let loader = scope.spawn(move || {
-            rows.chunks(20).for_each(|batch| connect.insert(lead, columns, batch, 20));
-        });
-        for seen in [300, 900] {
-            world.topic_on(&broker, "acme.lead").at_least(seen, LIMIT);
+    under_load(&mut acme, || {
+        for _ in 0..2 {
+            goes_on(&world, &broker, 300);
             broker.kill();
             broker.launch();
         }
-        loader.join().expect("the load goes on without a broker");
     });
     world.published();
-    once(world.topic_on(&broker, "acme.lead"), 3000);
+    tells_once(&mut world, &broker);
     well(&mut world);
 }
 
@@ -269,20 +271,17 @@ fn brokers_that_refuse_transactions_are_told_of_and_delivery_is_at_least_once_un
     world.published();
     once(world.topic_on(&broker, "acme.lead"), 20);
     assert_eq!(world.count("manifold.position WHERE claim IS NOT NULL"), 0, "nothing was promised");
-    broker.tool(
-        "org.apache.kafka.tools.AclCommand",
-        &[
-            "--add",
-            "--allow-principal",
-            "User:manifold",
-            "--operation",
-            "Write",
-            "--operation",
-            "Describe",
-            "--transactional-id",
-            "refused.publisher",
-        ],
-    );
+    broker.rule(&[
+        "--add",
+        "--allow-principal",
+        "User:manifold",
+        "--operation",
+        "Write",
+        "--operation",
+        "Describe",
+        "--transactional-id",
+        "refused.publisher",
+    ]);
     world.run("SELECT pg_reload_conf()");
     well(&mut world);
     acme.load(20, 10);

@@ -14,7 +14,7 @@ use crate::support::cluster::Cluster;
 use crate::support::consumer::{Event, Topic};
 use crate::support::run;
 use crate::support::wait;
-use crate::world::{LIMIT, World, broker, cluster_with};
+use crate::world::{LIMIT, World, broker_behind, cluster_with};
 
 #[test]
 fn heartbeats_go_in_transactions_and_one_that_fails_holds_up_nothing() {
@@ -89,43 +89,47 @@ fn ends(told: &[Event]) -> BTreeMap<String, Value> {
     ended
 }
 
-/// Kills the publisher, and waits until the server has got over it; whether it had something to do.
-fn kill(cluster: &Cluster, name: &str) -> bool {
-    let sql = "SELECT pid, EXISTS (SELECT FROM manifold.lag() WHERE consumer = 'publisher' AND changes > 0) \
-               FROM pg_stat_activity WHERE backend_type = 'pg_manifold publisher' AND datname = current_database()";
-    let (pid, busy) = wait::until("a publisher", LIMIT, || {
-        let mut client = cluster.try_connect(name).map_err(|e| e.to_string())?;
-        let row = client.query_opt(sql, &[]).map_err(|e| e.to_string())?;
-        row.map(|row| (row.get::<_, i32>(0), row.get::<_, bool>(1))).ok_or("none".to_owned())
-    });
+/// Kills the publisher, and returns its process id.
+fn kill(cluster: &Cluster, name: &str) -> i32 {
+    let pid = publisher(cluster, name, 0);
     // SAFETY: a system call on plain integers; the server's own process, read just now.
     unsafe { libc::kill(pid, libc::SIGKILL) };
-    wait::until("the server to be back", LIMIT, || {
+    pid
+}
+
+/// Waits for a publisher that is another one than this.
+fn publisher(cluster: &Cluster, name: &str, last: i32) -> i32 {
+    let sql = "SELECT pid FROM pg_stat_activity \
+               WHERE backend_type = 'pg_manifold publisher' AND datname = current_database()";
+    wait::until("a publisher", LIMIT, || {
         let mut client = cluster.try_connect(name).map_err(|e| e.to_string())?;
-        let found = client.query_opt(sql, &[]).map_err(|e| e.to_string())?;
-        match found.map(|row| row.get::<_, i32>(0)) {
-            Some(other) if other != pid => Ok(()),
-            found => Err(format!("{found:?}")),
-        }
-    });
-    busy
+        let row = client.query_opt(sql, &[]).map_err(|e| e.to_string())?;
+        let pid = row.map(|row| row.get(0)).filter(|pid| *pid != last);
+        pid.ok_or("none".to_owned())
+    })
 }
 
 #[test]
 fn transactions_are_told_once_however_often_the_publisher_is_killed() {
-    const ROUNDS: i32 = 5;
+    const ROUNDS: i32 = 6;
+    let (broker, between) = broker_behind();
     let cluster = cluster_with(&format!(
         "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = 'toldonce'\n\
          manifold.exactly_once = on\nmanifold.provide_transaction_metadata = on\n\
          manifold.topic_partitions = 1\nmanifold.log_table_size = 1MB\nmanifold.log_table_age = 1s",
-        broker().bootstrap()
+        between.address()
     ));
     let mut world = world(&cluster, "toldonce");
     ledger::create(&mut world);
     world.published();
     let name = world.keep();
-    let mut busy = 0;
     for round in 0..ROUNDS {
+        // In the middle of a transaction, of whose requests no more than so many are answered; or
+        // wherever it is.
+        let middle = round % 2 == 0;
+        if middle {
+            between.hold_after("toldonce.acme.lead", round as usize / 2);
+        }
         let mut client = cluster.connect(&name);
         // Small transactions, and one that is larger than what goes in one of Kafka's.
         let run = |client: &mut postgres::Client, sql: &str| {
@@ -139,22 +143,29 @@ fn transactions_are_told_once_however_often_the_publisher_is_killed() {
             &format!("SELECT act(i, 0.1) FROM generate_series(1000, {}) i", 3000 + round),
         );
         drop(client);
-        busy += i32::from(kill(&cluster, &name));
+        if middle {
+            wait::until("an answer that does not come", LIMIT, || match between.met() {
+                0 => Err("none"),
+                _ => Ok(()),
+            });
+        }
+        let killed = kill(&cluster, &name);
+        between.pass();
+        publisher(&cluster, &name, killed);
     }
-    assert!(busy > 0, "none was killed with something to do");
     let mut world = World::reopen(&cluster, &name);
     world.prefix = "toldonce".to_owned();
     world.published();
     well(&mut world);
-    let mut told = world.topic("transaction");
+    let mut told = world.topic_on(&broker, "transaction");
     let whole = |ends: &BTreeMap<String, Value>| -> i64 {
         ends.values().map(|end| end["event_count"].as_i64().expect("a number")).sum()
     };
     // The last one is seen a moment after it is committed.
     let mut seen = BTreeMap::new();
     wait::until("the end of all transactions", LIMIT, || {
-        seen = places(world.topic("acme.lead").all());
-        seen.extend(places(world.topic("canonical.lead").all()));
+        seen = places(world.topic_on(&broker, "acme.lead").all());
+        seen.extend(places(world.topic_on(&broker, "canonical.lead").all()));
         let told = ends(told.all());
         if whole(&told) == seen.len() as i64 {
             Ok(())
@@ -203,6 +214,8 @@ fn a_log_that_is_let_go_of_leaves_what_others_are_told_as_it_is() {
             _ => Ok(()),
         }
     });
+    // What a resync reads is more than the limit.
+    cluster.set("manifold.drop_log_size", "0");
     globex.load(20, 10);
     world.run("SELECT manifold.resume('acme', 'publisher')");
     world.published();
