@@ -62,6 +62,8 @@ _demo:
 test: package
 	@$(MAKE) --no-print-directory _test
 
+# Many tests have servers of their own: more at once than this would need more memory than processors.
+_test: export RUST_TEST_THREADS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n : 8)))
 _test:
 	cargo test --release $(FEATURES)
 

@@ -13,8 +13,10 @@ use super::wait::{self, LIMIT, seconds};
 
 const SETTINGS: &str = include_str!("../../pgrx-config/postgresql.conf");
 
-/// Settings for tests: quick, and not for a server that has to survive a power cut.
-pub const QUICK: &str = "fsync = off\nfull_page_writes = off\nautovacuum_naptime = 5s\n";
+/// Settings for tests: quick, not for a server that has to survive a power cut, and with room for as many
+/// tests at once as a machine has processors.
+pub const QUICK: &str = "fsync = off\nfull_page_writes = off\nautovacuum_naptime = 5s\n\
+    max_worker_processes = 256\nmax_connections = 400\n";
 
 pub struct Cluster {
     run: PathBuf,
