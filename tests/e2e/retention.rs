@@ -262,7 +262,7 @@ fn laggards_are_dropped_at_the_limit_and_a_resync_repairs_it() {
         });
     }
     // What a resync reads is more than the limit.
-    world.publish_with("manifold.drop_log_size", "0");
+    world.set("manifold.drop_log_size", "0");
     world.run(
         "DROP FUNCTION trouble() CASCADE; SELECT manifold.resume('acme', 'normalizer'); \
         SELECT manifold.resync('acme'); SELECT manifold.resync('initech')",
@@ -339,7 +339,7 @@ fn a_publisher_without_an_answer_does_not_fill_the_disk() {
     let rows = world.count("acme.lead");
     world.await_count("canonical.lead", rows);
     let broker = Broker::start(run::dir());
-    cluster.set("manifold.drop_log_size", "0");
+    world.set("manifold.drop_log_size", "0");
     cluster.set("manifold.kafka_brokers", &broker.bootstrap());
     world.run("SELECT manifold.resync('acme'); SELECT manifold.resync('canonical')");
     world.published();

@@ -192,12 +192,16 @@ impl<'a> World<'a> {
         manifold::status(&mut self.client).into_iter().filter(of_org).collect()
     }
 
-    /// Sets a parameter for all databases, and has this one's publisher begin anew with it: one that runs
-    /// reads settings when it comes to it.
-    pub fn publish_with(&mut self, name: &str, value: &str) {
+    /// Sets a parameter for all databases, and waits until the server has told its processes.
+    pub fn set(&mut self, name: &str, value: &str) {
         self.database.cluster().set(name, value);
-        // The server knows it before its sessions do, and all that it starts from then on.
         self.await_text(&format!("SELECT current_setting('{name}')"), Some(value));
+    }
+
+    /// Sets a parameter, and has the publisher begin anew with it: one that runs reads settings when it
+    /// comes to it.
+    pub fn publish_with(&mut self, name: &str, value: &str) {
+        self.set(name, value);
         self.run(
             "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity \
              WHERE backend_type LIKE 'pg_manifold publisher%' AND datname = current_database()",
