@@ -2,6 +2,7 @@
 //! without an error.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::cell::Cell;
 use super::field_type::FieldType;
@@ -92,10 +93,13 @@ fn push_integer(cell: Cell<'_>, min: i64, max: i64, out: &mut String) -> Result<
     Ok(())
 }
 
-/// Appends an array literal. Every element is quoted, so that none reads as NULL.
+/// Appends an array literal, each item once, as a multi-select has them. Every element is quoted, so
+/// that none reads as NULL.
 fn push_array(out: &mut String, items: &[Cow<'_, str>]) {
     out.push('{');
-    for (index, item) in items.iter().enumerate() {
+    let mut known = HashSet::with_capacity(items.len());
+    let once = items.iter().filter(|item| known.insert(&***item));
+    for (index, item) in once.enumerate() {
         if index > 0 {
             out.push(',');
         }

@@ -169,7 +169,9 @@ impl Compiler<'_> {
                 let ticked = ticked.as_ref();
                 let ticked =
                     ticked.map(|words| words.iter().map(|word| normal_key(word)).collect());
-                (Input::Checkboxes { boxes, ticked }, Some(Kind::List))
+                let none = made.meanings.iter().filter(|(_, meaning)| meaning.is_none());
+                let none = none.map(|(word, _)| normal_key(word)).collect();
+                (Input::Checkboxes { boxes, ticked, none }, Some(Kind::List))
             }
             Source::Object(members) => {
                 let member = |(name, part): &(String, Derivation)| {

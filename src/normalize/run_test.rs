@@ -71,6 +71,48 @@ fn a_template_is_blank_where_all_its_columns_are() {
 }
 
 #[test]
+fn checkboxes_as_text_tick_or_are_problems() {
+    let columns = [("sfid", 1043), ("a", 1043), ("b", 1043), ("c", 701)];
+    let boxes = json!([{"a": "solar"}, {"b": "heat pump"}, {"c": "wallbox"}]);
+    let types = [("x", "text[]")];
+    let usual = json!({"checkboxes": boxes, "meanings": {"n/a": null}});
+    let usual = plan(&types, &columns, json!({"fields": {"x": usual}}));
+    let given = json!({"checkboxes": boxes, "ticked": ["Voll"]});
+    let given = plan(&types, &columns, json!({"fields": {"x": given}}));
+    let made = |plan: &Plan, a: &str, b: &str, c: f64| {
+        let mut out = Outcome::default();
+        plan.run_values(&[text("00Q"), text(a), text(b), Value::Float8(c)], &mut out);
+        let problem = out.problems.first().map(|p| (p.reason, p.rule, p.value.clone()));
+        (out.fields[0].clone(), problem)
+    };
+    for (a, b, c, expected) in [
+        ("Ja", "x", 1.0, Some(r#"{"solar","heat pump","wallbox"}"#)),
+        ("OUI", "Heat  Pump", 0.0, Some(r#"{"solar","heat pump"}"#)),
+        ("Sí", "Nein", 0.0, Some(r#"{"solar"}"#)),
+        ("✓", "", 0.0, Some(r#"{"solar"}"#)),
+        ("N/A", "no", 0.0, None),
+    ] {
+        assert_eq!(made(&usual, a, b, c), (expected.map(str::to_string), None), "{a}, {b}, {c}");
+    }
+    let problem = |value: &str| Some(("unmapped_value", "checkboxes", Some(value.to_string())));
+    assert_eq!(made(&usual, "x", "vielleicht", 1.0), (None, problem("vielleicht")));
+    assert_eq!(made(&usual, "x", "x", 7.0), (None, problem("7")));
+    assert_eq!(made(&given, "voll", "vielleicht", 1.0), (Some(r#"{"solar"}"#.into()), None));
+}
+
+#[test]
+fn a_list_has_each_item_once() {
+    let each =
+        json!(["split", {"each": [{"map": {"Solar": "solar", "PV": "solar", "WP": "heat pump"}}]}]);
+    let plan = plan(
+        &[("x", "text[]")],
+        &[("sfid", 1043), ("a", 1043)],
+        json!({"fields": {"x": {"column": "a", "rules": each}}}),
+    );
+    assert_eq!(first(&plan, &[text("Solar;PV;WP")]).as_deref(), Some(r#"{"solar","heat pump"}"#));
+}
+
+#[test]
 fn constants_of_every_type() {
     let mapping = json!({"fields": {
         "a": {"constant": "  EUR "}, "b": {"constant": 1.5e6}, "c": {"constant": true},

@@ -125,6 +125,28 @@ pub fn standard_word(text: &str) -> Result<bool, Failure> {
     }
 }
 
+/// What ticks a box beside the standard words, in the languages that months are known in.
+const TICKS: [&str; 17] = [
+    "x", "✓", "✔", "☑", "✅", "ja", "j", "oui", "o", "si", "sí", "s", "sim", "wahr", "vrai",
+    "vero", "はい",
+];
+const NO_TICKS: [&str; 12] =
+    ["-", "–", "☐", "nein", "non", "nee", "não", "nao", "falsch", "faux", "falso", "いいえ"];
+
+/// Whether a word ticks a box, the box's own name included: surveys write that, too.
+pub fn tick(text: &str, name: &str) -> Result<bool, Failure> {
+    let word = normal_key(text);
+    match standard_word(text) {
+        Ok(ticked) => Ok(ticked),
+        Err(_) if TICKS.contains(&word.as_str()) || word == normal_key(name) => Ok(true),
+        Err(_) if NO_TICKS.contains(&word.as_str()) => Ok(false),
+        Err(failure) => Err(Failure {
+            message: format!("{} neither ticks a box nor leaves it empty", quoted(text)),
+            ..failure
+        }),
+    }
+}
+
 /// Words are a table of values: a missing one is mended by an entry.
 fn unmapped(text: &str) -> Failure {
     let message = format!("{} is neither a word for true nor for false", quoted(text));
