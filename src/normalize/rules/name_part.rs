@@ -1,6 +1,7 @@
 //! `name_part`: whole names, split.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use serde_json::Value;
 
@@ -27,16 +28,17 @@ pub const DEFINITION: Definition = Definition {
             name: "salutations",
             kind: "true or list of texts",
             required: false,
-            meaning: "Words at the front that are no part of the name; true for Mr, Mrs, Ms, Miss, \
-                      Dr, Prof, Sir, M, Mme, Mlle, Herr, Frau, Sr, Sra, Sig and the like.",
+            meaning: "Words at the front that are no part of the name, with or without points; true \
+                      for Mr, Mrs, Ms, Dr, Prof, Dr. med., Dipl.-Ing., Sir, M, Mme, Mlle, Herr, Frau, \
+                      Sr, Sra, Sig, Dott.ssa, Mevrouw and the like.",
         },
         Argument {
             name: "particles",
             kind: "true or list of texts",
             required: false,
             meaning: "Words that belong to the last name when they stand before it; true for van, \
-                      von, de, du, da, der, den, la, le, di, dos, del, ten, zu, bin, al and the \
-                      like.",
+                      von, de, du, da, der, den, la, le, di, dos, del, ten, 't, zu, bin, al, y and \
+                      the like.",
         },
         Argument {
             name: "suffixes",
@@ -85,52 +87,22 @@ pub const DEFINITION: Definition = Definition {
     build,
 };
 
-const SALUTATIONS: &[&str] = &[
-    "mr",
-    "mrs",
-    "ms",
-    "miss",
-    "mx",
-    "dr",
-    "prof",
-    "sir",
-    "madam",
-    "m",
-    "mme",
-    "mlle",
-    "monsieur",
-    "madame",
-    "mademoiselle",
-    "me",
-    "herr",
-    "hr",
-    "frau",
-    "fr",
-    "dipl-ing",
-    "ing",
-    "mag",
-    "sr",
-    "sra",
-    "srta",
-    "don",
-    "doña",
-    "dott",
-    "sig",
-    "sigra",
-    "sig.ra",
-    "dhr",
-    "mevr",
-    "mw",
-];
-const PARTICLES: &[&str] = &[
-    "van", "von", "vom", "zu", "zum", "zur", "de", "du", "des", "da", "das", "do", "dos", "der",
-    "den", "del", "della", "di", "la", "le", "les", "los", "ter", "ten", "te", "bin", "ibn", "al",
-    "el", "af", "av", "d'", "mac", "saint",
-];
-const SUFFIXES: &[&str] = &[
-    "jr", "sr", "jnr", "snr", "i", "ii", "iii", "iv", "v", "phd", "ph.d", "md", "m.d", "dds",
-    "mba", "cpa", "esq", "rn", "msc", "bsc", "obe", "mbe", "filho", "neto", "júnior", "junior",
-];
+const SALUTATIONS: &str = "mr mrs ms miss mx dr prof sir madam rev doctor professor \
+    m mme mlle monsieur madame mademoiselle me docteur professeur \
+    herr herrn hr frau fr dipl dipl-ing ing mag \
+    sr sra srta señor señora señorita doña dña dra lic arq \
+    sig sigra signor signora signorina dott dottssa dottore dottoressa drssa profssa avv geom rag \
+    eng dhr mevr mevrouw mw meneer ir drs";
+/// What degrees add to a title in front of it: Dr. rer. nat.
+const ADDITIONS: &str = "med dent vet rer nat pol oec phil jur iur theol techn ing sc agr soc hc eh \
+    mult habil univ";
+const PARTICLES: &str = "van von vom zu zum zur und de du des da das do dos der den del della delle \
+    degli dei dello di dal dalla dalle lo la le les los ter ten te 't 's op in aan bij y e bin ibn al el af \
+    av d' mac mc saint sainte st ste san santa";
+const SUFFIXES: &str =
+    "jr sr jnr snr ii iii iv phd md dds dvm mba msc bsc cpa cfa esq rn llm obe mbe cbe";
+/// Suffixes that are last names, too, behind a first name alone.
+const KINDRED: &str = "filho neto sobrinho júnior junior";
 
 /// Which words of a name are the last name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,8 +119,10 @@ struct NamePart {
     first: bool,
     order: Order,
     salutations: Vec<String>,
+    additions: Vec<String>,
     particles: Vec<String>,
     suffixes: Vec<String>,
+    kindred: Vec<String>,
 }
 
 fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Box<dyn Rule>> {
@@ -172,9 +146,9 @@ fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Bo
             Order::FirstLast
         }
     };
-    let mut words = |option: &str, usual: &[&str]| match arguments.spec.options.get(option) {
+    let mut words = |option: &str, usual: &str| match arguments.spec.options.get(option) {
         None | Some(Value::Bool(false)) => Vec::new(),
-        Some(Value::Bool(true)) => usual.iter().map(ToString::to_string).collect(),
+        Some(Value::Bool(true)) => list(usual),
         Some(value) => match super::text_or_list(value) {
             Some(words) => words.iter().map(|word| plain(word)).collect(),
             None => {
@@ -187,18 +161,38 @@ fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Bo
     let salutations = words("salutations", SALUTATIONS);
     let particles = words("particles", PARTICLES);
     let suffixes = words("suffixes", SUFFIXES);
-    let rule = NamePart { first, order, salutations, particles, suffixes };
+    let usual = |option: &str, words: &str| match arguments.spec.options.get(option) {
+        Some(Value::Bool(true)) => list(words),
+        _ => Vec::new(),
+    };
+    let (additions, kindred) = (usual("salutations", ADDITIONS), usual("suffixes", KINDRED));
+    let rule = NamePart { first, order, salutations, additions, particles, suffixes, kindred };
     (errors.len() == before).then(|| Box::new(rule) as Box<dyn Rule>)
 }
 
-/// A word as it is compared: in lower case, without a point or comma at its end.
+fn list(words: &str) -> Vec<String> {
+    words.split_whitespace().map(str::to_string).collect()
+}
+
+/// A word as it is compared: in lower case, without points, and a comma at its end.
 fn plain(word: &str) -> String {
-    word.trim().trim_end_matches(['.', ',']).to_lowercase()
+    word.trim()
+        .trim_end_matches([',', '.'])
+        .replace('.', "")
+        .replace(['’', '‘'], "'")
+        .to_lowercase()
+}
+
+/// Whether a word joins two last names to one.
+fn is_joint(word: &str) -> bool {
+    matches!(word, "y" | "e")
 }
 
 /// Whether a word is written in capitals; a single letter is an initial.
 fn is_capital(word: &str) -> bool {
-    word.chars().filter(|c| c.is_alphabetic()).count() > 1 && !word.chars().any(char::is_lowercase)
+    // There is no capital sharp s in most fonts.
+    let small = |c: char| c.is_lowercase() && c != 'ß';
+    word.chars().filter(|c| c.is_alphabetic()).count() > 1 && !word.chars().any(small)
 }
 
 impl NamePart {
@@ -209,38 +203,90 @@ impl NamePart {
             Some((last, first)) => (Some(last), first),
             None => (None, name),
         };
-        let is_salutation = |word: &&str| self.salutations.contains(&plain(word));
+        let is_title = |text: &str| self.without_salutations(text).is_empty();
+        // "Anna Meier, Dr."
+        let (last, first) = match last {
+            Some(last) if is_title(first) && !is_title(last) => (None, last),
+            last => (last, first),
+        };
         let first = match first.rsplit_once(',') {
-            Some((first, title)) if title.split_whitespace().all(|w| is_salutation(&w)) => first,
+            Some((first, title)) if is_title(title) => first,
             _ => first,
         };
-        let mut words: Vec<&str> = first.split_whitespace().skip_while(is_salutation).collect();
+        let mut words = self.without_salutations(first);
         if let Some(last) = last {
-            let last: Vec<_> = last.split_whitespace().skip_while(is_salutation).collect();
+            let last = self.without_salutations(last);
             if !last.is_empty() {
                 return (words.join(" "), last.join(" "));
             }
         }
         if self.order == Order::Capitals && words.iter().any(|word| !is_capital(word)) {
-            let (last, first): (Vec<&str>, Vec<&str>) = words.iter().partition(|w| is_capital(w));
+            let mut belongs = false;
+            let mut parts: (Vec<&str>, Vec<&str>) = Default::default();
+            for word in words.iter().rev() {
+                belongs = is_capital(word) || belongs && self.is_particle(word);
+                if belongs { parts.1.insert(0, word) } else { parts.0.insert(0, word) }
+            }
+            let (first, last) = parts;
             if !last.is_empty() {
                 return (first.join(" "), last.join(" "));
             }
         }
-        let is_particle = |word: &&str| self.particles.contains(&plain(word));
         if self.order == Order::LastFirst {
-            let particles = words.iter().take_while(|word| is_particle(word)).count();
+            let particles = words.iter().take_while(|word| self.is_particle(word)).count();
             let end = (particles + 1).min(words.len());
             let first = words.split_off(end);
             return (first.join(" "), words.join(" "));
         }
         let mut start = words.len().saturating_sub(1);
         // A name does not consist of particles alone: the first word stays the first name.
-        while start > 1 && is_particle(&words[start - 1]) {
+        while start > 1 && self.is_particle(words[start - 1]) {
             start -= 1;
+            // "Ortega y Gasset" is one name, "Maria y Garcia" is not.
+            if start > 1 && is_joint(words[start]) {
+                start -= 1;
+            }
         }
         let last = words.split_off(start);
         (words.join(" "), last.join(" "))
+    }
+
+    /// The words of a name without those at its front that are no part of it.
+    fn without_salutations<'t>(&self, name: &'t str) -> Vec<&'t str> {
+        let mut words: VecDeque<&str> = name.split_whitespace().collect();
+        let mut titled = false;
+        while let Some(word) = words.pop_front() {
+            // "Dr.med. Anna", "Dr.-Ing. Anna", "Herr/Frau Meier"
+            let (head, rest) = word.split_once(['.', '/']).unwrap_or((word, ""));
+            let joins = matches!(word, "&" | "and" | "und" | "et" | "y" | "e" | "/");
+            if self.is_salutation(word, titled) {
+                titled = true;
+            } else if head.chars().nth(1).is_some() && self.is_salutation(head, titled) {
+                titled = true;
+                words.push_front(rest.trim_start_matches('-'));
+            } else if !(titled
+                && joins
+                && words.front().is_some_and(|w| self.is_salutation(w, false)))
+            {
+                words.push_front(word);
+                break;
+            }
+        }
+        words.into()
+    }
+
+    fn is_salutation(&self, word: &str, behind_another: bool) -> bool {
+        let plain = plain(word);
+        // Nat is a name, nat. and h.c. are none.
+        let small = word.contains('.') || word.chars().all(char::is_lowercase);
+        self.salutations.contains(&plain)
+            || behind_another && small && self.additions.contains(&plain)
+    }
+
+    fn is_particle(&self, word: &str) -> bool {
+        // E. and Y. are initials.
+        let plain = plain(word);
+        self.particles.contains(&plain) && (!is_joint(&plain) || is_joint(word))
     }
 
     /// The name without the words at its end that are no part of it; a name is left of any.
@@ -248,7 +294,9 @@ impl NamePart {
         let mut rest = name.trim_end();
         while let Some((before, word)) = rest.rsplit_once([' ', '\u{a0}', ',']) {
             let before = before.trim_end().trim_end_matches(',').trim_end();
-            if before.is_empty() || !self.suffixes.contains(&plain(word)) {
+            let word = plain(word);
+            let kindred = self.kindred.contains(&word) && before.contains(char::is_whitespace);
+            if before.is_empty() || !(kindred || self.suffixes.contains(&word)) {
                 break;
             }
             rest = before;
@@ -273,16 +321,15 @@ mod tests {
     use super::*;
 
     fn rule(all: bool) -> NamePart {
-        let words = |words: &[&str]| match all {
-            true => words.iter().map(ToString::to_string).collect(),
-            false => Vec::new(),
-        };
+        let words = |words: &str| if all { list(words) } else { Vec::new() };
         NamePart {
             first: true,
             order: Order::FirstLast,
             salutations: words(SALUTATIONS),
+            additions: words(ADDITIONS),
             particles: words(PARTICLES),
             suffixes: words(SUFFIXES),
+            kindred: words(KINDRED),
         }
     }
 
@@ -309,6 +356,40 @@ mod tests {
             ("Dr.", "", ""),
             ("Meier, Anna, Dr.", "Anna", "Meier"),
             ("Meier, Anna, Maria", "Anna, Maria", "Meier"),
+            ("Don Smith", "Don", "Smith"),
+            ("Nat King Cole", "Nat King", "Cole"),
+            ("Dipl.-Ing. Max Muster", "Max", "Muster"),
+            ("Dr.-Ing. Max Muster", "Max", "Muster"),
+            ("Dr. med. Anna Meier", "Anna", "Meier"),
+            ("Dr.med. Anna Meier", "Anna", "Meier"),
+            ("Dr. Nat Meier", "Nat", "Meier"),
+            ("Prof. Dr. Dr. h.c. mult. Anna Meier", "Anna", "Meier"),
+            ("Dr. rer. nat. Anna Meier", "Anna", "Meier"),
+            ("Dr.Anna Meier", "Anna", "Meier"),
+            ("Anna Meier, Dr. med.", "Anna", "Meier"),
+            ("Meier, Anna, Dr. med.", "Anna", "Meier"),
+            ("Herrn Max Muster", "Max", "Muster"),
+            ("Herr/Frau Meier", "", "Meier"),
+            ("Mr. & Mrs. John Smith", "John", "Smith"),
+            ("Dra. María Pérez", "María", "Pérez"),
+            ("Señora María Pérez", "María", "Pérez"),
+            ("Signora Anna Rossi", "Anna", "Rossi"),
+            ("Dott.ssa Anna Rossi", "Anna", "Rossi"),
+            ("Avv. Anna Rossi", "Anna", "Rossi"),
+            ("Mevrouw Anna de Vries", "Anna", "de Vries"),
+            ("Drs. ir. Jan de Vries", "Jan", "de Vries"),
+            ("M.A. Smith", "M.A.", "Smith"),
+            ("Jan van 't Hoff", "Jan", "van 't Hoff"),
+            ("Jan van ’t Hoff", "Jan", "van ’t Hoff"),
+            ("Jan op den Berg", "Jan", "op den Berg"),
+            ("Anna in der Au", "Anna", "in der Au"),
+            ("José Ortega y Gasset", "José", "Ortega y Gasset"),
+            ("Ana de Souza e Silva", "Ana", "de Souza e Silva"),
+            ("John E. Smith", "John E.", "Smith"),
+            ("Marco dalla Chiesa", "Marco", "dalla Chiesa"),
+            ("Marco Lo Russo", "Marco", "Lo Russo"),
+            ("Karl von und zu Berg", "Karl", "von und zu Berg"),
+            ("Anna St. Clair", "Anna", "St. Clair"),
         ] {
             assert_eq!(rule(true).split(name), (first.into(), last.into()), "{name}");
         }
@@ -331,6 +412,13 @@ mod tests {
             (Order::FirstLast, "Smith III, John", "John", "Smith III"),
             (Order::FirstLast, "Jr.", "", "Jr."),
             (Order::FirstLast, "João Silva Filho", "João", "Silva"),
+            (Order::FirstLast, "Maria Neto", "Maria", "Neto"),
+            (Order::FirstLast, "Anna V.", "Anna", "V."),
+            (Order::FirstLast, "Henry I", "Henry", "I"),
+            (Order::FirstLast, "Jane Doe, Ph.D.", "Jane", "Doe"),
+            (Order::Capitals, "van der BERG Jan", "Jan", "van der BERG"),
+            (Order::Capitals, "Jan van der BERG", "Jan", "van der BERG"),
+            (Order::Capitals, "Jörg GROßMANN", "Jörg", "GROßMANN"),
         ] {
             let rule = NamePart { order, ..rule(true) };
             assert_eq!(rule.split(name), (first.into(), last.into()), "{name}");
