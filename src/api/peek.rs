@@ -18,7 +18,7 @@ use crate::pg::identity;
 use crate::pg::server::Here;
 use crate::publish::feed::CONSUMER;
 use crate::publish::plans::Plans;
-use crate::publish::transactions::{Log, Told, Transactions};
+use crate::publish::transactions::{Known, Log, Told, Transactions};
 use crate::publish::{EncodeError, Message, Scratch};
 use crate::settings;
 
@@ -88,7 +88,13 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
                     }
                     let compiled = plans.get(&catalog, head.source, head.layout)?;
                     let log = Log { objects: &objects, visible: &visible, fetcher: &fetcher };
-                    let transaction = transactions.get(head, org, &catalog, &mut plans, &log)?;
+                    let transaction = loop {
+                        match transactions.get(head, org, &catalog, &mut plans, &log)? {
+                            Known::Untold => break None,
+                            Known::NotYet => continue,
+                            Known::Counted(transaction) => break Some(transaction),
+                        }
+                    };
                     let tell = |ends, events: &mut Vec<Event>| {
                         let Some(transaction) = &transaction else { return };
                         let here = if ends {

@@ -460,6 +460,10 @@ impl Feed {
                     (complete, full) = (false, true);
                     break;
                 }
+                Some(Sent::Nothing) => {
+                    complete = false;
+                    break;
+                }
                 Some(Sent::All) | None => last = Some(reference.seq),
             }
             pgrx::check_for_interrupts!();

@@ -12,7 +12,7 @@ use super::key;
 use super::message::{EncodeError, Message};
 use super::plans::Compiled;
 use super::transaction::Transaction;
-use super::transactions::{Log, Told};
+use super::transactions::{Known, Log, Told};
 use crate::catalog::{CANONICAL, Catalog};
 use crate::error::{Error, Result};
 use crate::kafka::{self, Producer, SendError};
@@ -27,6 +27,8 @@ pub(super) enum Sent {
     All,
     /// The queue was full in the middle of the chunk.
     Partly,
+    /// There is more to be known before it is its turn.
+    Nothing,
 }
 
 /// Why sending a chunk stopped.
@@ -79,7 +81,9 @@ impl Sender<'_> {
             transactions.get(head, org, self.catalog, plans, &self.log)
         };
         let transaction = match transaction {
-            Ok(transaction) => transaction,
+            Ok(Known::Untold) => None,
+            Ok(Known::NotYet) => return Ok(Sent::Nothing),
+            Ok(Known::Counted(transaction)) => Some(transaction),
             Err(error) => return Ok(self.set_apart(apart, error.into())),
         };
         let skip = match self.feed.partly.remove(&self.lane) {

@@ -94,6 +94,8 @@ pub struct Exactly {
     phase: Phase,
     session: Option<Session>,
     course: Course,
+    /// How long the next transaction takes in messages at most.
+    length: Duration,
     /// It has been told that the brokers name no coordinator.
     told_of_waiting: bool,
     /// A transaction was committed.
@@ -122,6 +124,7 @@ impl Exactly {
             phase: Phase::Looking(reader),
             session: None,
             course: Course::Sound,
+            length: transaction::SHORT,
             told_of_waiting: false,
             under_way: false,
             aborts,
@@ -132,6 +135,11 @@ impl Exactly {
     /// Whether transactions are committed: all is well.
     pub fn is_well(&self) -> bool {
         self.under_way && !self.aborts.told
+    }
+
+    /// Whether nobody knows yet what becomes of a transaction.
+    pub fn is_committing(&self) -> bool {
+        matches!(self.phase, Phase::Committing(_))
     }
 
     /// What the next producer is to know.

@@ -16,9 +16,11 @@ use crate::publish::progress::State;
 use crate::worker::lifecycle::{self, Failure};
 use crate::worker::publisher::noted::{note_fed, save_proven};
 
-/// How long a transaction takes in messages. Behind, it makes batches of some thousands of them; what
-/// little waits when there is little is committed at once.
-const LONG: Duration = Duration::from_millis(250);
+/// How long a transaction takes in messages at most: at first, and after others that were as long, each
+/// twice as long as the one before. What little waits when there is little is committed at once; whoever
+/// is far behind does not gain from short ones, whose ends are waited for.
+pub(super) const SHORT: Duration = Duration::from_millis(250);
+const LONG: Duration = Duration::from_secs(2);
 /// How long a heartbeat may keep everything else waiting.
 const BEAT: Duration = Duration::from_secs(5);
 
@@ -85,8 +87,9 @@ impl Exactly {
             return Ok(if fed.more || tried { Step::Again } else { Step::Wait(later) });
         }
         let since = since.unwrap_or_else(Instant::now);
-        let enough = !fed.more || since.elapsed() >= LONG;
+        let enough = !fed.more || since.elapsed() >= self.length;
         if enough && work.feed.cut().is_none() {
+            self.length = if fed.more { LONG.min(self.length * 2) } else { SHORT };
             if work.heart.trouble().is_none() {
                 work.heart.beat(&work.feed.plans, work.producer);
             }

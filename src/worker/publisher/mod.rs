@@ -96,7 +96,11 @@ impl Publisher {
 
     fn round(&mut self, worker: &Worker, now: &Snapshot) -> Result<Turn, Failure> {
         self.read_definitions(worker)?;
-        if let (Some(horizon), Some(feed)) = (worker.horizon(), self.feed.as_mut()) {
+        // What a transaction has that is being committed would be sent again; it ends in a moment, or the
+        // brokers are not there.
+        let ends = self.exactly.as_ref().is_some_and(Exactly::is_committing)
+            && producer().is_some_and(|producer| matches!(producer.health(), Health::Up { .. }));
+        if let (Some(horizon), Some(feed), false) = (worker.horizon(), self.feed.as_mut(), ends) {
             let catalog = &self.catalog;
             let before = feed.lanes.clone();
             lifecycle::transaction(|| {
