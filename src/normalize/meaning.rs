@@ -122,7 +122,7 @@ fn add_within(chain: &mut [Value], value: &str, meaning: &str) -> Result<bool, M
 }
 
 /// The chain within a rule.
-fn inner(rule: &Value) -> Option<&[Value]> {
+pub fn inner(rule: &Value) -> Option<&[Value]> {
     NESTING.iter().find_map(|name| rule.get(name)?.as_array()).map(Vec::as_slice)
 }
 
@@ -132,7 +132,8 @@ pub fn inner_mut(rule: &mut Value) -> Option<&mut Vec<Value>> {
     rule.get_mut(*name)?.as_array_mut()
 }
 
-fn is(rule: &Value, name: &str) -> bool {
+/// Whether a rule, as a mapping writes it, has this name.
+pub fn is(rule: &Value, name: &str) -> bool {
     rule.as_str() == Some(name) || rule.get(name).is_some()
 }
 

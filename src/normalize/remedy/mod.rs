@@ -2,15 +2,18 @@
 
 mod alike;
 mod notation;
+mod rule;
 #[cfg(test)]
 mod test;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use self::alike::nearest;
-use self::notation::{date_format, moment_rules, notation};
+use self::alike::{Alike, nearest};
+pub use self::notation::two_digits;
+use self::notation::{day_formats, moment_formats, notation};
+use self::rule::{changed, names};
 use super::meaning::{self, Table};
-use super::rules::normal_key;
+use super::rules::{country, normal_key};
 
 /// A line of `manifold.problem_summary`.
 pub struct Line<'a> {
@@ -39,8 +42,10 @@ pub struct Part {
 
 /// What to do about the problems of a line.
 pub fn suggest(line: &Line<'_>, part: &Part) -> Option<String> {
+    let words = || matches!(meaning::table(&part.chain), Some((Table::Words, _)));
     if let Some(value) = line.input
         && is_blank_word(value)
+        && !(is_tick(value) && words())
         && line.reason != "undecodable"
     {
         return Some(line.map_value(part, value, None, "it means that there is none"));
@@ -48,25 +53,34 @@ pub fn suggest(line: &Line<'_>, part: &Part) -> Option<String> {
     let text = match line.reason {
         "unmapped_value" | "unknown_country" | "unknown_currency" => return line.table(part),
         "unmatched_value" => "the pattern in the field's rules has no room for it: widen it, or map the value".into(),
-        "invalid_phone" => "if these are numbers of another country, say which: \"rules\": [{\"phone\": {\"region\": \"FR\"}}], or \"region_of\": \"country\"; else correct them in Salesforce".into(),
+        "invalid_phone" => format!(
+            "where the lead's country is missing or wrong, mend that; if the numbers of the column are of one country, say which: {}; else correct them in Salesforce",
+            line.rules(changed(&part.chain, "phone", |phone, _| set(phone, &[("region", "FR")])))
+        ),
         "invalid_email" => "correct it in Salesforce".into(),
         "invalid_url" => "correct it in Salesforce; a column of names belongs to another field".into(),
-        "invalid_date" => match line.written().and_then(date_format) {
-            Some(format) => format!(
-                "it looks like {format}: if the field's rules have another format, \"rules\": [{{\"date\": \"{format}\"}}]; else no calendar has it"
-            ),
-            None => "say how the org writes dates: \"rules\": [{\"date\": \"%d/%m/%Y\"}]".into(),
-        },
-        "invalid_timestamp" => match line.written().and_then(moment_rules) {
-            Some((format, rules)) => format!(
-                "it looks like {format}: if the field's rules have another format, \"rules\": {rules}; else no calendar has it"
-            ),
-            None => "say how the org writes moments: \"rules\": [{\"timestamp\": {\"format\": \"%d/%m/%Y %H:%M\", \"zone\": \"org\"}}]".into(),
-        },
+        "invalid_date" => {
+            let rules = |format: &str| {
+                line.rules(changed(&part.chain, "date", |date, options| {
+                    *date = format.into();
+                    if let Some(from) = two_digits(line.field, format) {
+                        options.insert("years_from".into(), from.into());
+                    }
+                }))
+            };
+            line.formats("dates", day_formats, "%d/%m/%Y", rules)
+        }
+        "invalid_timestamp" => {
+            let rules = |format: &str| {
+                let told = [("format", format), ("zone", "org")];
+                line.rules(changed(&part.chain, "timestamp", |moment, _| set(moment, &told)))
+            };
+            line.formats("moments", moment_formats, "%d/%m/%Y %H:%M", rules)
+        }
         "invalid_id" => "correct it in Salesforce; a column of names belongs to another field".into(),
         "invalid_time" => "correct it in Salesforce".into(),
         "invalid_number" => match line.written().and_then(notation) {
-            Some(notation) => format!("it is written with other signs: \"rules\": [{{\"number\": {notation}}}]"),
+            Some(signs) => format!("it is written with other signs: {}", line.rules(signed(&part.chain, &signs))),
             None => "map the column that holds the number, or correct it in Salesforce".into(),
         },
         "invalid_json" => "the column holds text that is no JSON; correct what writes it".into(),
@@ -91,6 +105,32 @@ impl<'a> Line<'a> {
         self.input.or(self.value)
     }
 
+    /// Rules, as what to put into the mapping.
+    fn rules(&self, chain: Value) -> String {
+        let place =
+            if self.path.is_empty() { String::new() } else { format!("in {}, ", self.path) };
+        format!("{place}\"rules\": {chain}")
+    }
+
+    /// What to say of days or moments whose format may be another one.
+    fn formats(
+        &self,
+        what: &str,
+        formats: fn(&str) -> Vec<String>,
+        example: &str,
+        rules: impl Fn(&str) -> String,
+    ) -> String {
+        let formats = self.written().map(formats).unwrap_or_default();
+        let Some(format) = formats.first() else {
+            return format!("say how the org writes {what}: {}", rules(example));
+        };
+        format!(
+            "it looks like {}: if the field's rules have another format, {}; else no calendar has it",
+            formats.join(" or "),
+            rules(format)
+        )
+    }
+
     fn table(&self, part: &Part) -> Option<String> {
         let Some(value) = self.input else {
             return Some("such a long value cannot be given a meaning: map another column, or give the table a default".into());
@@ -111,16 +151,25 @@ impl<'a> Line<'a> {
             _ if meanings.is_empty() => "or give a meaning instead of NULL".to_string(),
             _ => format!("or one of {}", meanings.join(", ")),
         };
-        match nearest(value, &known) {
-            Some((like, meaning)) => {
-                Some(self.map_value(part, value, Some(&meaning), &format!("like \"{like}\"")))
+        if table == Table::Names("country")
+            && let Some(code) = country::in_any_language(value)
+        {
+            return Some(self.map_value(part, value, Some(code), "its name in another language"));
+        }
+        Some(match nearest(value, &known, matches!(table, Table::Names(_))) {
+            Alike::One(like, meaning) => {
+                self.map_value(part, value, Some(&meaning), &format!("like \"{like}\""))
             }
             // Neither true nor false would be a guess.
-            None if table == Table::Words => {
-                Some(self.map_value(part, value, Some("true"), "or false"))
+            _ if table == Table::Words => self.map_value(part, value, Some("true"), "or false"),
+            Alike::Perhaps(known) => {
+                let known =
+                    known.iter().map(|(name, meaning)| format!("{} ({name})", literal(meaning)));
+                let known: Vec<String> = known.collect();
+                self.map_value(part, value, None, &format!("or perhaps {}", known.join(", ")))
             }
-            None => Some(self.map_value(part, value, None, &others())),
-        }
+            Alike::No => self.map_value(part, value, None, &others()),
+        })
     }
 
     fn map_value(&self, part: &Part, value: &str, meaning: Option<&str>, why: &str) -> String {
@@ -200,6 +249,37 @@ fn meanings(known: &[(String, String)]) -> Vec<String> {
         }
     }
     meanings
+}
+
+/// The chain in which what reads numbers knows these signs.
+fn signed(chain: &[Value], signs: &[(&str, &str)]) -> Value {
+    // What was told of one sign may not go with the other.
+    let told = |members: &mut Map<String, Value>| {
+        members.retain(|name, _| name != "decimal" && name != "group");
+        members.extend(signs.iter().map(|(name, sign)| (name.to_string(), Value::from(*sign))));
+    };
+    match names(chain, "number") || !names(chain, "span") {
+        true => changed(chain, "number", |number, _| {
+            set(number, &[]);
+            number.as_object_mut().into_iter().for_each(told);
+        }),
+        false => changed(chain, "span", |_, options| told(options)),
+    }
+}
+
+/// Sets members of a rule's argument.
+fn set(argument: &mut Value, members: &[(&str, &str)]) {
+    if !argument.is_object() {
+        *argument = json!({});
+    }
+    for (name, value) in members {
+        argument[*name] = Value::from(*value);
+    }
+}
+
+/// Whether a word stands for a box that is ticked, where it is not for nothing.
+pub fn is_tick(value: &str) -> bool {
+    normal_key(value) == "x"
 }
 
 /// Words that people write where there is nothing to write.

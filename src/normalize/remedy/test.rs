@@ -26,6 +26,11 @@ fn problem(kind: &str, field: &Value, value: &str) -> Option<Problem> {
 
 /// What is suggested for it, where the mapping says all of the field.
 fn suggested_for(field: &Value, problem: &Problem) -> String {
+    suggested_of("status", field, problem)
+}
+
+/// As [`suggested_for`], for a field of this name.
+fn suggested_of(name: &str, field: &Value, problem: &Problem) -> String {
     let chains: Vec<_> = meaning::parts(field)
         .into_iter()
         .map(|(path, part)| (path, meaning::chain(part, &[])))
@@ -34,7 +39,7 @@ fn suggested_for(field: &Value, problem: &Problem) -> String {
         org: "acme",
         source: "lead",
         entity: "lead",
-        field: "status",
+        field: name,
         path: &problem.path,
         reason: problem.reason,
         value: problem.value.as_deref(),
@@ -83,6 +88,11 @@ fn a_value_without_an_entry_gets_a_statement_that_adds_it() {
         statement("Germnay", "'DE'); -- like \"Germany\"")
     );
     assert_eq!(suggested(json!(["boolean"]), "Klar"), statement("Klar", "'true'); -- or false"));
+    // A tick is something, where words are meant; elsewhere it is nothing.
+    let words = json!(["squeeze", {"boolean": {"true": ["ja"], "false": ["nein"]}}]);
+    assert_eq!(suggested(words.clone(), "X"), statement("X", "'true'); -- or false"));
+    assert_eq!(suggested(words, "n/a"), statement("n/a", "NULL); -- it means that there is none"));
+    assert_eq!(found("x"), statement("x", "NULL); -- it means that there is none"));
     let two = json!([{"map": {"x": "y"}, "default": "z"}, "country"]);
     assert!(suggested(two, "Germny").contains("another table"));
 }
@@ -166,6 +176,91 @@ fn what_is_suggested_mends_the_problem_wherever_the_rule_stands() {
 }
 
 #[test]
+fn what_may_be_one_of_several_is_not_guessed() {
+    for (value, rest) in [
+        (
+            "Korea",
+            "NULL); -- or perhaps 'KP' (Korea (Democratic People's Republic of)), 'KR' (Korea (Republic of))",
+        ),
+        (
+            "Northern Ireland",
+            "NULL); -- or perhaps 'IE' (Ireland), 'GB' (United Kingdom of Great Britain and Northern Ireland)",
+        ),
+        ("Slovania", "NULL); -- or perhaps 'SK' (Slovakia), 'SI' (Slovenia)"),
+        ("Guinea South", "NULL); -- or perhaps 'GN' (Guinea)"),
+        ("Guinea Ecuatorial", "'GQ'); -- its name in another language"),
+        ("Britain", "'GB'); -- like \"United Kingdom of Great Britain and Northern Ireland\""),
+    ] {
+        let found = suggested(json!(["country"]), value);
+        assert!(found.ends_with(rest), "{value}: {found}");
+    }
+    let chain = json!([{"map": {"Open A": "new", "Open B": "working", "Open C": "new"}}]);
+    let found = suggested(chain, "Open");
+    assert!(found.ends_with("NULL); -- or perhaps 'new' (Open A), 'working' (Open B)"), "{found}");
+}
+
+/// The rules in a suggestion, as the field has them then.
+fn with_rules(advice: &str) -> Value {
+    let (_, rules) = advice.split_once("\"rules\": ").expect(advice);
+    let mut rules = serde_json::Deserializer::from_str(rules).into_iter::<Value>();
+    json!({"column": "a", "rules": rules.next().unwrap().unwrap()})
+}
+
+#[test]
+fn the_rest_of_the_chain_stays() {
+    for (kind, chain, value, expected) in [
+        (
+            "numeric",
+            json!(["number", {"range": {"min": 0, "max": 100}}]),
+            "87,5",
+            json!([{"number": {"decimal": ","}}, {"range": {"min": 0, "max": 100}}]),
+        ),
+        (
+            "numeric",
+            json!([{"number": {"group": ",", "parentheses": true}}, {"scale": 2}]),
+            "1.234,5",
+            json!([{"number": {"parentheses": true, "decimal": ",", "group": "."}}, {"scale": 2}]),
+        ),
+        (
+            "text",
+            json!([{"split": "/"}, {"first": [{"phone": {"kind": "mobile"}}]}]),
+            "06 12 34 98 58",
+            json!([{"split": "/"}, {"first": [{"phone": {"kind": "mobile", "region": "FR"}}]}]),
+        ),
+        (
+            "date",
+            json!([{"null_if": "-"}, "date", {"range": {"min": "1900-01-01"}}]),
+            "31/12/1980",
+            json!([{"null_if": "-"}, {"date": "%d/%m/%Y"}, {"range": {"min": "1900-01-01"}}]),
+        ),
+    ] {
+        let field = json!({"column": "a", "rules": chain});
+        let found = problem(kind, &field, value).expect(value);
+        let mended = with_rules(&suggested_for(&field, &found));
+        assert_eq!(mended["rules"], expected, "{value}");
+        assert_eq!(problem(kind, &mended, value), None, "{value}: {mended}");
+    }
+    let range = [json!({"span": "max", "group": ","})];
+    assert_eq!(signed(&range, &[("decimal", ",")]), json!([{"span": "max", "decimal": ","}]));
+    let score = json!({"column": "a", "rules": ["number", {"range": {"min": 0, "max": 100}}]});
+    let found = problem("numeric", &score, "120,5").unwrap();
+    assert_eq!(found.reason, "invalid_number");
+    let mended = with_rules(&suggested_for(&score, &found));
+    assert_eq!(problem("numeric", &mended, "120,5").unwrap().reason, "out_of_range");
+}
+
+#[test]
+fn nobody_was_born_in_the_future() {
+    let field = json!({"column": "a", "rules": ["date"]});
+    let found = problem("date", &field, "12.03.45").unwrap();
+    let birth = with_rules(&suggested_of("birth_date", &field, &found));
+    assert_eq!(birth["rules"], json!([{"date": "%d.%m.%y", "years_from": 1925}]));
+    assert_eq!(problem("date", &birth, "12.03.45"), None);
+    let other = with_rules(&suggested_of("contract_end", &field, &found));
+    assert_eq!(other["rules"], json!([{"date": "%d.%m.%y"}]));
+}
+
+#[test]
 fn rules_that_are_suggested_mend_the_problem() {
     for (kind, rule, value) in [
         ("date", "date", "31/12/2024"),
@@ -175,6 +270,7 @@ fn rules_that_are_suggested_mend_the_problem() {
         ("timestamptz", "timestamp", "31.12.2024 10:00:59"),
         ("timestamptz", "timestamp", "12/31/24 10:00"),
         ("timestamptz", "timestamp", "31/12/2024"),
+        ("timestamptz", "timestamp", "7/17/2024 9:30 AM"),
         ("numeric", "number", "1.234,56"),
         ("numeric", "number", "1 234 567"),
         ("numeric", "number", "12,5"),
@@ -182,9 +278,7 @@ fn rules_that_are_suggested_mend_the_problem() {
     ] {
         let field = json!({"column": "a", "rules": [rule]});
         let advice = suggested_for(&field, &problem(kind, &field, value).expect(value));
-        let (_, rules) = advice.split_once("\"rules\": ").expect(&advice);
-        let mut rules = serde_json::Deserializer::from_str(rules).into_iter::<Value>();
-        let field = json!({"column": "a", "rules": rules.next().unwrap().unwrap()});
+        let field = with_rules(&advice);
         assert_eq!(problem(kind, &field, value), None, "{value}: {field}");
     }
     let unknown = suggested(json!(["timestamp"]), "soon");

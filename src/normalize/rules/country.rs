@@ -205,10 +205,13 @@ fn by_key(key: &str) -> Option<&'static str> {
     COUNTRIES.get(key).copied()
 }
 
-/// The alpha-2 code of a country by its name in any language that is known.
+/// The alpha-2 code of a country by its name in any language that is known; none where two languages mean
+/// two countries by it.
 pub fn in_any_language(name: &str) -> Option<&'static str> {
     let key = fold(name);
-    LANGUAGES.values().find_map(|names| names.get(&key)).copied()
+    let mut codes = LANGUAGES.values().filter_map(|names| names.get(&key)).copied();
+    let code = codes.next()?;
+    codes.all(|other| other == code).then_some(code)
 }
 
 #[derive(Debug, Default)]
@@ -321,6 +324,8 @@ mod tests {
             assert_eq!(in_any_language(name), Some(code), "{name}");
         }
         assert_eq!(in_any_language("Atlantis"), None);
+        // One of the two in Norwegian, the other in Polish.
+        assert_eq!(in_any_language("Kongo"), None);
         // Every name that a language has is that of one country.
         for (language, names) in LANGUAGES.iter() {
             for (code, name) in column(language) {

@@ -5,28 +5,17 @@ use serde_json::{Map, Value as Json, json};
 use super::known::Knowledge;
 use super::meanings::table;
 use super::names::fold;
+use super::notation;
 use super::ranges::factor;
 use super::trial::Profile;
 use super::words::WORDS;
+use crate::normalize::Org;
 use crate::normalize::cell::Kind;
 use crate::normalize::defaults::chain_json;
 use crate::normalize::entity::Field;
 use crate::normalize::field_type::FieldType;
+use crate::normalize::remedy::two_digits;
 use crate::normalize::rules::country::in_any_language;
-
-/// Formats of dates in text, the likeliest first.
-const DATES: &[&str] = &[
-    "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y%m%d", "%d.%m.%y",
-    "%d/%m/%y", "%m/%d/%y", "%d %m %Y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%m-%d-%Y", "%Y.%m.%d",
-    "%d%m%Y",
-];
-
-/// The first of the years that two digits stand for in a date of birth.
-const BORN_FROM: i64 = 1925;
-
-/// Marks of numbers in text: decimal, group.
-const NUMBERS: &[(&str, &str)] =
-    &[(",", "."), (",", " "), (".", ","), (",", "'"), (".", "'"), (".", " ")];
 
 /// A chain to try; `None` is the field's own.
 pub struct Chain {
@@ -50,8 +39,8 @@ impl Chain {
 }
 
 /// The chains to try, the simplest first.
-pub fn chains(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Chain> {
-    let mut chains = affirmed(field, profile, known);
+pub fn chains(field: &Field, profile: &Profile<'_>, known: &Knowledge, org: &Org) -> Vec<Chain> {
+    let mut chains = affirmed(field, profile, known, org);
     if field.kind == FieldType::Boolean && refuses(profile) {
         for chain in &mut chains {
             let own = if profile.kind == Kind::Text { chain_json(&field.rules) } else { json!([]) };
@@ -76,7 +65,7 @@ fn refuses(profile: &Profile<'_>) -> bool {
     words.contains("refusal") || (words.contains("opted") && words.contains("out"))
 }
 
-fn affirmed(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Chain> {
+fn affirmed(field: &Field, profile: &Profile<'_>, known: &Knowledge, org: &Org) -> Vec<Chain> {
     let mut chains = Vec::new();
     if let Some(chain) = table(field, profile, known) {
         return vec![chain];
@@ -104,34 +93,26 @@ fn affirmed(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Chai
     chains.extend(countries(field, profile));
     match field.kind {
         FieldType::Integer | FieldType::Bigint | FieldType::Numeric => {
-            for (decimal, group) in NUMBERS {
-                let number = json!({"number": {"decimal": decimal, "group": group}});
-                chains.push(Chain::of(in_place_of(field, "number", number)));
-            }
-            if let Some(units) = units(profile) {
-                let number = json!({"number": {"units": units}});
-                chains.push(Chain::of(in_place_of(field, "number", number)));
-                for (decimal, group) in NUMBERS {
-                    let number = json!({"decimal": decimal, "group": group, "units": units});
-                    chains.push(Chain::of(in_place_of(field, "number", json!({"number": number}))));
-                }
-            }
+            chains = numbers(field, profile, org);
             chains.extend(grades(field, profile, known));
         }
         FieldType::Date => {
-            for format in DATES {
+            for format in notation::dates(org) {
                 let mut rule = json!({"date": format});
-                // The usual years of two digits are for what is to come.
-                if format.contains("%y") && field.name.contains("birth") {
-                    rule["years_from"] = BORN_FROM.into();
+                if let Some(from) = two_digits(&field.name, format) {
+                    rule["years_from"] = from.into();
                 }
                 chains.push(Chain::of(in_place_of(field, "date", rule)));
             }
         }
         FieldType::Timestamptz => {
-            for date in DATES {
-                for time in ["%H:%M:%S", "%H:%M"] {
-                    // Text without an offset is what people read off their clocks.
+            // Text without an offset is what people read off their clocks; what Salesforce itself writes is UTC.
+            if profile.name.custom && profile.share(has_offset) < 1.0 {
+                let rule = json!({"timestamp": {"zone": "org"}});
+                chains.insert(0, Chain::of(in_place_of(field, "timestamp", rule)));
+            }
+            for date in notation::dates(org) {
+                for time in notation::times(profile) {
                     let format = format!("{date} {time}");
                     let rule = json!({"timestamp": {"format": format, "zone": "org"}});
                     chains.push(Chain::of(in_place_of(field, "timestamp", rule)));
@@ -143,6 +124,44 @@ fn affirmed(field: &Field, profile: &Profile<'_>, known: &Knowledge) -> Vec<Chai
             chains.extend([json!(["tags"]), json!([{"split": ";"}])].map(Chain::of));
         }
         _ => {}
+    }
+    chains
+}
+
+/// Whether a moment in text says how far from UTC it is.
+fn has_offset(text: &str) -> bool {
+    // Signs before the first colon are those of a date.
+    let (_, time) = text.split_once(':').unwrap_or_default();
+    text.trim_end().ends_with(['Z', 'z']) || time.contains(['+', '-'])
+}
+
+/// Notations of numbers, the field's own first unless it would take thousands for fractions.
+fn numbers(field: &Field, profile: &Profile<'_>, org: &Org) -> Vec<Chain> {
+    let of = |number: Json| Chain::of(in_place_of(field, "number", json!({"number": number})));
+    let notations = notation::numbers(profile, org);
+    let noted = |chain: Chain, group: char| {
+        let doubtful = group == notation::usual(org) && notation::separates_groups(profile, group);
+        let note = || {
+            format!("\"{group}\" has three digits behind it everywhere, so it separates thousands")
+        };
+        Chain { note: doubtful.then(note), ..chain }
+    };
+    let all = |units: Option<&Map<String, Json>>, plain: Chain| {
+        let number = |&(decimal, group): &(char, char)| {
+            let mut number = json!({"decimal": decimal, "group": group});
+            if let Some(units) = units {
+                number["units"] = units.clone().into();
+            }
+            noted(of(number), group)
+        };
+        let mut chains: Vec<Chain> = notations.iter().map(number).collect();
+        let last = notation::separates_groups(profile, '.');
+        chains.insert(if last { chains.len() } else { 0 }, plain);
+        chains
+    };
+    let mut chains = all(None, Chain::own());
+    if let Some(units) = units(profile) {
+        chains.extend(all(Some(&units), of(json!({"units": units}))));
     }
     chains
 }
@@ -280,14 +299,20 @@ fn words(profile: &Profile<'_>, known: &Knowledge) -> Option<Chain> {
         }
         seen
     };
-    let (yes, no) = (written(yes), written(no));
-    if yes.is_empty() || no.is_empty() {
-        return None;
-    }
-    Some(Chain {
-        unknown,
-        ..Chain::of(json!(["squeeze", {"boolean": {"true": yes, "false": no}}]))
-    })
+    let lists = [("true", written(yes)), ("false", written(no))];
+    let lists: Map<String, Json> = lists
+        .into_iter()
+        .filter(|(_, words)| !words.is_empty())
+        .map(|(name, words)| (name.into(), words.into()))
+        .collect();
+    // Of one word alone the other may be meant by none: all values have to be known then.
+    let note = match lists.len() {
+        0 => return None,
+        1 if !unknown.is_empty() => return None,
+        1 => Some("where there is none, it stays open: \"default\" says what that means".into()),
+        _ => None,
+    };
+    Some(Chain { unknown, note, ..Chain::of(json!(["squeeze", {"boolean": lists}])) })
 }
 
 #[cfg(test)]
@@ -329,7 +354,7 @@ mod tests {
             let (at, column) = sample.layout.column("x__c").unwrap();
             let profile = Profile::of(at, column, &sample);
             for field in &entity.fields {
-                for chain in chains(field, &profile, &Knowledge::default()) {
+                for chain in chains(field, &profile, &Knowledge::default(), &org) {
                     let fragment = crate::normalize::suggest::known::column("x__c", chain.rules);
                     let tried = bench.run(&field.name, &fragment, &["x__c"]);
                     assert!(tried.is_some(), "{}: {fragment}", field.name);

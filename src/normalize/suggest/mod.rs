@@ -10,6 +10,7 @@ mod chains;
 mod known;
 mod meanings;
 mod names;
+mod notation;
 mod ranges;
 mod several;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use super::cell::Kind;
 use super::entity::{Entity, Field};
 use super::field_type::FieldType;
 use super::preview::Sample;
-use super::remedy::is_blank_word;
+use super::remedy::{is_blank_word, is_tick};
 
 /// Suggestions for a field at most.
 const MOST: usize = 3;
@@ -77,11 +78,22 @@ pub fn suggest(
         .collect();
     let mut bench = Bench::new(entity, sample, org);
     let mut found: Vec<(usize, Vec<Candidate>)> = Vec::new();
-    // Telephone numbers are read in the country of the row, so that has to be known first.
+    // Telephone numbers are read in the country of the row, and a currency goes with an amount.
     let mut order: Vec<usize> = (0..entity.fields.len()).collect();
-    order.sort_by_key(|at| entity.fields[*at].name != "country");
+    order.sort_by_key(|at| match &entity.fields[*at] {
+        field if field.name == "country" => 0,
+        field if field.kind == FieldType::Char3 => 2,
+        _ => 1,
+    });
     for at in order {
         let field = &entity.fields[at];
+        for amount in several::amounts_of(field, entity) {
+            let known = found.iter().find(|(at, _)| entity.fields[*at].name == amount);
+            let best = known.and_then(|(_, candidates)| candidates.first());
+            if let Some(best) = best.filter(|best| best.confidence >= SURE) {
+                bench.known.insert(amount.into(), best.mapping.clone());
+            }
+        }
         let mut candidates = single(field, &profiles, &bench, knowledge);
         let made = several(field, &profiles, &bench);
         if made.iter().any(|made| made.shared && made.columns.len() == 2) {
@@ -209,7 +221,7 @@ fn single(
             continue;
         }
         let mut best: Option<(f64, chains::Chain, Trial, Json)> = None;
-        for chain in chains::chains(field, profile, knowledge) {
+        for chain in chains::chains(field, profile, knowledge, bench.org) {
             let fragment = column(&profile.column.name, chain.rules.clone());
             let Some(trial) = bench.run(&field.name, &fragment, &[&profile.column.name]) else {
                 continue;
@@ -316,7 +328,7 @@ fn shape(field: &Field, profile: &Profile<'_>) -> f64 {
 
 /// Candidates of several columns, or of a part of one.
 fn several(field: &Field, profiles: &[Profile<'_>], bench: &Bench<'_>) -> Vec<Candidate> {
-    several::made(field, profiles)
+    several::made(field, profiles, bench)
         .into_iter()
         .filter_map(|made| {
             let columns: Vec<&str> = used(&made);
@@ -375,7 +387,11 @@ fn reason(
         let refused: Vec<&str> = trial.refused.iter().map(|(value, _)| value.as_str()).collect();
         if !refused.is_empty() && chain.unknown.is_empty() {
             parts.push(format!("not {}", quoted(&refused)));
-            let blank: Vec<&str> = refused.into_iter().filter(|word| is_blank_word(word)).collect();
+            // What ticks a box is not nothing.
+            let means_none = |word: &&str| {
+                is_blank_word(word) && (field.kind != FieldType::Boolean || !is_tick(word))
+            };
+            let blank: Vec<&str> = refused.into_iter().filter(means_none).collect();
             if !blank.is_empty() {
                 let list = quoted(&blank);
                 parts.push(format!("\"blank\": [{list}] in the mapping takes it for none"));

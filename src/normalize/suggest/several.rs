@@ -4,12 +4,13 @@ use serde_json::{Map, Value as Json, json};
 
 use super::known::column;
 use super::meanings::is_in;
-use super::names::{fit, fold, is_filler};
+use super::names::{Name, fit, fold, is_filler};
+use super::notation;
 use super::ranges::ends;
-use super::trial::Profile;
+use super::trial::{Bench, Profile};
 use super::words::WORDS;
 use crate::normalize::cell::Kind;
-use crate::normalize::entity::Field;
+use crate::normalize::entity::{Entity, Field};
 use crate::normalize::field_type::FieldType;
 use crate::normalize::rules;
 
@@ -25,17 +26,17 @@ pub struct Made {
 }
 
 /// What several columns together may come to.
-pub fn made(field: &Field, profiles: &[Profile<'_>]) -> Vec<Made> {
+pub fn made(field: &Field, profiles: &[Profile<'_>], bench: &Bench<'_>) -> Vec<Made> {
     match field.kind {
         FieldType::TextArray => {
             numbered_list(field, profiles).into_iter().chain(checkboxes(field, profiles)).collect()
         }
         FieldType::Jsonb => object(field, profiles).into_iter().collect(),
-        FieldType::Timestamptz => moments(field, profiles),
+        FieldType::Timestamptz => moments(field, profiles, bench),
         FieldType::Numeric | FieldType::Integer | FieldType::Bigint => {
             profiles.iter().filter_map(|profile| range(field, profile)).collect()
         }
-        FieldType::Char3 => currency(field, profiles),
+        FieldType::Char3 => currency(field, profiles, &bench.entity),
         FieldType::Text => names(field, profiles),
         _ => Vec::new(),
     }
@@ -152,22 +153,22 @@ fn object(field: &Field, profiles: &[Profile<'_>]) -> Option<Made> {
 }
 
 /// A date and a time of day that belong together.
-fn moments(field: &Field, profiles: &[Profile<'_>]) -> Vec<Made> {
+fn moments(field: &Field, profiles: &[Profile<'_>], bench: &Bench<'_>) -> Vec<Made> {
     let mut found = Vec::new();
     for date in profiles.iter().filter(|p| matches!(p.kind, Kind::Date | Kind::Text)) {
         for time in profiles.iter().filter(|p| matches!(p.kind, Kind::Time | Kind::Text)) {
-            if date.kind == Kind::Text && time.kind == Kind::Text && !is_time(time) {
-                continue;
-            }
             let named = date.name.words.contains("date") || date.kind == Kind::Date;
             let timed = time.name.words.contains("time") || time.kind == Kind::Time;
             let fit = fit(&date.name, &field.name).min(fit(&time.name, &field.name));
             if fit < 0.5 || !named || !timed || date.column.name == time.column.name {
                 continue;
             }
+            let day = notation::part(date, notation::days(bench.org));
+            let hour = notation::part(time, notation::hours());
+            let (Some(day), Some(hour)) = (day, hour) else { continue };
             found.push(Made {
                 columns: vec![date.column.name.clone(), time.column.name.clone()],
-                fragment: json!({"moment": {"date": date.column.name, "time": time.column.name}}),
+                fragment: json!({"moment": {"date": day, "time": hour}}),
                 fit: (fit + 0.05).min(1.0),
                 why: "a date and a time of day, in the org's time zone".into(),
                 shared: false,
@@ -175,14 +176,6 @@ fn moments(field: &Field, profiles: &[Profile<'_>]) -> Vec<Made> {
         }
     }
     found
-}
-
-fn is_time(profile: &Profile<'_>) -> bool {
-    profile.share(|value| {
-        let mut parts = value.trim().split(':');
-        let hour = parts.next().and_then(|hour| hour.parse::<u8>().ok());
-        hour.is_some_and(|hour| hour < 24) && parts.next().is_some()
-    }) > 0.7
 }
 
 /// Whether the values of a picklist are mostly ranges.
@@ -237,29 +230,51 @@ fn told(profile: &Profile<'_>) -> Option<&'static str> {
     by_name.or(by_values).map(|(code, _)| code.as_str())
 }
 
-/// A currency that goes with an amount: of a column beside it, or the one that the amount tells of.
-fn currency(field: &Field, profiles: &[Profile<'_>]) -> Vec<Made> {
-    let about = super::names::Name::of(&field.name);
-    let amounts = profiles.iter().filter(|profile| {
-        let common = profile.name.words.intersection(&about.words).any(|word| word != "currency");
-        common && (profile.kind == Kind::Number || profile.kind == Kind::Text)
-    });
-    let mut found = Vec::new();
-    for amount in amounts {
+/// The fields with the amounts that a currency is that of.
+pub fn amounts_of<'e>(field: &Field, entity: &'e Entity) -> Vec<&'e str> {
+    if field.kind != FieldType::Char3 {
+        return Vec::new();
+    }
+    let numbers = [FieldType::Numeric, FieldType::Integer, FieldType::Bigint];
+    let amounts = entity.fields.iter().filter(|other| numbers.contains(&other.kind));
+    let about = Name::of(&field.name);
+    let amounts = amounts.filter(|other| is_about(&Name::of(&other.name), &about));
+    amounts.map(|other| other.name.as_str()).collect()
+}
+
+/// Whether an amount, by its name, is what a currency belongs to.
+fn is_about(amount: &Name, currency: &Name) -> bool {
+    amount.words.intersection(&currency.words).any(|word| word != "currency")
+}
+
+/// A currency that goes with an amount: of a column beside it, or the one that the amount tells of. It is
+/// there where an amount is.
+fn currency(field: &Field, profiles: &[Profile<'_>], entity: &Entity) -> Vec<Made> {
+    let about = Name::of(&field.name);
+    let made = amounts_of(field, entity);
+    let present = |amount: &str| {
+        let test = |field: &&str| json!({"field": field, "present": true});
+        match made.as_slice() {
+            [] => json!({"column": amount, "present": true}),
+            [one] => test(one),
+            several => json!({"or": several.iter().map(test).collect::<Vec<_>>()}),
+        }
+    };
+    let amounts: Vec<&Profile<'_>> = profiles
+        .iter()
+        .filter(|profile| is_about(&profile.name, &about))
+        .filter(|profile| matches!(profile.kind, Kind::Number | Kind::Text))
+        .collect();
+    let constant = |amount: &Profile<'_>, code: &str, fit: f64, why: String| {
         let name = &amount.column.name;
-        let of_ranges = is_ranges(amount);
+        let fragment = json!({"constant": code, "when": present(name)});
+        Made { columns: vec![name.clone()], fragment, fit, why, shared: true }
+    };
+    let mut found = Vec::new();
+    for amount in &amounts {
+        let name = &amount.column.name;
         if let Some(code) = told(amount) {
-            let rules = match of_ranges {
-                true => currency_of_ranges(amount, code),
-                false => json!([{"map": {}, "default": code}]),
-            };
-            found.push(Made {
-                columns: vec![name.clone()],
-                fragment: column(name, Some(rules)),
-                fit: 0.9,
-                why: format!("{name} is in {code}"),
-                shared: true,
-            });
+            found.push(constant(amount, code, 0.9, format!("{name} is in {code}")));
         }
         for profile in
             profiles.iter().filter(|p| p.kind == Kind::Text && fit(&p.name, &field.name) >= 0.7)
@@ -270,7 +285,7 @@ fn currency(field: &Field, profiles: &[Profile<'_>]) -> Vec<Made> {
             }
             found.push(Made {
                 columns: vec![code.clone()],
-                fragment: json!({"column": code, "when": {"column": name, "present": true}}),
+                fragment: json!({"column": code, "when": present(name)}),
                 fit: (fit(&profile.name, &field.name) + 0.02).min(1.0),
                 why: format!("the currency of {name}, where there is one"),
                 shared: true,
@@ -279,24 +294,11 @@ fn currency(field: &Field, profiles: &[Profile<'_>]) -> Vec<Made> {
     }
     if found.is_empty() {
         // Nothing tells: the org's own currency has to be put in.
-        let ranges =
-            profiles.iter().find(|p| is_ranges(p) && !p.name.words.is_disjoint(&about.words));
-        found.extend(ranges.map(|amount| Made {
-            columns: vec![amount.column.name.clone()],
-            fragment: column(&amount.column.name, Some(currency_of_ranges(amount, "EUR"))),
-            fit: 0.6,
-            why: "nothing says which currency: EUR is a guess".into(),
-            shared: true,
-        }));
+        let ranges = amounts.iter().find(|amount| is_ranges(amount));
+        let why = "nothing says which currency: EUR is a guess";
+        found.extend(ranges.map(|amount| constant(amount, "EUR", 0.6, why.into())));
     }
     found
-}
-
-fn currency_of_ranges(amount: &Profile<'_>, code: &str) -> Json {
-    let known = amount.values.iter().filter(|(value, _)| ends(value).is_some());
-    let entries: Map<String, Json> =
-        known.map(|(value, _)| (value.clone(), Json::from(code))).collect();
-    json!([{"map": entries, "default": null}])
 }
 
 /// Names: the whole from its parts, the parts from the whole.

@@ -94,9 +94,9 @@ impl Trial {
 
 /// Tries fragments on one sample.
 pub struct Bench<'a> {
-    entity: Entity,
+    pub entity: Entity,
     sample: &'a Sample,
-    org: &'a Org,
+    pub org: &'a Org,
     /// Fragments of fields that others may depend on.
     pub known: Map<String, Json>,
 }

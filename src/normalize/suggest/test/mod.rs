@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod languages;
+mod values;
 
 use std::collections::BTreeSet;
 
