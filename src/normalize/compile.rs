@@ -100,12 +100,15 @@ impl<'a> Compiler<'a> {
         }
         let mut plans: Vec<Option<FieldPlan>> = entity.fields.iter().map(|_| None).collect();
         let mut needs: Vec<Vec<usize>> = vec![Vec::new(); entity.fields.len()];
+        let mut wishes = Vec::new();
         for mapped in &mapping.fields {
             match entity.field(&mapped.field) {
                 Some((index, field)) => {
+                    self.scope.made.set(Some(index));
                     let how = self.how(field, &mapped.made);
                     plans[index] = Some(FieldPlan::new(field, how));
                     needs[index] = self.scope.take_needs();
+                    wishes.extend(self.scope.take_wishes().into_iter().map(|at| (index, at)));
                 }
                 None => self.unknown_field(&mapped.field),
             }
@@ -114,6 +117,11 @@ impl<'a> Compiler<'a> {
             if field.required && plan.is_none() {
                 let message = format!("the required field \"{}\" is not mapped", field.name);
                 self.errors.push(MappingError::new("fields", message));
+            }
+        }
+        for (field, wished) in wishes {
+            if !depends(wished, field, &needs, &mut Vec::new()) {
+                needs[field].push(wished);
             }
         }
         let order = self.order(&needs);
@@ -259,6 +267,15 @@ impl Names for Compiler<'_> {
     fn errors(&mut self) -> &mut Vec<MappingError> {
         &mut self.errors
     }
+}
+
+/// Whether a field is made of another one, or of what is made of it.
+fn depends(field: usize, on: usize, needs: &[Vec<usize>], seen: &mut Vec<usize>) -> bool {
+    if seen.contains(&field) {
+        return false;
+    }
+    seen.push(field);
+    field == on || needs[field].iter().any(|&needed| depends(needed, on, needs, seen))
 }
 
 /// Puts a field into the order, behind those that it needs. `path` leads to it.

@@ -55,6 +55,8 @@ mod fixture_test;
 #[cfg(test)]
 mod orgs_test;
 #[cfg(test)]
+mod reference_test;
+#[cfg(test)]
 mod run_test;
 
 /// What rules know of the org whose rows they see.

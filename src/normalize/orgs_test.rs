@@ -64,7 +64,7 @@ fn text(json: &Json, kind: FieldType) -> String {
     }
 }
 
-fn is_same(found: Option<&str>, expected: Option<&Json>, kind: FieldType) -> bool {
+pub(super) fn is_same(found: Option<&str>, expected: Option<&Json>, kind: FieldType) -> bool {
     match (found, expected) {
         (Some(found), Some(expected)) if kind == FieldType::Jsonb => {
             serde_json::from_str::<Json>(found).unwrap() == *expected
@@ -163,53 +163,4 @@ fn most_of_their_columns_are_suggested_first() {
     }
     println!("{right} of {all}");
     assert!(right * 10 >= all * 8, "{right} of {all}");
-}
-
-/// The table of the reference that says how to say what orgs have.
-#[test]
-fn what_the_reference_says_can_be_said() {
-    let reference = include_str!("../../docs/reference.md");
-    let (_, section) = reference.split_once("### How to say it\n").unwrap();
-    let (section, _) = section.split_once("\n###").unwrap();
-    let fragments = section.lines().filter_map(|line| {
-        let fragment = line.strip_suffix("` |")?;
-        fragment.rsplit_once(" | `").map(|(_, fragment)| fragment)
-    });
-    let mut fields = Vec::new();
-    for fragment in fragments {
-        let json: Json =
-            serde_json::from_str(fragment).unwrap_or_else(|e| panic!("{e}: {fragment}"));
-        let mut errors = Vec::new();
-        super::derivation::read(&json, "", &mut errors);
-        // Of which field it is tells the field's type: one at least takes it.
-        let named: Vec<String> = columns_in(&json);
-        let times = ["day__c", "given__c", "withdrawn__c"];
-        let booleans = ["hasoptedoutofemail"];
-        let oid = |name: &str| match name {
-            name if booleans.contains(&name) => 16,
-            name if times.contains(&name)
-                && fragment.contains("moment")
-                && !fragment.contains("hour") =>
-            {
-                1082
-            }
-            name if times[1..].contains(&name) => 1114,
-            "at__c" if fragment.contains("unix") => 701,
-            _ => 1043,
-        };
-        let mut table: Vec<(&str, u32)> = vec![("sfid", 1043)];
-        table.extend(named.iter().map(|name| (name.as_str(), oid(name))));
-        if fragment.contains("withdrawn__c") {
-            table.push(("withdrawn__c", 1114));
-        }
-        let lead = Entity::built_in("lead").unwrap().unwrap();
-        let settings = Org { phone_region: Some("US".into()), ..Org::default() };
-        let takes = lead.fields.iter().any(|field| {
-            let mapping = serde_json::json!({"fields": {&field.name: json}});
-            compile_json(&mapping, &lead, &layout(&table), &settings).is_ok()
-        });
-        assert!(errors.is_empty() && takes, "{fragment}: {errors:?}");
-        fields.push(fragment);
-    }
-    assert!(fields.len() >= 20, "{fields:#?}");
 }

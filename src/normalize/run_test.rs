@@ -113,6 +113,47 @@ fn a_list_has_each_item_once() {
 }
 
 #[test]
+fn numbers_are_of_the_leads_country_where_the_rule_says_nothing_else() {
+    let entity = Entity::built_in("lead").unwrap().unwrap();
+    let columns = [("sfid", 1043), ("tel__c", 1043), ("land__c", 1043)];
+    let org = Org { phone_region: Some("FR".into()), ..Org::default() };
+    let made = |fields: Json, tel: &'static str, land: &'static str| {
+        let plan = compile_json(&json!({ "fields": fields }), &entity, &layout(&columns), &org);
+        let mut out = Outcome::default();
+        let row = [text("00Q"), text(tel), text(land)];
+        plan.unwrap_or_else(|errors| panic!("{errors:?}")).run_values(&row, &mut out);
+        let field = |name: &str| out.fields[entity.field(name).unwrap().0].clone();
+        (field("phone"), field("country"))
+    };
+    let (german, french) = ("0171 2345678", "06 12 34 98 58");
+    let some = |number: &str| Some(number.to_string());
+    for rules in [
+        json!(["phone"]),
+        json!([{"phone": {"letters": "end"}}]),
+        json!([{"split": "/"}, {"first": [{"phone": {"kind": "mobile"}}]}]),
+        json!([{"split": "/"}, {"first": [{"phone": {"kind": "mobile"}}, "phone"]}]),
+    ] {
+        let fields = json!({"phone": {"column": "tel__c", "rules": rules}, "country": "land__c"});
+        assert_eq!(made(fields.clone(), german, "DE").0, some("+491712345678"), "{rules}");
+        assert_eq!(made(fields.clone(), french, "").0, some("+33612349858"), "{rules}");
+        assert_eq!(made(fields, french, "Atlantis").0, some("+33612349858"), "{rules}");
+        let alone = json!({"phone": {"column": "tel__c", "rules": rules}});
+        assert_eq!(made(alone, french, "DE").0, some("+33612349858"), "{rules}");
+    }
+    let constant = json!({"phone": {"constant": german, "rules": ["phone"]}, "country": "land__c"});
+    assert_eq!(made(constant, "", "DE").0, some("+491712345678"));
+    let region = json!({"phone": {"column": "tel__c", "rules": [{"phone": {"region": "FR"}}]},
+        "country": "land__c"});
+    assert_eq!(made(region, french, "DE").0, some("+33612349858"));
+    // A country that is made of the number cannot be known before it.
+    let circle = json!({"phone": {"column": "tel__c", "rules": ["phone"]},
+        "country": {"field": "phone", "rules": ["phone_country"]}});
+    assert_eq!(made(circle, french, "DE"), (some("+33612349858"), some("FR")));
+    let own = json!({"country": {"column": "tel__c", "rules": ["phone", "phone_country"]}});
+    assert_eq!(made(own, french, "DE").1, some("FR"));
+}
+
+#[test]
 fn constants_of_every_type() {
     let mapping = json!({"fields": {
         "a": {"constant": "  EUR "}, "b": {"constant": 1.5e6}, "c": {"constant": true},

@@ -1,6 +1,6 @@
 //! What rules may know while they are built: the org, and the fields of the entity.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use jiff::tz::TimeZone;
 
@@ -12,13 +12,18 @@ pub struct Scope<'a> {
     fields: &'a [Field],
     /// The fields that were asked for.
     needs: RefCell<Vec<usize>>,
+    /// Those that would help.
+    wishes: RefCell<Vec<usize>>,
+    /// The field whose derivation is being compiled.
+    pub made: Cell<Option<usize>>,
     /// The values that mean that there is none, in the derivation that is being compiled.
     pub none: RefCell<Vec<String>>,
 }
 
 impl<'a> Scope<'a> {
     pub fn new(org: &'a Org, fields: &'a [Field]) -> Scope<'a> {
-        Scope { org, fields, needs: RefCell::default(), none: RefCell::default() }
+        let (needs, wishes, none) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Scope { org, fields, needs, wishes, made: Cell::default(), none }
     }
 
     /// The place of a canonical field, which is then made before the one whose rules ask for it.
@@ -28,18 +33,34 @@ impl<'a> Scope<'a> {
         Some(at)
     }
 
+    /// As [`Scope::field`], for a field that helps where there is one and where it can be made first:
+    /// not in its own derivation, and it has no value yet where it depends on the one that asks.
+    pub fn wish(&self, name: &str) -> Option<usize> {
+        let at = self.fields.iter().position(|field| field.name == name)?;
+        if self.made.get() == Some(at) {
+            return None;
+        }
+        self.wishes.borrow_mut().push(at);
+        Some(at)
+    }
+
     /// Notes that a field is needed.
     pub fn need(&self, field: usize) {
         self.needs.borrow_mut().push(field);
     }
 
     pub fn needs_nothing(&self) -> bool {
-        self.needs.borrow().is_empty()
+        self.needs.borrow().is_empty() && self.wishes.borrow().is_empty()
     }
 
     /// The fields that were asked for since the last time.
     pub fn take_needs(&self) -> Vec<usize> {
         self.needs.take()
+    }
+
+    /// The fields that were wished for since the last time.
+    pub fn take_wishes(&self) -> Vec<usize> {
+        self.wishes.take()
     }
 
     /// The time zone of this name; without one, the org's.

@@ -75,8 +75,8 @@ pub const FIRST: Definition = Definition {
     yields: "text, or what the rules yield",
     examples: &[
         Example {
-            rules: r#"[{"split": "/"}, {"first": [{"phone": {"region": "FR"}}]}]"#,
-            input: "bureau / 06 12 34 98 58",
+            rules: r#"[{"split": "/"}, {"first": ["phone"]}]"#,
+            input: "bureau / +33 6 12 34 98 58",
             output: Yield::Text("+33612349858"),
         },
         Example { rules: r#"["split", "first"]"#, input: "red; green", output: Yield::Text("red") },

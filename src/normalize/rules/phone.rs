@@ -15,20 +15,22 @@ use crate::normalize::source::Row;
 pub const PHONE: Definition = Definition {
     name: "phone",
     meaning: "A telephone number as E.164. It has to be a valid number of its region, not only a \
-              possible one. Numbers without a country code are of the region given; an extension is \
-              left out.",
+              possible one. Numbers without a country code are of the country in the field country, \
+              where the entity has such a field and it has a value, else of the org's phone region; \
+              an extension is left out.",
     arguments: &[
         Argument {
             name: "region",
             kind: "text",
             required: false,
-            meaning: "ISO 3166 alpha-2 code; the org's phone region where absent.",
+            meaning: "The country (ISO 3166 alpha-2) of all numbers without a country code, whatever \
+                      the field country says; with region_of, in place of the org's phone region.",
         },
         Argument {
             name: "region_of",
             kind: "text",
             required: false,
-            meaning: "A canonical field with such a code, which goes first where it has a value.",
+            meaning: "Another canonical field with such a code, which goes first where it has a value.",
         },
         Argument {
             name: "kind",
@@ -65,13 +67,13 @@ pub const PHONE: Definition = Definition {
             output: Yield::Problem("invalid_phone"),
         },
         Example {
-            rules: r#"[{"split": "/"}, {"first": [{"phone": {"region": "GB", "kind": "mobile"}}]}]"#,
-            input: "020 7946 0958 / 07400 123456",
+            rules: r#"[{"split": "/"}, {"first": [{"phone": {"kind": "mobile"}}]}]"#,
+            input: "+44 20 7946 0958 / +44 7400 123456",
             output: Yield::Text("+447400123456"),
         },
         Example {
-            rules: r#"[{"phone": {"region": "DE", "letters": "end"}}]"#,
-            input: "Tel. 030 1234567 (privat)",
+            rules: r#"[{"phone": {"letters": "end"}}]"#,
+            input: "Tel. +49 30 1234567 (privat)",
             output: Yield::Text("+49301234567"),
         },
     ],
@@ -139,8 +141,10 @@ fn build_phone(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Opt
     arguments.options(&[], errors);
     let org = arguments.scope.org.phone_region.as_deref();
     let mut rule = Phone { field: None, region: org.and_then(region), kind: None, cut: false };
+    let mut placed = false;
     if arguments.spec.argument.is_some() {
         let members = arguments.object(&["region", "region_of", "kind", "letters"], errors)?;
+        placed = members.contains_key("region") || members.contains_key("region_of");
         if let Some(code) = members.get("region") {
             rule.region = code.as_str().and_then(|code| region(&code.to_ascii_uppercase()));
             if rule.region.is_none() {
@@ -175,6 +179,9 @@ fn build_phone(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Opt
             }
             Some(_) => arguments.wrong("region_of", "the name of a field is needed", errors),
         }
+    }
+    if !placed {
+        rule.field = arguments.scope.wish("country");
     }
     (errors.len() == before).then(|| Box::new(rule) as Box<dyn Rule>)
 }

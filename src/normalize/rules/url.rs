@@ -12,7 +12,9 @@ use crate::normalize::source::Row;
 pub const DEFINITION: Definition = Definition {
     name: "url",
     meaning: "A web address with http or https and a point in its host, as the URL standard writes \
-              it. One without a scheme gets https.",
+              it. One without a scheme gets https. What stands for nothing is refused, even where the \
+              standard makes a host of it: n.a. (the host ends in two characters or more, a letter among \
+              them), 12345 (an IPv4 address is written with its points), IPv6.",
     arguments: &[],
     reasons: &["invalid_url"],
     accepts: &[Kind::Text],
@@ -29,6 +31,7 @@ pub const DEFINITION: Definition = Definition {
             output: Yield::Text("http://example.com/a%20b"),
         },
         Example { rules: r#"["url"]"#, input: "ask sales", output: Yield::Problem("invalid_url") },
+        Example { rules: r#"["url"]"#, input: "n.a.", output: Yield::Problem("invalid_url") },
     ],
     build,
 };
