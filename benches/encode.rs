@@ -60,6 +60,7 @@ fn main() {
         modes: Modes { schemas, ..Modes::default() },
         types: Types::new(),
         treatments: Treatments::default(),
+        places: Default::default(),
         when: None,
     };
     for (name, op, schemas) in [

@@ -72,6 +72,7 @@ fn samples() -> Vec<Sample> {
         key: Key::Record,
         options: Options::default(),
         treatments: Default::default(),
+        places: Default::default(),
         when: None,
         modes: Modes::default(),
         types: Types::new(),

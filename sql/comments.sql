@@ -51,12 +51,16 @@ COMMENT ON COLUMN manifold.publication.source_id IS 'The source that is publishe
 COMMENT ON COLUMN manifold.publication.options IS 'The options as they were given; docs/reference.md describes the format';
 COMMENT ON COLUMN manifold.publication.set_at IS 'When they were set';
 COMMENT ON COLUMN manifold.publication.set_by IS 'The session''s user who set them';
+COMMENT ON COLUMN manifold.publication_table.source_id IS 'The source that is published so';
+COMMENT ON COLUMN manifold.publication_table.relation IS 'One of its tables: the one that it is now, a partition, or one that it was before, of which rows may wait';
+COMMENT ON COLUMN manifold.publication_table.columns IS 'Attribute numbers by the names that the options have';
 
 -- ---------------------------------------------------------------- capture
 
 COMMENT ON COLUMN manifold.layout.source_id IS 'The source whose rows have this layout';
 COMMENT ON COLUMN manifold.layout.fingerprint IS 'Hash of the columns, by which capture finds the layout; means nothing elsewhere';
 COMMENT ON COLUMN manifold.layout.layout_id IS 'Number of the layout, which chunks in the log carry';
+COMMENT ON COLUMN manifold.layout.relation IS 'The table that the rows are of: a column''s number means the same in all its layouts';
 COMMENT ON COLUMN manifold.layout.created_at IS 'When rows with this layout were first captured';
 COMMENT ON COLUMN manifold.layout.columns IS 'The columns by attribute number, dropped ones included: name, type, length and alignment';
 COMMENT ON INDEX manifold.layout_lookup IS 'Capture finds a table''s layout by it';

@@ -108,6 +108,15 @@ CREATE TABLE manifold.publication (
 );
 COMMENT ON TABLE manifold.publication IS 'What of a source is published, where that is not all of it';
 
+-- Not dumped: the numbers mean nothing elsewhere.
+CREATE TABLE manifold.publication_table (
+  source_id integer NOT NULL REFERENCES manifold.publication ON DELETE CASCADE,
+  relation  oid NOT NULL,
+  columns   jsonb NOT NULL,
+  PRIMARY KEY (source_id, relation)
+);
+COMMENT ON TABLE manifold.publication_table IS 'Which columns of a source''s tables its publication options mean, whatever they are called later';
+
 DO $$
 DECLARE
   definitions regclass;
@@ -128,6 +137,7 @@ CREATE TABLE manifold.layout (
   source_id   integer NOT NULL,
   fingerprint bigint NOT NULL,
   layout_id   integer NOT NULL,
+  relation    oid NOT NULL,
   created_at  timestamptz NOT NULL,
   columns     json NOT NULL
 );
@@ -334,6 +344,6 @@ COMMENT ON COLUMN manifold.reread.key IS 'Columns and their values that name the
 REVOKE ALL ON ALL TABLES IN SCHEMA manifold FROM PUBLIC;
 GRANT USAGE ON SCHEMA manifold TO PUBLIC;
 GRANT SELECT ON manifold.org, manifold.entity, manifold.source, manifold.mapping, manifold.mapping_default, manifold.pause,
-  manifold.publication, manifold.layout, manifold.capture, manifold.gap, manifold.backfill, manifold.position,
+  manifold.publication, manifold.publication_table, manifold.layout, manifold.capture, manifold.gap, manifold.backfill, manifold.position,
   manifold.consumer, manifold.consumer_error, manifold.quarantine, manifold.dismissal, manifold.problem_tally,
   manifold.reread TO manifold_reader;

@@ -2,7 +2,6 @@
 
 use pgrx::JsonB;
 use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::Value;
@@ -14,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::normalize::defaults::{self, Effective};
 use crate::normalize::entity::Entity;
 use crate::normalize::{MappingError, Org, derivation};
-use crate::pg::relation::Table;
 use crate::pg::{identity, sql, xact};
 use crate::row::layout::Layout;
 
@@ -248,9 +246,7 @@ pub(super) fn columns_of(schema: &str, table: &str) -> Result<Layout> {
     let members = tree::members(schema, table)?;
     let top = members.first().ok_or_else(|| source::missing_table(schema, table))?;
     tree::shape(&members)?;
-    let relation = Table::open(top.oid, pg_sys::AccessShareLock);
-    // SAFETY: the relation is open.
-    Ok(unsafe { layout::describe((*relation.0).rd_att) })
+    Ok(layout::of_table(top.oid))
 }
 
 /// What mappings come to: by source and entity, the effective mapping and what rules know of the org.

@@ -49,6 +49,7 @@ fn capture_afresh(source: &Source, sweep: bool) -> Result<()> {
         return Err(missing_table(&source.schema, &source.table));
     }
     attach::attach(&source.schema, &source.table, source.id)?;
+    publication::bind_anew(source)?;
     backfill::request(source.id, sweep)
 }
 

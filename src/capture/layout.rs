@@ -56,13 +56,20 @@ pub unsafe fn of(relation: pg_sys::Relation, source: i32, objects: &Objects) -> 
     known.unwrap_or_else(|| {
         // SAFETY: the relation is open, so its tuple descriptor is valid.
         let layout = unsafe { describe((*relation).rd_att) };
-        let id = number(&layout, source, objects);
+        let id = number(&layout, table, source, objects);
         let numbered = Numbered { id, layout: Rc::new(layout) };
         CACHE.with_borrow_mut(|cache| {
             cache.by_table.insert((table, source), numbered.clone());
         });
         numbered
     })
+}
+
+/// The columns of a table as they are now.
+pub fn of_table(table: pg_sys::Oid) -> Layout {
+    let relation = Table::open(table, pg_sys::AccessShareLock);
+    // SAFETY: the relation is open.
+    unsafe { describe((*relation.0).rd_att) }
 }
 
 /// The columns of a tuple descriptor.
@@ -136,20 +143,26 @@ unsafe fn text_of(text: *mut std::ffi::c_char) -> String {
     }
 }
 
-fn number(layout: &Layout, source: i32, objects: &Objects) -> i32 {
+fn number(layout: &Layout, table: pg_sys::Oid, source: i32, objects: &Objects) -> i32 {
     let mut hasher = DefaultHasher::new();
     layout.hash(&mut hasher);
     let fingerprint = hasher.finish() as i64;
     // Serializing strings and numbers cannot fail; were it to, an empty text matches nothing.
     let columns = serde_json::to_string(layout).unwrap_or_default();
-    find(source, fingerprint, &columns, objects)
-        .unwrap_or_else(|| add(source, fingerprint, &columns, objects))
+    find(source, fingerprint, table, &columns, objects)
+        .unwrap_or_else(|| add(source, fingerprint, table, &columns, objects))
 }
 
-fn find(source: i32, fingerprint: i64, columns: &str, objects: &Objects) -> Option<i32> {
+fn find(
+    source: i32,
+    fingerprint: i64,
+    relation: pg_sys::Oid,
+    columns: &str,
+    objects: &Objects,
+) -> Option<i32> {
     let table = Table::open(objects.layout, pg_sys::AccessShareLock);
     // SAFETY: two keys on the index' columns; every column of the table is not null, and its first
-    // three are of fixed length.
+    // four are of fixed length.
     unsafe {
         let mut keys = [pg_sys::ScanKeyData::default(); 2];
         let equal = pg_sys::BTEqualStrategyNumber as u16;
@@ -185,8 +198,9 @@ fn find(source: i32, fingerprint: i64, columns: &str, objects: &Objects) -> Opti
             let value = |number, null: &mut bool| {
                 pg_sys::heap_getattr(tuple, number, (*table.0).rd_att, null)
             };
-            let stored = pg_sys::text_to_cstring(value(5, &mut null).cast_mut_ptr());
-            if text_of(stored) == columns {
+            let is_its = value(4, &mut null) == pg_sys::Datum::from(relation);
+            let stored = |null| pg_sys::text_to_cstring(value(6, null).cast_mut_ptr());
+            if is_its && text_of(stored(&mut null)) == columns {
                 found = Some(value(3, &mut null).value() as i32);
                 break;
             }
@@ -196,7 +210,13 @@ fn find(source: i32, fingerprint: i64, columns: &str, objects: &Objects) -> Opti
     }
 }
 
-fn add(source: i32, fingerprint: i64, columns: &str, objects: &Objects) -> i32 {
+fn add(
+    source: i32,
+    fingerprint: i64,
+    relation: pg_sys::Oid,
+    columns: &str,
+    objects: &Objects,
+) -> i32 {
     let table = Table::open(objects.layout, pg_sys::RowExclusiveLock);
     let index = Index::open(objects.layout_index, pg_sys::RowExclusiveLock);
     let id = compat::next_value(objects.layout_seq) as i32;
@@ -207,10 +227,11 @@ fn add(source: i32, fingerprint: i64, columns: &str, objects: &Objects) -> i32 {
             pg_sys::Datum::from(source),
             pg_sys::Datum::from(fingerprint),
             pg_sys::Datum::from(id),
+            pg_sys::Datum::from(relation),
             pg_sys::Datum::from(pg_sys::GetCurrentTimestamp()),
             pg_sys::Datum::from(text),
         ];
-        let mut nulls = [false; 5];
+        let mut nulls = [false; 6];
         let tuple =
             pg_sys::heap_form_tuple((*table.0).rd_att, values.as_mut_ptr(), nulls.as_mut_ptr());
         let command = pg_sys::GetCurrentCommandId(true);

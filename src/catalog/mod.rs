@@ -6,6 +6,7 @@ pub mod types;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
+use pgrx::pg_sys;
 use serde_json::{Map, Value};
 
 use self::defaults::Defaults;
@@ -78,6 +79,14 @@ pub struct ActiveMapping {
     pub json: Value,
 }
 
+/// What of a source is published.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Published {
+    pub options: Value,
+    /// By table: the zero-based positions of the columns that the options name.
+    pub tables: HashMap<pg_sys::Oid, BTreeMap<String, usize>>,
+}
+
 /// All definitions, as a worker needs them.
 #[derive(Debug, Default)]
 pub struct Catalog {
@@ -88,7 +97,7 @@ pub struct Catalog {
     /// Numbers of the sources that are being captured.
     pub captured: BTreeSet<i32>,
     /// Publication options by source, where it has any.
-    pub publications: HashMap<i32, Value>,
+    pub publications: HashMap<i32, Published>,
     /// The org that a source belongs to.
     owners: HashMap<i32, i32>,
     /// Paused orgs by consumer.
@@ -144,10 +153,6 @@ impl Catalog {
         for (consumer, org) in pauses {
             paused.entry(consumer).or_default().insert(org);
         }
-        let publications =
-            sql::rows("SELECT source_id, options::text FROM manifold.publication", &[], |row| {
-                Ok((row.get(1)?.unwrap_or_default(), json(row.get(2)?)?))
-            })?;
         let orgs: HashMap<String, Org> =
             orgs(None)?.into_iter().map(|org| (org.name.clone(), org)).collect();
         let sources: HashMap<i32, Source> =
@@ -158,7 +163,7 @@ impl Catalog {
         };
         Ok(Catalog {
             captured: captured()?,
-            publications: publications.into_iter().collect(),
+            publications: publications()?,
             owners: sources.values().filter_map(|s| Some((s.id, owner(s)?))).collect(),
             orgs,
             sources,
@@ -247,6 +252,34 @@ fn orgs(name: Option<&str>) -> Result<Vec<Org>> {
     )
 }
 
+fn publications() -> Result<HashMap<i32, Published>> {
+    let mut found = HashMap::new();
+    sql::rows("SELECT source_id, options::text FROM manifold.publication", &[], |row| {
+        let options = json(row.get(2)?)?;
+        found.insert(
+            row.get::<i32>(1)?.unwrap_or_default(),
+            Published { options, tables: HashMap::new() },
+        );
+        Ok(())
+    })?;
+    sql::rows(
+        "SELECT source_id, relation, columns::text FROM manifold.publication_table",
+        &[],
+        |row| {
+            let columns = json(row.get(3)?)?;
+            let places = columns.as_object().into_iter().flatten().filter_map(|(name, number)| {
+                Some((name.clone(), usize::try_from(number.as_u64()?).ok()?.checked_sub(1)?))
+            });
+            let publication = found.get_mut(&row.get::<i32>(1)?.unwrap_or_default());
+            if let (Some(publication), Some(relation)) = (publication, row.get(2)?) {
+                publication.tables.insert(relation, places.collect());
+            }
+            Ok(())
+        },
+    )?;
+    Ok(found)
+}
+
 /// All orgs, by name.
 pub fn all_orgs() -> Result<Vec<Org>> {
     orgs(None)
@@ -323,22 +356,25 @@ pub fn entity(name: &str) -> Result<Value> {
     }
 }
 
-/// Layouts by number, remembered for ever: they are immutable.
+/// Layouts by number, with the table that each is of, remembered for ever: they are immutable.
 #[derive(Default)]
-pub struct Layouts(HashMap<i32, Rc<Layout>>);
+pub struct Layouts(HashMap<i32, (Rc<Layout>, pg_sys::Oid)>);
 
 impl Layouts {
     /// Reads the newest layouts of many sources at once: one by one, as they are met, each would cost a
     /// statement. Where tables are alike, they share one.
     pub fn load_newest(&mut self, sources: Vec<i32>) -> Result<()> {
         let found = sql::rows(
-            "SELECT DISTINCT ON (source_id) layout_id, columns::text FROM manifold.layout \
+            "SELECT DISTINCT ON (source_id) layout_id, columns::text, relation FROM manifold.layout \
              WHERE source_id = ANY ($1) ORDER BY source_id, layout_id DESC",
             &[sources.into()],
-            |row| Ok((row.get(1)?.unwrap_or_default(), row.get::<String>(2)?.unwrap_or_default())),
+            |row| {
+                let number = row.get(1)?.unwrap_or_default();
+                Ok((number, row.get::<String>(2)?.unwrap_or_default(), relation(row.get(3)?)))
+            },
         )?;
         let mut alike: HashMap<String, Rc<Layout>> = HashMap::new();
-        for (number, text) in found {
+        for (number, text, relation) in found {
             let layout = match alike.get(&text) {
                 Some(same) => Rc::clone(same),
                 None => {
@@ -347,25 +383,56 @@ impl Layouts {
                     layout
                 }
             };
-            self.0.entry(number).or_insert(layout);
+            self.0.entry(number).or_insert((layout, relation));
         }
         Ok(())
     }
 
     pub fn get(&mut self, source: i32, layout: i32) -> Result<Rc<Layout>> {
+        Ok(self.get_with_table(source, layout)?.0)
+    }
+
+    pub fn get_with_table(
+        &mut self,
+        source: i32,
+        layout: i32,
+    ) -> Result<(Rc<Layout>, pg_sys::Oid)> {
         if let Some(known) = self.0.get(&layout) {
-            return Ok(Rc::clone(known));
+            return Ok(known.clone());
         }
         // With a fresh snapshot: it was committed together with the chunk that names it.
-        let text = sql::run_one::<String>(
-            "SELECT columns::text FROM manifold.layout WHERE source_id = $1 AND layout_id = $2",
+        let found = sql::fresh_rows(
+            "SELECT columns::text, relation FROM manifold.layout WHERE source_id = $1 AND layout_id = $2",
             &[source.into(), layout.into()],
-        )?
-        .ok_or_else(|| Error::Corrupt(format!("layout {layout} is not in manifold.layout")))?;
-        let found = parse(layout, &text)?;
-        self.0.insert(layout, Rc::clone(&found));
+            |row| {
+                let text: String = row.get(1)?.unwrap_or_default();
+                Ok((parse(layout, &text)?, relation(row.get(2)?)))
+            },
+        )?;
+        let found = found
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::Corrupt(format!("layout {layout} is not in manifold.layout")))?;
+        self.0.insert(layout, found.clone());
         Ok(found)
     }
+}
+
+/// The layouts that rows of a source have or had, with their tables, the newest first.
+pub fn layouts_of(source: i32) -> Result<Vec<(pg_sys::Oid, Rc<Layout>)>> {
+    sql::rows(
+        "SELECT relation, layout_id, columns::text FROM manifold.layout WHERE source_id = $1 \
+         ORDER BY layout_id DESC",
+        &[source.into()],
+        |row| {
+            let text: String = row.get(3)?.unwrap_or_default();
+            Ok((relation(row.get(1)?), parse(row.get(2)?.unwrap_or_default(), &text)?))
+        },
+    )
+}
+
+fn relation(oid: Option<pg_sys::Oid>) -> pg_sys::Oid {
+    oid.unwrap_or(pg_sys::InvalidOid)
 }
 
 fn parse(number: i32, columns: &str) -> Result<Rc<Layout>> {

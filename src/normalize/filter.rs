@@ -9,8 +9,17 @@ use super::nearest::did_you_mean;
 use super::plan::At;
 use super::source::Row;
 use crate::row::image::Malformed;
-use crate::row::layout::Layout;
+use crate::row::layout::{Column, Layout};
 use crate::row::value::{Server, Value};
+
+/// What a name means in a layout.
+pub enum Place<'l> {
+    At(usize, &'l Column),
+    /// The table has no such column yet, as far as these rows go: it is NULL.
+    NotYet,
+    /// It has none any more, or nobody knows what it is called.
+    Gone,
+}
 
 /// A condition compiled for the rows of one layout.
 #[derive(Debug)]
@@ -20,18 +29,17 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Compiles a condition, which stands at `path`, for a layout. Strict: every column has to exist;
-    /// otherwise one that has gone is NULL.
+    /// Compiles a condition, which stands at `path`, for a layout, in which `find` finds columns.
     ///
     /// # Errors
     /// All that is wrong, canonical fields included: a filter sees columns only.
-    pub fn compile(
+    pub fn compile<'l>(
         json: &Json,
         path: &str,
-        layout: &Layout,
-        strict: bool,
+        layout: &'l Layout,
+        find: impl Fn(&str) -> Place<'l>,
     ) -> Result<Filter, Vec<MappingError>> {
-        let mut columns = Columns { layout, strict, used: Vec::new(), errors: Vec::new() };
+        let mut columns = Columns { layout, find: &find, used: Vec::new(), errors: Vec::new() };
         let condition = condition::read(json, path, &mut columns.errors);
         let test = condition.map(|condition| condition.compile(&mut columns));
         match test {
@@ -52,28 +60,31 @@ impl Filter {
     }
 }
 
-struct Columns<'a> {
-    layout: &'a Layout,
-    strict: bool,
+struct Columns<'l, 'a> {
+    layout: &'l Layout,
+    find: &'a dyn Fn(&str) -> Place<'l>,
     used: Vec<At>,
     errors: Vec<MappingError>,
 }
 
-impl Names for Columns<'_> {
+impl Names for Columns<'_, '_> {
     fn column(&mut self, name: &str, path: &str) -> Option<(usize, Kind)> {
-        let Some((position, column)) = self.layout.column(name) else {
-            if self.strict {
+        match (self.find)(name) {
+            Place::At(position, column) => {
+                self.used.push(At::new(position, column));
+                Some((self.used.len() - 1, Kind::of_column(column)))
+            }
+            Place::NotYet => None,
+            Place::Gone => {
                 let names = self.layout.live().map(|(_, column)| column.name.as_str());
                 let hint = did_you_mean(name, names, || {
                     "Heroku Connect writes column names in lower case.".into()
                 });
                 let message = format!("the source has no column \"{name}\"");
                 self.errors.push(MappingError::new(path, message).hint(hint));
+                None
             }
-            return None;
-        };
-        self.used.push(At::new(position, column));
-        Some((self.used.len() - 1, Kind::of_column(column)))
+        }
     }
 
     fn field(&mut self, name: &str, path: &str) -> Option<(usize, Kind)> {
@@ -105,8 +116,15 @@ mod tests {
         ])
     }
 
+    fn compiled(json: &Json) -> Result<Filter, Vec<MappingError>> {
+        let layout = columns();
+        Filter::compile(json, "when", &layout, |name| {
+            layout.column(name).map_or(Place::Gone, |(at, column)| Place::At(at, column))
+        })
+    }
+
     fn holds(json: Json, values: &[Value<'_>]) -> bool {
-        let filter = Filter::compile(&json, "when", &columns(), true).unwrap();
+        let filter = compiled(&json).unwrap();
         let used: Vec<_> = filter.used.iter().map(|at| values[at.position].clone()).collect();
         filter.test.holds(&Row::of(&used))
     }
@@ -190,7 +208,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         let wrong = |json: Json| {
-            let errors = Filter::compile(&json, "when", &columns(), true).unwrap_err();
+            let errors = compiled(&json).unwrap_err();
             assert_eq!(errors.len(), 1, "{errors:?}");
             errors[0].path.clone()
         };
@@ -217,11 +235,12 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_has_gone_is_null_unless_strict() {
-        let json = json!({"column": "gone__c", "blank": true});
-        let filter = Filter::compile(&json, "when", &columns(), false).unwrap();
+    fn a_column_that_is_not_there_yet_is_null() {
+        let json = json!({"column": "later__c", "blank": true});
+        let layout = columns();
+        let filter = Filter::compile(&json, "when", &layout, |_| Place::NotYet).unwrap();
         assert!(filter.test.holds(&Row::of(&[])));
-        assert!(Filter::compile(&json, "when", &columns(), true).is_err());
+        assert!(Filter::compile(&json, "when", &layout, |_| Place::Gone).is_err());
     }
 
     proptest! {

@@ -6,9 +6,10 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use super::envelope::Source;
+use super::envelope::{Error, Source};
 use super::field::Field;
 use super::json;
+use super::places::Places;
 use super::publication::Treatment;
 use crate::row::image::Malformed;
 use crate::row::layout::{Column, Layout};
@@ -28,18 +29,47 @@ pub struct Treatments {
 }
 
 impl Treatments {
-    pub fn excludes(&self, column: &str) -> bool {
-        self.columns.get(column) == Some(&Treatment::Excluded)
+    /// What is done to a column, which is at a position of its layout.
+    fn of(&self, places: &Places, position: usize, column: &Column) -> Option<Treatment> {
+        let meant = |(name, _): &(&String, _)| places.means(name, position, column);
+        self.columns.iter().filter(meant).map(|(_, treatment)| *treatment).min()
     }
 
-    pub(super) fn of(&self, column: &Column) -> Option<Treated> {
-        match *self.columns.get(&column.name)? {
+    /// What is written in place of a column's values.
+    fn treated(&self, treatment: Treatment, column: &Column) -> Option<Treated> {
+        match treatment {
             Treatment::Excluded => None,
             Treatment::Masked(length) => Some(Treated::Masked("*".repeat(length))),
             Treatment::Hashed => {
                 Some(Treated::Hashed { salt: Rc::clone(&self.salt), digits: digits(column) })
             }
             Treatment::Truncated(most) => Some(Treated::Truncated(most)),
+        }
+    }
+}
+
+impl Source {
+    /// Whether a column is left out.
+    pub(super) fn excludes(&self, position: usize, column: &Column) -> bool {
+        self.treatments.of(&self.places, position, column) == Some(Treatment::Excluded)
+    }
+
+    /// What is written in place of a column's values, if they are not published as they are.
+    pub(super) fn treated(&self, position: usize, column: &Column) -> Option<Treated> {
+        let treatment = self.treatments.of(&self.places, position, column)?;
+        self.treatments.treated(treatment, column)
+    }
+
+    /// Where nobody knows what a column is called that must not leave as it is, nothing leaves.
+    pub(super) fn find_treated(&self, layout: &Layout) -> Result<(), Error> {
+        let lost = |(name, _): &(&String, _)| layout.column(name).is_none();
+        match self.treatments.columns.iter().find(lost).filter(|_| !self.places.are_known()) {
+            Some((name, treatment)) => Err(Error::NoTreatedColumn {
+                table: self.table.clone(),
+                column: name.clone(),
+                option: treatment.member(),
+            }),
+            None => Ok(()),
         }
     }
 }
@@ -128,8 +158,7 @@ impl Columns {
     /// `of_key` says which columns the key is made of.
     pub fn new(layout: &Layout, source: &Source, of_key: impl Fn(usize) -> bool) -> Columns {
         let mut columns = Columns { fields: Vec::new(), identity: Vec::new() };
-        let leaves = |column: &Column| !source.treatments.excludes(&column.name);
-        for (index, column) in layout.live().filter(|(_, column)| leaves(column)) {
+        for (index, column) in layout.live().filter(|(at, column)| !source.excludes(*at, column)) {
             let first = columns.fields.is_empty();
             columns.fields.push(Field::of(index, column, first, source));
             columns.identity.push(column.not_null || of_key(index));

@@ -24,6 +24,7 @@ use super::key::{self, Key, KeyPlan};
 use super::message::{EncodeError, Headers, Message, text_of};
 use super::modes::Modes;
 use super::options::Options;
+use super::places::Places;
 use super::schema;
 use super::transaction::Orders;
 use crate::log::change::{ChunkHead, EventId, Op};
@@ -51,6 +52,8 @@ pub struct Source {
     /// The types of its columns that are not built in.
     pub types: Types,
     pub treatments: Treatments,
+    /// Where the columns are that the options name.
+    pub places: Places,
     /// Which of its rows are published; `None`: all.
     pub when: Option<serde_json::Value>,
 }
@@ -62,7 +65,13 @@ pub enum Error {
         table: String,
         column: String,
     },
-    /// The row filter fits the table no more: a column has another type, say.
+    /// Nobody knows which column it is that must not leave as it is.
+    NoTreatedColumn {
+        table: String,
+        column: String,
+        option: &'static str,
+    },
+    /// The row filter fits the table no more: a column has gone, or has another type.
     BadFilter {
         table: String,
         reason: String,
@@ -74,6 +83,9 @@ impl fmt::Display for Error {
         match self {
             Error::BadFilter { table, reason } => {
                 write!(f, "the row filter of table {table} does not fit it: {reason}")
+            }
+            Error::NoTreatedColumn { table, column, option } => {
+                write!(f, "table {table} has no column {column}, which {option} names")
             }
             Error::NoKeyColumn { table, column } => {
                 write!(f, "table {table} has no column {column}, which its key needs")
@@ -128,14 +140,16 @@ struct Moment<'a> {
 impl Plan {
     /// Compiles the plan of a source and a layout.
     pub fn new(layout: &Layout, source: &Source) -> Result<Plan, Error> {
+        source.find_treated(layout)?;
         let key = KeyPlan::new(layout, source)?;
         let columns = Columns::new(layout, source, |index| key.has(index));
         let of_canonical = |name: &str| {
             let (index, column) = layout.column(name).filter(|_| source.org.is_none())?;
             Some(Field::new(index, column, true, &source.modes, &source.types))
         };
+        let find = |name: &str| source.places.find(layout, name);
         let filter = match &source.when {
-            Some(when) => Some(Filter::compile(when, "when", layout, false).map_err(|errors| {
+            Some(when) => Some(Filter::compile(when, "when", layout, find).map_err(|errors| {
                 let reason = errors.first().map(ToString::to_string).unwrap_or_default();
                 Error::BadFilter { table: source.table.clone(), reason }
             })?),

@@ -29,7 +29,7 @@ impl Field {
     /// A column as the source's options have it published.
     pub fn of(index: usize, column: &Column, first: bool, source: &Source) -> Field {
         let mut field = Field::new(index, column, first, &source.modes, &source.types);
-        field.treated = source.treatments.of(column).map(Box::new);
+        field.treated = source.treated(index, column).map(Box::new);
         if field.treated.is_some() {
             field.form = Form::Text;
         }

@@ -3,6 +3,7 @@
 use super::envelope::{Error, Source};
 use super::field::Field;
 use super::schema;
+use crate::normalize::filter::Place;
 use crate::row::image::Malformed;
 use crate::row::layout::Layout;
 use crate::row::text::Out;
@@ -39,10 +40,13 @@ impl KeyPlan {
         let part = |names: &[String]| {
             let mut fields = Vec::with_capacity(names.len());
             for name in names {
-                let (index, column) = layout.column(name).ok_or_else(|| Error::NoKeyColumn {
-                    table: source.table.clone(),
-                    column: name.clone(),
-                })?;
+                let (index, column) = match source.places.find(layout, name) {
+                    Place::At(index, column) if !source.excludes(index, column) => (index, column),
+                    _ => {
+                        let (table, column) = (source.table.clone(), name.clone());
+                        return Err(Error::NoKeyColumn { table, column });
+                    }
+                };
                 let first = fields.is_empty();
                 fields.push(Field::of(index, column, first, source));
             }

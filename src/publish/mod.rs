@@ -24,6 +24,7 @@ pub mod naming;
 pub mod options;
 #[cfg(test)]
 mod options_tests;
+mod places;
 pub mod plans;
 pub mod progress;
 pub mod publication;
@@ -46,3 +47,4 @@ pub use envelope::{Error, Plan, Scratch, Source};
 pub use key::Key;
 pub use message::{EncodeError, Message};
 pub use options::Options;
+pub use places::Places;

@@ -10,7 +10,10 @@ use super::key::Key;
 use super::modes::Modes;
 use super::naming::{self, Naming};
 use super::options::Options;
+use super::places::Places;
 use super::publication::Publication;
+use pgrx::pg_sys;
+
 use crate::catalog::{self, Catalog, Layouts};
 use crate::error::{Error, Result};
 use crate::kafka::Producer;
@@ -108,13 +111,13 @@ impl Plans {
             .get(&source)
             .ok_or_else(|| Error::Corrupt(format!("source {source} is not in manifold.source")))?;
         self.refuse_shared(catalog, found)?;
-        let layout_found = self.layouts.get(source, layout)?;
+        let (layout_found, table) = self.layouts.get_with_table(source, layout)?;
         let types = catalog::types::of(&layout_found)?;
-        let described = self.describe(catalog, found, types)?;
+        let described = self.describe(catalog, found, table, types)?;
         let plan = Plan::new(&layout_found, &described).map_err(|error| {
             Error::state(
                 error.to_string(),
-                "A table of Heroku Connect has sfid and id: map the object again if they are gone. Where its columns have changed, call manifold.set_publication with options that fit.",
+                "A table of Heroku Connect has sfid and id: map the object again if they are gone. Where its columns have changed, call manifold.set_publication with options that name those that it has.",
             )
         })?;
         self.topics.insert(described.topic, source);
@@ -183,11 +186,13 @@ impl Plans {
         &self,
         catalog: &Catalog,
         source: &catalog::Source,
+        table: pg_sys::Oid,
         types: Types,
     ) -> Result<Source> {
         let Publishing { naming, options, modes, salt } = &self.publishing;
-        let publication = match catalog.publications.get(&source.id) {
-            Some(json) => Publication::from_json(json).map_err(|errors| {
+        let published = catalog.publications.get(&source.id);
+        let publication = match published {
+            Some(published) => Publication::from_json(&published.options).map_err(|errors| {
                 let first = errors.first().map(ToString::to_string).unwrap_or_default();
                 Error::Corrupt(format!("publication options of source {}: {first}", source.id))
             })?,
@@ -208,6 +213,7 @@ impl Plans {
             modes: *modes,
             types,
             when: publication.when,
+            places: Places::new(published.and_then(|known| known.tables.get(&table).cloned())),
             treatments: Treatments { columns: publication.treatments, salt: Rc::clone(salt) },
         })
     }

@@ -9,13 +9,13 @@
 //!  "when": {"column": "status", "not": "Spam"}}
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use super::key::Key;
 use crate::normalize::MappingError;
-use crate::normalize::filter::Filter;
+use crate::normalize::filter::{Filter, Place};
 use crate::normalize::nearest::did_you_mean;
 use crate::row::Kind;
 use crate::row::layout::{Column, Layout};
@@ -27,7 +27,9 @@ const MEMBERS: [&str; 6] =
 const MOST: u64 = 1_000_000;
 
 /// What is done to a column's values before they leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// In the order of what they hide: where several are meant for one column, the first holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Treatment {
     /// The column is not published at all.
     Excluded,
@@ -62,18 +64,20 @@ impl Publication {
         if errors.is_empty() { Ok(publication) } else { Err(errors) }
     }
 
-    /// Reads options and checks them against the columns of the table and its usual key.
+    /// Reads options and checks them against the columns of the table and its usual key. Columns that
+    /// the table had in one of the `former` layouts can be treated as well: rows that have them may wait.
     ///
     /// # Errors
     /// All that is wrong.
     pub fn checked(
         json: &Value,
         layout: &Layout,
+        former: &[&Layout],
         usual: &Key,
     ) -> Result<Publication, Vec<MappingError>> {
         let mut errors = Vec::new();
         let publication = read(json, &mut errors);
-        publication.check(layout, usual, &mut errors);
+        publication.check(layout, former, usual, &mut errors);
         if errors.is_empty() { Ok(publication) } else { Err(errors) }
     }
 
@@ -90,7 +94,23 @@ impl Publication {
         }
     }
 
-    fn check(&self, layout: &Layout, usual: &Key, errors: &mut Vec<MappingError>) {
+    /// The columns that the options name.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let mut names: BTreeSet<&str> = self.treatments.keys().map(String::as_str).collect();
+        names.extend(self.key_columns.iter().flatten().map(String::as_str));
+        if let Some(when) = &self.when {
+            tested(when, &mut names);
+        }
+        names
+    }
+
+    fn check(
+        &self,
+        layout: &Layout,
+        former: &[&Layout],
+        usual: &Key,
+        errors: &mut Vec<MappingError>,
+    ) {
         let columns = || layout.live().map(|(_, column)| column.name.as_str());
         let unknown = |path: String, name: &str| {
             let hint =
@@ -99,7 +119,8 @@ impl Publication {
         };
         for (name, treatment) in &self.treatments {
             let path = format!("{}.{name}", treatment.member());
-            match layout.column(name) {
+            let known = std::iter::once(&layout).chain(former);
+            match known.into_iter().find_map(|layout| layout.column(name)) {
                 None => errors.push(unknown(path, name)),
                 Some((_, column)) if *treatment != Treatment::Excluded && !is_text(column) => {
                     errors.push(
@@ -117,7 +138,9 @@ impl Publication {
             }
         }
         if let Some(when) = &self.when
-            && let Err(wrong) = Filter::compile(when, "when", layout, true)
+            && let Err(wrong) = Filter::compile(when, "when", layout, |name| {
+                layout.column(name).map_or(Place::Gone, |(at, column)| Place::At(at, column))
+            })
         {
             errors.extend(wrong);
         }
@@ -159,13 +182,25 @@ impl Publication {
 
 impl Treatment {
     /// The member of the options that asks for it.
-    fn member(self) -> &'static str {
+    pub fn member(self) -> &'static str {
         match self {
             Treatment::Excluded => "exclude_columns",
             Treatment::Masked(_) => "mask_columns",
             Treatment::Hashed => "hash_columns",
             Treatment::Truncated(_) => "truncate_columns",
         }
+    }
+}
+
+/// The columns that a condition names.
+fn tested<'a>(json: &'a Value, names: &mut BTreeSet<&'a str>) {
+    match json {
+        Value::Object(members) => {
+            names.extend(members.get("column").and_then(Value::as_str));
+            members.values().for_each(|part| tested(part, names));
+        }
+        Value::Array(parts) => parts.iter().for_each(|part| tested(part, names)),
+        _ => {}
     }
 }
 
@@ -290,7 +325,7 @@ mod tests {
     }
 
     fn errors(json: Value) -> Vec<String> {
-        match Publication::checked(&json, &contacts(), &Key::Record) {
+        match Publication::checked(&json, &contacts(), &[], &Key::Record) {
             Ok(publication) => panic!("{publication:?}"),
             Err(errors) => errors.iter().map(|error| format!("{error} {:?}", error.hint)).collect(),
         }
@@ -302,13 +337,14 @@ mod tests {
             &json!({"key_columns": ["email"], "exclude_columns": ["birthdate", "sfid"],
                     "hash_columns": ["email"]}),
             &contacts(),
+            &[],
             &Key::Record,
         )
         .unwrap();
         assert!(publication.hashes());
         assert_eq!(publication.key(Key::Record), Key::Columns(vec!["email".into()]));
         assert_eq!(publication.treatments["birthdate"], Treatment::Excluded);
-        let empty = Publication::checked(&json!({}), &contacts(), &Key::Record).unwrap();
+        let empty = Publication::checked(&json!({}), &contacts(), &[], &Key::Record).unwrap();
         assert_eq!(empty, Publication::default());
         assert_eq!(empty.key(Key::Record), Key::Record);
     }
@@ -353,7 +389,7 @@ mod tests {
             assert!(found.len() == 1 && found[0].contains(part), "{found:?}");
         }
         let hashed = json!({"hash_columns": ["sfid"]});
-        assert!(Publication::checked(&hashed, &contacts(), &Key::Record).is_ok());
+        assert!(Publication::checked(&hashed, &contacts(), &[], &Key::Record).is_ok());
     }
 
     #[test]

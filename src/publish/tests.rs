@@ -102,6 +102,7 @@ pub(super) fn source() -> Source {
         modes: Modes::default(),
         types: Types::new(),
         treatments: Treatments::default(),
+        places: Default::default(),
         when: None,
     }
 }

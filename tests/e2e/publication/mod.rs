@@ -2,13 +2,14 @@
 
 mod options;
 mod partitions;
+mod renamed;
 mod topics;
 mod transactions;
 
 use std::sync::OnceLock;
 
 use crate::support::cluster::Cluster;
-use crate::support::consumer::Topic;
+use crate::support::consumer::{Event, Topic};
 use crate::world::{World, broker, cluster_with};
 
 /// A cluster that publishes to the shared broker, with everything on that is off by default.
@@ -43,6 +44,14 @@ fn add(world: &mut World, org: &str, n: i32) {
         "INSERT INTO {org}.contact (sfid, email, phone, birthdate, notes) \
          VALUES ('003{n}', 'anne{n}@example.com', '+49 30 {n}', '1980-01-02', 'likes tea, {n} cups')"
     ));
+}
+
+/// `printf 'pepperanne1@example.com' | sha256sum | cut -c 1-40`: what becomes of the first contact's address.
+const ANNE: &str = "71c7641bac69a36a2d0b23786d9f98a764ce4734";
+
+/// All that a topic holds, as one text.
+fn everything(events: &[Event]) -> String {
+    format!("{events:?}")
 }
 
 /// The number of messages that a topic holds.

@@ -2,20 +2,12 @@
 
 use serde_json::json;
 
-use super::{add, contacts, count, eager, refused};
+use super::{ANNE, add, contacts, count, eager, everything, refused};
 use crate::support::consumer::{Event, Topic};
 use crate::world::{LIMIT, World, broker, cluster_with};
 
-/// `printf 'pepperanne1@example.com' | sha256sum | cut -c 1-40`
-const ANNE: &str = "71c7641bac69a36a2d0b23786d9f98a764ce4734";
-
 const PRIVATE: &str = "'{\"exclude_columns\": [\"birthdate\"], \"mask_columns\": {\"phone\": 5}, \
     \"hash_columns\": [\"email\"], \"truncate_columns\": {\"notes\": 9}}'";
-
-/// All that a topic holds, as one text.
-fn everything(events: &[Event]) -> String {
-    format!("{events:?}")
-}
 
 #[test]
 fn personal_data_does_not_travel() {
