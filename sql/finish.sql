@@ -49,7 +49,7 @@ COMMENT ON FUNCTION manifold.pause(text, text) IS
 COMMENT ON FUNCTION manifold.resume(text, text) IS
   'Has a paused consumer go on with an org, from where it was. Fails as manifold.pause does';
 COMMENT ON FUNCTION manifold.peek(text, integer) IS
-  'The next n messages of an org (or of canonical) that wait to be published, oldest first: event_id, topic, key, value (null: a tombstone) and headers, as they will be sent but for the time of sending. Takes nothing away. Fails for an org that does not exist (42704) and for a negative n (22023)';
+  'The next n messages of an org (or of canonical) that wait to be published, oldest first: event_id, topic, key, value (null: a tombstone) and headers, as they will be sent but for the time of sending. In place of one that cannot be made, and of all that follow of a table that cannot be published, headers say error and hint. Takes nothing away. Fails for an org that does not exist (42704) and for a negative n (22023)';
 COMMENT ON FUNCTION manifold.create_consumer(text, text) IS
   'Creates a consumer for manifold.next: it takes the changes of an org, of the canonical tables (canonical) or of all (null) that are committed from now on; in a REPEATABLE READ transaction, all that this transaction cannot read of the tables themselves. The log keeps what it has not taken. Fails for a name that is none (22023) or is taken (42710), for an org that does not exist (42704), and where the log has been emptied since the transaction began (55000)';
 COMMENT ON FUNCTION manifold.drop_consumer(text) IS

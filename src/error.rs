@@ -59,7 +59,7 @@ impl Error {
         }
     }
 
-    fn hint(&self) -> Option<&str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Error::Unknown { hint, .. }
             | Error::Exists { hint, .. }

@@ -5,24 +5,26 @@ use std::collections::BTreeSet;
 use pgrx::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{administer, required};
 use crate::catalog::{self, CANONICAL, CANONICAL_NAME, Catalog};
 use crate::error::Error;
+use crate::log::change::EventId;
 use crate::log::lanes::Lanes;
 use crate::log::read::{self, Fetcher, Visible};
 use crate::log::snapshot::Position;
-use crate::log::{chunk, objects, position};
+use crate::log::{objects, position};
 use crate::pg::identity;
-use crate::pg::server::Here;
+use crate::publish::events::{Event, Events};
 use crate::publish::feed::CONSUMER;
 use crate::publish::plans::Plans;
-use crate::publish::transactions::{Known, Log, Told, Transactions};
-use crate::publish::{EncodeError, Message, Scratch};
+use crate::publish::transactions::{Known, Log, Transactions};
+use crate::publish::{Message, Scratch};
+use crate::row::image::Malformed;
 use crate::settings;
 
-type Event = (Option<String>, Option<String>, Option<String>, Option<String>, Option<JsonB>);
+type Line = (Option<String>, Option<String>, Option<String>, Option<String>, Option<JsonB>);
 
 /// The next events of an org (or of 'canonical') that wait to be published, as they will be.
 #[pg_extern]
@@ -54,11 +56,13 @@ fn peek(
     Ok(TableIterator::new(waiting(org, limit)?))
 }
 
-fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
+fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Line>> {
     let Some(objects) = objects::objects() else { return Ok(Vec::new()) };
     let catalog = Catalog::load_sources()?;
     let database = identity::database();
     let publishing = settings::publication::publishing(&database, settings::options_file)?;
+    let naming = publishing.naming.clone();
+    let topic = |source| catalog.sources.get(&source).map(|source| naming.topic(source));
     let mut plans = Plans::new(publishing);
     let lanes = Lanes::new(position::load(CONSUMER)?);
     // Those in trouble come last.
@@ -66,7 +70,8 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
     let all: BTreeSet<i32> = own.map(|source| lanes.of(*source, org)).collect();
     let target = read::current_snapshot();
     let visible = Visible::now();
-    let mut events: Vec<Event> = Vec::new();
+    let mut events: Vec<Line> = Vec::new();
+    let mut stuck = BTreeSet::new();
     let mut scratch = Scratch::default();
     let mut transactions = Transactions::default();
     let fetcher = Fetcher::open(&objects, &visible);
@@ -83,64 +88,46 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
                     break;
                 }
                 fetcher.fetch(reference, |head, images| {
-                    if plans.skips(head.op) {
+                    if plans.skips(head.op) || stuck.contains(&head.source) {
                         return Ok(());
                     }
-                    let compiled = plans.get(&catalog, head.source, head.layout)?;
-                    let log = Log { objects: &objects, visible: &visible, fetcher: &fetcher };
-                    let transaction = loop {
-                        match transactions.get(head, org, &catalog, &mut plans, &log)? {
-                            Known::Untold => break None,
-                            Known::NotYet => continue,
-                            Known::Counted(transaction) => break Some(transaction),
-                        }
-                    };
-                    let tell = |ends, events: &mut Vec<Event>| {
-                        let Some(transaction) = &transaction else { return };
-                        let here = if ends {
-                            transaction.ends_with(head.seq)
-                        } else {
-                            transaction.begins_with(head.seq)
+                    let mut tell = || -> Result<(), Stop> {
+                        let compiled = plans.get(&catalog, head.source, head.layout)?;
+                        let log = Log { objects: &objects, visible: &visible, fetcher: &fetcher };
+                        let transaction = loop {
+                            match transactions.get(head, org, &catalog, &mut plans, &log)? {
+                                Known::Untold => break None,
+                                Known::NotYet => continue,
+                                Known::Counted(transaction) => break Some(transaction),
+                            }
                         };
-                        if here {
-                            let told = Told::new(transaction, ends, head, plans.schemas());
-                            events.push(event(&told.message(
-                                plans.transaction_topic(),
-                                head,
-                                head.at,
-                            )));
-                        }
-                    };
-                    tell(false, &mut events);
-                    let mut orders = transaction.as_ref().and_then(|of| of.orders(head.seq));
-                    chunk::for_each_change(head.op, images, &compiled.layout, |ordinal, row| {
-                        if events.len() >= limit {
-                            return Ok(());
-                        }
-                        let (old, new) = (row.old.as_deref(), row.new.as_deref());
-                        let mut sink = |message: Message<'_>| -> Result<(), Error> {
-                            events.push(event(&message));
+                        let chunk = Events {
+                            head,
+                            images,
+                            compiled: &compiled,
+                            transaction: transaction.as_deref(),
+                            transaction_topic: plans.transaction_topic(),
+                            schemas: plans.schemas(),
+                            now_us: head.at,
+                        };
+                        chunk.each(&mut scratch, &mut |event| {
+                            if events.len() >= limit {
+                                return Err(Stop::Enough);
+                            }
+                            events.push(match event {
+                                Event::Message(message) => line(&message),
+                                Event::Damaged(id, malformed) => {
+                                    trouble(Some(id), topic(head.source), &malformed.into())
+                                }
+                            });
                             Ok(())
-                        };
-                        compiled
-                            .plan
-                            .encode_within(
-                                orders.as_mut(),
-                                head,
-                                ordinal,
-                                old,
-                                new,
-                                head.at,
-                                &Here,
-                                &mut scratch,
-                                &mut sink,
-                            )
-                            .map_err(|error| match error {
-                                EncodeError::Row(malformed) => malformed.into(),
-                                EncodeError::Sink(error) => error,
-                            })
-                    })?;
-                    tell(true, &mut events);
+                        })
+                    };
+                    // The others' go on, as they do when it is sent.
+                    if let Err(Stop::Trouble(error)) = tell() {
+                        stuck.insert(head.source);
+                        events.push(trouble(None, topic(head.source), &error));
+                    }
                     Ok(())
                 })?;
             }
@@ -162,7 +149,32 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Event>> {
     Ok(events)
 }
 
-fn event(message: &Message<'_>) -> Event {
+/// Why no more of a chunk is shown.
+enum Stop {
+    Enough,
+    /// Its source cannot be published.
+    Trouble(Error),
+}
+
+impl From<Malformed> for Stop {
+    fn from(error: Malformed) -> Self {
+        Stop::Trouble(error.into())
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Trouble(error)
+    }
+}
+
+/// What is shown where a message, or all of a source's, cannot be made.
+fn trouble(event: Option<EventId>, topic: Option<String>, error: &Error) -> Line {
+    let told = json!({"error": error.to_string(), "hint": error.hint()});
+    (event.map(|event| event.to_string()), topic, None, None, Some(JsonB(told)))
+}
+
+fn line(message: &Message<'_>) -> Line {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let headers: Map<String, Value> = message
         .headers

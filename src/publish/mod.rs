@@ -9,6 +9,7 @@ pub mod columns;
 mod decimal;
 pub mod encode;
 pub mod envelope;
+pub mod events;
 mod fate;
 pub mod feed;
 mod field;

@@ -6,19 +6,15 @@ use std::time::Instant;
 
 use super::again::{Again, Place};
 use super::apart::{Refused, told};
-use super::envelope::Scratch;
+use super::events::{Event, Events};
 use super::feed::Feed;
 use super::key;
-use super::message::{EncodeError, Message};
-use super::plans::Compiled;
-use super::transaction::Transaction;
-use super::transactions::{Known, Log, Told};
+use super::message::Message;
+use super::transactions::{Known, Log};
 use crate::catalog::{CANONICAL, Catalog};
 use crate::error::{Error, Result};
 use crate::kafka::{self, Producer, SendError};
-use crate::log::change::{ChunkHead, EventId};
-use crate::log::chunk;
-use crate::pg::server::Here;
+use crate::log::change::ChunkHead;
 use crate::row::image::Malformed;
 use crate::worker::lifecycle::Failure;
 
@@ -94,23 +90,38 @@ impl Sender<'_> {
         let count = Cell::new(0);
         let mut scratch = std::mem::take(&mut self.feed.scratch);
         let mut again = self.feed.again.remove(&self.lane).unwrap_or_default();
-        let outcome = self.events(
+        let topic = self.feed.plans.transaction_topic().to_owned();
+        let events = Events {
             head,
             images,
-            &compiled,
-            transaction.as_deref(),
-            skip,
-            &count,
-            &mut scratch,
-            &mut |sender, message| {
-                let place = (head.seq, count.get());
-                if place.1 >= skip.unwrap_or(0) && !again.is_refused(place) {
-                    sender.send(head.source, token, &message, place, &again)?;
+            compiled: &compiled,
+            transaction: transaction.as_deref(),
+            transaction_topic: &topic,
+            schemas: self.feed.plans.schemas(),
+            now_us: now_microseconds(),
+        };
+        let outcome = events.each(&mut scratch, &mut |event| {
+            let place = (head.seq, count.get());
+            match event {
+                Event::Message(message) => {
+                    if place.1 >= skip.unwrap_or(0) && !again.is_refused(place) {
+                        self.send(head.source, token, &message, place, &again)?;
+                    }
+                    count.set(place.1 + 1);
                 }
-                count.set(place.1 + 1);
-                Ok(())
-            },
-        );
+                // Where the chunk goes on, those before its place were noted when it came so far.
+                Event::Damaged(..) if skip.is_some_and(|skip| place.1 <= skip) => {}
+                Event::Damaged(event, malformed) => self.refused.push(Refused {
+                    source: head.source,
+                    event_id: event.to_string(),
+                    key: format!("event:{event}"),
+                    size: images.len(),
+                    place,
+                    message: malformed.to_string(),
+                }),
+            }
+            Ok(())
+        });
         self.feed.scratch = scratch;
         if outcome.is_ok() && self.feed.careful.contains_key(&self.lane) {
             again.sent(head.seq);
@@ -133,73 +144,6 @@ impl Sender<'_> {
             )),
             Err(Stop::Topic(failure)) => Ok(self.set_apart(apart, failure)),
         }
-    }
-
-    /// Hands the messages of a chunk to `each`, in order; `each` counts them. Where it goes on at a message,
-    /// damaged rows before that one were noted when it came so far.
-    #[allow(clippy::too_many_arguments)]
-    fn events(
-        &mut self,
-        head: &ChunkHead,
-        images: &[u8],
-        compiled: &Compiled,
-        transaction: Option<&Transaction>,
-        from: Option<u32>,
-        count: &Cell<u32>,
-        scratch: &mut Scratch,
-        each: &mut dyn FnMut(&mut Self, Message<'_>) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
-        let now_us = now_microseconds();
-        if let Some(begins) = transaction.filter(|of| of.begins_with(head.seq)) {
-            self.tell(begins, false, head, now_us, each)?;
-        }
-        let mut orders = transaction.and_then(|of| of.orders(head.seq));
-        chunk::for_each_change(head.op, images, &compiled.layout, |ordinal, row| {
-            let encoded = compiled.plan.encode_within(
-                orders.as_mut(),
-                head,
-                ordinal,
-                row.old.as_deref(),
-                row.new.as_deref(),
-                now_us,
-                &Here,
-                scratch,
-                &mut |message| each(self, message),
-            );
-            match encoded {
-                Ok(()) => Ok(()),
-                Err(EncodeError::Sink(stop)) => Err(stop),
-                Err(EncodeError::Row(_)) if from.is_some_and(|from| count.get() <= from) => Ok(()),
-                Err(EncodeError::Row(malformed)) => {
-                    self.refused.push(Refused {
-                        source: head.source,
-                        event_id: EventId { seq: head.seq, ordinal }.to_string(),
-                        key: format!("event:{}.{ordinal}", head.seq),
-                        size: images.len(),
-                        place: (head.seq, count.get()),
-                        message: malformed.to_string(),
-                    });
-                    Ok(())
-                }
-            }
-        })?;
-        match transaction.filter(|of| of.ends_with(head.seq)) {
-            Some(ends) => self.tell(ends, true, head, now_us, each),
-            None => Ok(()),
-        }
-    }
-
-    fn tell(
-        &mut self,
-        transaction: &Transaction,
-        ends: bool,
-        head: &ChunkHead,
-        now_us: i64,
-        each: &mut dyn FnMut(&mut Self, Message<'_>) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
-        let told = Told::new(transaction, ends, head, self.feed.plans.schemas());
-        let topic = self.feed.plans.transaction_topic().to_owned();
-        each(self, told.message(&topic, head, now_us))
     }
 
     /// As if it had failed on its way: the topic begins again, later, where it was proven to be.

@@ -303,3 +303,53 @@ fn tombstones_and_old_rows_can_be_left_out() {
     let ops: Vec<_> = topic.all()[3..].iter().map(Event::op).collect();
     assert_eq!(ops, [Some("c"), Some("d")]);
 }
+
+#[test]
+fn peek_shows_what_can_be_sent_beside_what_cannot() {
+    let mut world = World::in_cluster(eager());
+    contacts(&mut world, "tiny");
+    world.run(
+        "CREATE TYPE tiny.mood AS ENUM ('good', 'bad'); \
+         CREATE TABLE tiny.lead (sfid varchar(18) PRIMARY KEY, mood tiny.mood); \
+         SELECT manifold.set_mapping('tiny', 'lead', 'lead', '{\"fields\": {\"city\": \"sfid\"}}'); \
+         SELECT manifold.set_publication('tiny', 'contact', '{\"when\": {\"column\": \"notes\", \"present\": true}}'); \
+         SELECT manifold.start('tiny')",
+    );
+    world.published();
+    world.run("SELECT manifold.pause('tiny', 'publisher')");
+    add(&mut world, "tiny", 1);
+    world.run("ALTER TABLE tiny.contact DROP notes");
+    world.run("INSERT INTO tiny.contact (sfid) VALUES ('0032')");
+    world.run("INSERT INTO tiny.lead VALUES ('00Q1', 'good'), ('00Q2', 'bad'), ('00Q3', 'good')");
+    world.run("INSERT INTO tiny.contact (sfid) VALUES ('0033')");
+    world.normalized();
+    world.run("SET allow_system_table_mods = on; DELETE FROM pg_enum WHERE enumlabel = 'bad'");
+    let peeked = world.client.query(
+        "SELECT split_part(topic, '.', 3), key, headers->>'error', headers->>'hint' FROM manifold.peek('tiny', 100) \
+         WHERE topic NOT LIKE '%.transaction'",
+        &[],
+    );
+    let told: Vec<[Option<String>; 4]> = peeked
+        .expect("an answer")
+        .iter()
+        .map(|row| [row.get(0), row.get(1), row.get(2), row.get(3)])
+        .collect();
+    let keys: Vec<String> = told
+        .iter()
+        .map(|[table, key, error, _]| {
+            let key = key.as_deref().unwrap_or("none").replace('"', "");
+            format!("{} {key} {}", table.as_deref().unwrap_or_default(), error.is_some())
+        })
+        .collect();
+    let expected = [
+        "contact {sfid:0031} false",
+        "contact none true",
+        "lead {sfid:00Q1} false",
+        "lead none true",
+        "lead {sfid:00Q3} false",
+    ];
+    assert_eq!(keys, expected, "{told:#?}");
+    let [_, _, error, hint] = &told[1];
+    assert!(error.as_ref().is_some_and(|error| error.contains("\"notes\"")), "{error:?}");
+    assert!(hint.as_ref().is_some_and(|hint| hint.contains("set_publication")), "{hint:?}");
+}
