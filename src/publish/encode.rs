@@ -286,9 +286,12 @@ fn zoned_time(out: &mut Vec<u8>, microseconds: i64, east: i32) {
     });
 }
 
-/// `P1Y2M3DT4H5M6.78S`, all of it always, each part with its sign.
+/// `P1Y2M3DT4H5M6.78S`, all of it always, each part with its sign; ISO 8601 has nothing without end.
 fn interval(out: &mut Vec<u8>, months: i32, days: i32, microseconds: i64) {
     const SECOND: i64 = 1_000_000;
+    if let Some(word) = time::infinity(months, days, microseconds) {
+        return quoted(out, |out| out.put(word));
+    }
     let minutes = microseconds / (60 * SECOND);
     let rest = microseconds % (60 * SECOND);
     quoted(out, |out| {

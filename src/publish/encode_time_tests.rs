@@ -157,12 +157,16 @@ fn dates() {
 #[test]
 fn intervals() {
     let interval = |months, days, microseconds| Value::Interval { months, days, microseconds };
+    let infinity = interval(i32::MAX, i32::MAX, i64::MAX);
+    let minus = interval(i32::MIN, i32::MIN, i64::MIN);
     check(
         Modes::default(),
         [
             (oid::INTERVAL, -1, interval(14, 3, 14_706_780_000), "37091106780000"),
             (oid::INTERVAL, -1, interval(-1, 2, -1_000_000), "-2457001000000"),
             (oid::INTERVAL, -1, interval(i32::MAX, 0, 0), "9223372036854775807"),
+            (oid::INTERVAL, -1, infinity.clone(), "9223372036854775807"),
+            (oid::INTERVAL, -1, minus.clone(), "-9223372036854775808"),
         ],
     );
     check(
@@ -172,6 +176,8 @@ fn intervals() {
             (oid::INTERVAL, -1, interval(-1, 2, -1_000_000), "\"P0Y-1M2DT0H0M-1S\""),
             (oid::INTERVAL, -1, interval(-178_000_000 * 12, 0, 0), "\"P-178000000Y0M0DT0H0M0S\""),
             (oid::INTERVAL, -1, interval(0, 0, -500_000), "\"P0Y0M0DT0H0M-0.5S\""),
+            (oid::INTERVAL, -1, infinity, "\"infinity\""),
+            (oid::INTERVAL, -1, minus, "\"-infinity\""),
         ],
     );
 }

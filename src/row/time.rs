@@ -129,12 +129,19 @@ pub fn zone(out: &mut impl Out, east: i32) {
     }
 }
 
+/// The word for an interval without end (PostgreSQL 17).
+pub fn infinity(months: i32, days: i32, microseconds: i64) -> Option<&'static str> {
+    match (months, days, microseconds) {
+        (i32::MAX, i32::MAX, i64::MAX) => Some("infinity"),
+        (i32::MIN, i32::MIN, i64::MIN) => Some("-infinity"),
+        _ => None,
+    }
+}
+
 /// `1 year 2 mons 3 days 04:05:06.78` (`IntervalStyle` postgres, `EncodeInterval`).
 pub fn interval(out: &mut impl Out, months: i32, days: i32, microseconds: i64) {
-    match (months, days, microseconds) {
-        (i32::MAX, i32::MAX, i64::MAX) => return out.put("infinity"),
-        (i32::MIN, i32::MIN, i64::MIN) => return out.put("-infinity"),
-        _ => {}
+    if let Some(word) = infinity(months, days, microseconds) {
+        return out.put(word);
     }
     let (mut empty, mut negative) = (true, false);
     for (number, unit) in [(months / 12, "year"), (months % 12, "mon"), (days, "day")] {
