@@ -15,6 +15,9 @@ use crate::pg::relation::{Index, Table};
 use crate::pg::{compat, xact};
 use crate::row::layout::{Column, Element, Layout};
 
+/// `attgenerated` of virtual columns, from PostgreSQL 18 on.
+const VIRTUAL: u8 = b'v';
+
 /// A layout with its number.
 #[derive(Clone)]
 pub struct Numbered {
@@ -80,18 +83,21 @@ pub unsafe fn describe(tupdesc: pg_sys::TupleDesc) -> Layout {
     // SAFETY: as promised; type look-ups find the types of existing columns.
     unsafe {
         let natts = (*tupdesc).natts as usize;
-        Layout { columns: (0..natts).map(|at| column(compat::attribute(tupdesc, at))).collect() }
+        Layout { columns: (0..natts).map(|at| column(tupdesc, at)).collect() }
     }
 }
 
-unsafe fn column(attribute: &pg_sys::FormData_pg_attribute) -> Column {
+unsafe fn column(tupdesc: pg_sys::TupleDesc, at: usize) -> Column {
     // SAFETY: names end with NUL; for a dropped column no type is looked up.
     unsafe {
+        let attribute = compat::attribute(tupdesc, at);
+        // A virtual generated column has a place in rows and never a value, as if it were dropped.
+        let dropped = attribute.attisdropped || attribute.attgenerated as u8 == VIRTUAL;
         let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr());
         let mut column = Column {
             name: name.to_string_lossy().into_owned(),
-            dropped: attribute.attisdropped,
-            not_null: attribute.attnotnull,
+            dropped,
+            not_null: compat::is_not_null(tupdesc, at),
             type_name: String::new(),
             type_oid: attribute.atttypid.to_u32(),
             base_oid: attribute.atttypid.to_u32(),
@@ -100,7 +106,7 @@ unsafe fn column(attribute: &pg_sys::FormData_pg_attribute) -> Column {
             align: attribute.attalign as u8 as char,
             element: None,
         };
-        if !attribute.attisdropped {
+        if !dropped {
             // With its schema, whatever the writer's search_path is.
             let flags = pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN | pg_sys::FORMAT_TYPE_FORCE_QUALIFY;
             column.type_name = text_of(pg_sys::format_type_extended(

@@ -203,3 +203,18 @@ pub unsafe fn attribute<'a>(
         return &*pg_sys::TupleDescAttr(tupdesc, index as i32);
     }
 }
+
+/// Whether the attribute at a zero-based position is NULL in no row: a NOT NULL that was never validated
+/// (PostgreSQL 18) says nothing of the rows that were there before.
+///
+/// # Safety
+/// `tupdesc` is a relation's and has more than `index` attributes.
+pub unsafe fn is_not_null(tupdesc: pg_sys::TupleDesc, index: usize) -> bool {
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        return attribute(tupdesc, index).attnotnull;
+        #[cfg(feature = "pg18")]
+        return (*pg_sys::TupleDescCompactAttr(tupdesc, index as i32)).attnullability as u8
+            == pg_sys::ATTNULLABLE_VALID;
+    }
+}
