@@ -2,6 +2,7 @@
 //! options say so.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
@@ -24,8 +25,29 @@ const DIGITS: usize = 64;
 #[derive(Debug, Clone, Default)]
 pub struct Treatments {
     pub columns: BTreeMap<String, Treatment>,
-    /// Goes before every value that is hashed. A secret.
-    pub salt: Rc<str>,
+    pub salt: Salt,
+}
+
+/// Goes before every value that is hashed. A secret.
+#[derive(Clone, Default)]
+pub struct Salt(Rc<str>);
+
+impl Salt {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<String> for Salt {
+    fn from(salt: String) -> Salt {
+        Salt(salt.into())
+    }
+}
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
 }
 
 impl Treatments {
@@ -41,7 +63,7 @@ impl Treatments {
             Treatment::Excluded => None,
             Treatment::Masked(length) => Some(Treated::Masked("*".repeat(length))),
             Treatment::Hashed => {
-                Some(Treated::Hashed { salt: Rc::clone(&self.salt), digits: digits(column) })
+                Some(Treated::Hashed { salt: self.salt.clone(), digits: digits(column) })
             }
             Treatment::Truncated(most) => Some(Treated::Truncated(most)),
         }
@@ -74,9 +96,12 @@ impl Source {
     }
 }
 
+/// With fewer, different values soon have the same hash: too few for a key.
+pub(super) const TELLING: usize = 16;
+
 /// As Debezium has it, a hash is cut to the length that the column declares, so that it fits a copy
 /// of the table.
-fn digits(column: &Column) -> usize {
+pub(super) fn digits(column: &Column) -> usize {
     let declared = matches!(column.base_oid, oid::VARCHAR | oid::BPCHAR) && column.typmod > 4;
     // The modifier counts four bytes that a length word once took.
     if declared { DIGITS.min(column.typmod as usize - 4) } else { DIGITS }
@@ -85,7 +110,7 @@ fn digits(column: &Column) -> usize {
 /// What is written in place of a value.
 pub(super) enum Treated {
     Masked(String),
-    Hashed { salt: Rc<str>, digits: usize },
+    Hashed { salt: Salt, digits: usize },
     Truncated(usize),
 }
 
@@ -119,7 +144,7 @@ impl Treated {
         match self {
             Treated::Masked(_) => {}
             Treated::Hashed { salt, digits } => {
-                let hash = Sha256::new().chain_update(salt.as_bytes()).chain_update(&text);
+                let hash = Sha256::new().chain_update(&*salt.0).chain_update(&text);
                 out.push(b'"');
                 for digit in
                     hash.finalize().iter().flat_map(|byte| [byte >> 4, byte & 15]).take(*digits)

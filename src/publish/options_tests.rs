@@ -10,13 +10,20 @@ use crate::log::change::Op;
 
 fn treated(columns: &[(&str, Treatment)]) -> Treatments {
     let columns = columns.iter().map(|(name, treatment)| ((*name).into(), *treatment)).collect();
-    Treatments { columns, salt: "pepper".into() }
+    Treatments { columns, salt: "pepper".to_owned().into() }
 }
 
 const ODD: &str = "odd \"name\"";
 
 /// `printf 'pepper%s' VALUE | sha256sum`
 const ANNE: &str = "14959ad4ea7880f3";
+
+#[test]
+fn the_salt_is_told_to_nobody() {
+    let source = Source { treatments: treated(&[("sfid", Treatment::Hashed)]), ..source() };
+    let told = format!("{source:?}");
+    assert!(told.contains("(hidden)") && !told.contains("pepper"), "{told}");
+}
 
 #[test]
 fn an_excluded_column_is_nowhere() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::columns::Treatments;
+use super::columns::{Salt, Treatments};
 use super::envelope::{Plan, Source};
 use super::form::Types;
 use super::key::Key;
@@ -36,8 +36,7 @@ pub struct Publishing {
     pub naming: Naming,
     pub options: Options,
     pub modes: Modes,
-    /// For hashes. A secret.
-    pub salt: Rc<str>,
+    pub salt: Salt,
 }
 
 pub struct Plans {
@@ -165,10 +164,10 @@ impl Plans {
     fn refuse_shared(&mut self, catalog: &Catalog, source: &catalog::Source) -> Result<()> {
         let naming = &self.publishing.naming;
         let collisions = self.collisions.get_or_insert_with(|| {
-            // In the order of their numbers: whoever was there first keeps the topic.
+            // Whoever was there first keeps the topic; those that were stopped, whose changes may
+            // still wait, come after those that are captured.
             let mut sources: Vec<_> = catalog.sources.values().collect();
-            sources.retain(|source| catalog.captured.contains(&source.id));
-            sources.sort_by_key(|source| source.id);
+            sources.sort_by_key(|source| (!catalog.captured.contains(&source.id), source.id));
             let found = naming.collisions(sources.iter().copied());
             let of = |name: &str| sources.iter().find(|source| naming::name(source) == name);
             found
@@ -214,7 +213,7 @@ impl Plans {
             types,
             when: publication.when,
             places: Places::new(published.and_then(|known| known.tables.get(&table).cloned())),
-            treatments: Treatments { columns: publication.treatments, salt: Rc::clone(salt) },
+            treatments: Treatments { columns: publication.treatments, salt: salt.clone() },
         })
     }
 }

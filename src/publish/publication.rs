@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::columns::{TELLING, digits};
 use super::key::Key;
 use crate::normalize::MappingError;
 use crate::normalize::filter::{Filter, Place};
@@ -164,7 +165,14 @@ impl Publication {
         }
         for name in of_key {
             let lost = match self.treatments.get(name) {
-                None | Some(Treatment::Hashed) => continue,
+                None => continue,
+                Some(Treatment::Hashed) => match layout.column(name).map(|(_, of)| digits(of)) {
+                    Some(digits) if digits < TELLING => {
+                        errors.push(too_short(name, digits));
+                        continue;
+                    }
+                    _ => continue,
+                },
                 Some(Treatment::Excluded) => "it would not leave",
                 Some(Treatment::Masked(_)) => "all records would have the same key",
                 Some(Treatment::Truncated(_)) => "different records could have the same key",
@@ -178,6 +186,18 @@ impl Publication {
             );
         }
     }
+}
+
+fn too_short(name: &str, digits: usize) -> MappingError {
+    MappingError::new(
+        format!("{}.{name}", Treatment::Hashed.member()),
+        format!(
+            "column \"{name}\" is part of the key, and has room for {digits} digits of a hash: different records would have the same key"
+        ),
+    )
+    .hint(format!(
+        "Make it as long as {TELLING} characters, or name other columns as the key (key_columns)."
+    ))
 }
 
 impl Treatment {
@@ -390,6 +410,16 @@ mod tests {
         }
         let hashed = json!({"hash_columns": ["sfid"]});
         assert!(Publication::checked(&hashed, &contacts(), &[], &Key::Record).is_ok());
+        // A hash is no longer than its column.
+        for (length, fits) in [(2, false), (15, false), (16, true), (40, true)] {
+            let mut short = contacts();
+            short.columns[2].typmod = length + 4;
+            let of_key = json!({"key_columns": ["email"], "hash_columns": ["email"]});
+            let outcome = Publication::checked(&of_key, &short, &[], &Key::Record);
+            assert_eq!(outcome.is_ok(), fits, "{length}: {outcome:?}");
+            let beside = json!({"hash_columns": ["email"]});
+            assert!(Publication::checked(&beside, &short, &[], &Key::Record).is_ok());
+        }
     }
 
     #[test]

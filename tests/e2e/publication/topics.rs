@@ -2,9 +2,9 @@
 
 use super::{add, contacts, refused};
 use crate::support::broker::Broker;
-use crate::support::consumer::topics;
+use crate::support::consumer::{Topic, topics};
 use crate::support::run;
-use crate::world::{World, broker, cluster_with};
+use crate::world::{LIMIT, World, broker, cluster_with};
 
 #[test]
 fn topics_are_named_by_a_template_and_none_is_anothers() {
@@ -59,6 +59,41 @@ fn topics_are_named_by_a_template_and_none_is_anothers() {
     world.set("manifold.topic_template", "{prefix}.transaction");
     let (code, text) = refused(&mut world, "SELECT manifold.start('tiny')");
     assert!(code == "55000" && text.contains("the topic of transactions"), "{code} {text}");
+}
+
+#[test]
+fn what_waits_of_a_stopped_table_goes_into_no_other_tables_topic() {
+    let cluster = cluster_with(&format!(
+        "manifold.kafka_brokers = '{}'\nmanifold.topic_prefix = 'stopped'",
+        broker().bootstrap()
+    ));
+    let mut world = World::in_cluster(&cluster);
+    for org in ["first", "second"] {
+        world.run(&format!(
+            "CREATE SCHEMA {org}; CREATE TABLE {org}.person (sfid varchar(18) PRIMARY KEY); \
+             SELECT manifold.add_org('{org}'); \
+             SELECT manifold.set_mapping('{org}', 'person', 'lead', '{{\"fields\": {{\"city\": \"sfid\"}}}}')"
+        ));
+    }
+    world.run("SELECT manifold.start('first')");
+    world.published();
+    world.run(
+        "SELECT manifold.pause('first', 'publisher'); INSERT INTO first.person VALUES ('003'); \
+         SELECT manifold.stop('first')",
+    );
+    world.publish_with("manifold.topic_template", "{prefix}.{table}");
+    world.run("SELECT manifold.start('second'); SELECT manifold.resume('first', 'publisher')");
+    world.run("INSERT INTO second.person VALUES ('004')");
+    world.await_status("first", "publisher", "in want of a topic of its own", |status| {
+        status.last_error.as_ref().is_some_and(|error| error.contains("stopped.person"))
+    });
+    let mut topic = Topic::new(&broker().bootstrap(), "stopped.person");
+    topic.at_least(1, LIMIT);
+    cluster.set("manifold.topic_template", "{prefix}.{org}.{table}");
+    world.published();
+    assert!(topic.all().iter().all(|event| event.header("org") == "second"));
+    let mut topic = Topic::new(&broker().bootstrap(), "stopped.first.person");
+    assert_eq!(topic.at_least(1, LIMIT)[0].key["sfid"], "003");
 }
 
 #[test]
