@@ -89,13 +89,13 @@ pub const DEFINITION: Definition = Definition {
 
 const SALUTATIONS: &str = "mr mrs ms miss mx dr prof sir madam rev doctor professor \
     m mme mlle monsieur madame mademoiselle me docteur professeur \
-    herr herrn hr frau fr dipl dipl-ing ing mag \
+    herr herrn hr frau fr familie fam eheleute drin profin univ-prof pd dipl dipl-ing ing mag maga \
     sr sra srta señor señora señorita doña dña dra lic arq \
     sig sigra signor signora signorina dott dottssa dottore dottoressa drssa profssa avv geom rag \
     eng dhr mevr mevrouw mw meneer ir drs";
 /// What degrees add to a title in front of it: Dr. rer. nat.
 const ADDITIONS: &str = "med dent vet rer nat pol oec phil jur iur theol techn ing sc agr soc hc eh \
-    mult habil univ";
+    mult habil univ (fh)";
 const PARTICLES: &str = "van von vom zu zum zur und de du des da das do dos der den del della delle \
     degli dei dello di dal dalla dalle lo la le les los ter ten te 't 's op in aan bij y e bin ibn al el af \
     av d' mac mc saint sainte st ste san santa";
@@ -238,6 +238,15 @@ impl NamePart {
             let first = words.split_off(end);
             return (first.join(" "), words.join(" "));
         }
+        // "Frau von der Leyen" has no first name, "Van Morrison" has.
+        let titled = words.first().copied() != first.split_whitespace().next();
+        let small = |word: &str| word.starts_with(char::is_lowercase);
+        if let [word, next, ..] = words.as_slice()
+            && self.is_particle(word)
+            && (titled && words.len() == 2 || small(word) || self.is_particle(next))
+        {
+            return (String::new(), words.join(" "));
+        }
         let mut start = words.len().saturating_sub(1);
         // A name does not consist of particles alone: the first word stays the first name.
         while start > 1 && self.is_particle(words[start - 1]) {
@@ -263,7 +272,10 @@ impl NamePart {
                 titled = true;
             } else if head.chars().nth(1).is_some() && self.is_salutation(head, titled) {
                 titled = true;
-                words.push_front(rest.trim_start_matches('-'));
+                let rest = rest.trim_start_matches(['-', '.', '/']);
+                if !rest.is_empty() {
+                    words.push_front(rest);
+                }
             } else if !(titled
                 && joins
                 && words.front().is_some_and(|w| self.is_salutation(w, false)))
@@ -278,8 +290,10 @@ impl NamePart {
     fn is_salutation(&self, word: &str, behind_another: bool) -> bool {
         let plain = plain(word);
         // Nat is a name, nat. and h.c. are none.
-        let small = word.contains('.') || word.chars().all(char::is_lowercase);
-        self.salutations.contains(&plain)
+        let small = word.contains(['.', '(']) || word.chars().all(char::is_lowercase);
+        // Behind a title, "M." is an initial.
+        let initial = behind_another && plain.chars().nth(1).is_none();
+        self.salutations.contains(&plain) && !initial
             || behind_another && small && self.additions.contains(&plain)
     }
 
@@ -356,6 +370,18 @@ mod tests {
             ("Dr.", "", ""),
             ("Meier, Anna, Dr.", "Anna", "Meier"),
             ("Meier, Anna, Maria", "Anna, Maria", "Meier"),
+            ("Frau von der Leyen", "", "von der Leyen"),
+            ("Mr. de Souza", "", "de Souza"),
+            ("Ms. La Toya Jackson", "La Toya", "Jackson"),
+            ("Drs. M. Jansen", "M.", "Jansen"),
+            ("M. et Mme Dupont", "", "Dupont"),
+            ("van Beethoven", "", "van Beethoven"),
+            ("Van der Berg", "", "Van der Berg"),
+            ("Familie Meier", "", "Meier"),
+            ("Dr./Prof. Anna Meier", "Anna", "Meier"),
+            ("Mag.a Dr.in Anna Meier", "Anna", "Meier"),
+            ("Mag. (FH) Anna Meier", "Anna", "Meier"),
+            ("Univ.-Prof. Dr. Anna Meier", "Anna", "Meier"),
             ("Don Smith", "Don", "Smith"),
             ("Nat King Cole", "Nat King", "Cole"),
             ("Dipl.-Ing. Max Muster", "Max", "Muster"),

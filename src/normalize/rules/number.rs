@@ -235,7 +235,7 @@ impl Notation {
 
     /// The canonical decimal of a number.
     pub fn read_number(&self, text: &str) -> Option<String> {
-        let (sign, rest) = decimal::split_sign(text.trim());
+        let (sign, rest) = decimal::split_sign(without_dash(text.trim()));
         let (whole, fraction) = match rest.split_once(self.decimal) {
             Some((_, "")) => return None,
             Some(parts) => parts,
@@ -286,6 +286,12 @@ impl Number {
         };
         Some(factors.iter().fold(number, |number, factor| decimal::multiply(&number, factor)))
     }
+}
+
+/// A number without the dash that stands for no cents: "1.234,-" and "500.–".
+fn without_dash(text: &str) -> &str {
+    let rest = text.trim_end_matches(['-', '–', '—']);
+    rest.strip_suffix(['.', ',']).filter(|_| rest.len() < text.len()).unwrap_or(text)
 }
 
 /// A text without a unit at its end or its front, and without the point behind letters there.
@@ -403,6 +409,12 @@ mod tests {
             ("Mio. 1,2", Some("1200000")),
             ("Mio.500", Some("500000000")),
             ("1,2 Mio..", None),
+            ("1.234,- €", Some("1234")),
+            ("1.234.--", Some("1234")),
+            ("1.234-", None),
+            ("1.234,", None),
+            ("-", None),
+            (",-", None),
             ("1,2 €.", None),
             ("3k€", Some("3000")),
             ("7 %", Some("0.07")),

@@ -1,7 +1,10 @@
 //! `time`: times of day by format.
 
+use std::sync::LazyLock;
+
 use jiff::civil::Time;
 use jiff::fmt::strtime::BrokenDownTime;
+use regex::Regex;
 
 use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, quoted, text_or_list};
 use crate::normalize::MappingError;
@@ -75,7 +78,18 @@ fn is_whole(format: &str) -> bool {
 }
 
 fn parse(format: &str, text: &str) -> Option<Time> {
-    BrokenDownTime::parse(format, text).ok()?.to_time().ok()
+    match BrokenDownTime::parse(format, text) {
+        Ok(parts) => parts.to_time().ok(),
+        Err(_) => parse(format, &without_points(format, text)?),
+    }
+}
+
+/// A text with "am" and "pm" for "a.m." and "p. m."; `None` where there is nothing to change.
+pub fn without_points(format: &str, text: &str) -> Option<String> {
+    static HALF: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?i)([ap])\.\s?m\b\.?").ok());
+    let half = HALF.as_ref().filter(|half| format.contains("%p") && half.is_match(text))?;
+    Some(half.replace(text, "${1}m").into_owned())
 }
 
 impl Rule for Formats {
@@ -118,6 +132,15 @@ mod tests {
         assert!(!is_whole("%I:%M") && !is_whole("%M") && !is_whole("%Q"));
         assert_eq!(iso("14:30"), Ok(52_200_000_000));
         assert_eq!(iso("14:30:00.5"), Ok(52_200_500_000));
+        for (text, micros) in [
+            ("2:05 p.m.", Some(50_700_000_000)),
+            ("2:05 p. m.", Some(50_700_000_000)),
+            ("2:05a.m.", Some(7_500_000_000)),
+            ("2:05 P.M", Some(50_700_000_000)),
+            ("2:05 p.", None),
+        ] {
+            assert_eq!(read(["%I:%M %p"].into_iter(), text).ok(), micros, "{text}");
+        }
         assert!(iso("25:00").is_err() && iso("14").is_err());
     }
 }

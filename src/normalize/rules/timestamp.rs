@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Argument, Arguments, Definition, Example, Failure, Rule, Yield, date, months, quoted,
-    text_or_list,
+    text_or_list, time,
 };
 use crate::normalize::cell::{Cell, Kind};
 use crate::normalize::source::Row;
@@ -191,7 +191,10 @@ impl Format {
 }
 
 fn parse(format: &str, text: &str, zone: &TimeZone) -> Option<i64> {
-    let parts = BrokenDownTime::parse(format, text).ok()?;
+    let parts = match BrokenDownTime::parse(format, text) {
+        Ok(parts) => parts,
+        Err(_) => return parse(format, &time::without_points(format, text)?, zone),
+    };
     if parts.offset().is_some() {
         return Some(parts.to_timestamp().ok()?.as_microsecond());
     }
@@ -209,6 +212,14 @@ fn parse(format: &str, text: &str, zone: &TimeZone) -> Option<i64> {
 }
 
 fn parse_iso(text: &str, zone: &TimeZone) -> Option<i64> {
+    // Others write the offset apart: 2024-12-17 08:57:57 UTC, 2024-12-17 09:57:57 +0100.
+    let apart = text.rsplit_once(' ').filter(|(moment, _)| moment.contains(':'));
+    let joined = apart.and_then(|(moment, offset)| match offset {
+        "UTC" | "GMT" | "Z" => Some(format!("{moment}Z")),
+        _ if offset.starts_with(['+', '-']) => Some(format!("{moment}{offset}")),
+        _ => None,
+    });
+    let text = joined.as_deref().unwrap_or(text);
     let moment = text.parse::<Timestamp>().ok().or_else(|| {
         // Salesforce writes offsets without a colon: 2024-12-17T08:57:57.000+0000.
         match BrokenDownTime::parse("%Y-%m-%dT%H:%M:%S%.f%z", text) {
@@ -300,12 +311,20 @@ mod tests {
             "2024-12-17T09:57:57+01:00",
             "2024-12-17 08:57:57",
             " 2024-12-17T08:57:57 ",
+            "2024-12-17 08:57:57 UTC",
+            "2024-12-17T08:57:57.000 Z",
+            "2024-12-17 09:57:57 +01:00",
+            "2024-12-17 09:57:57+01",
+            "2024-12-17 09:57:57.0 +0100",
+            "2024-12-17 09:57:57 +0100",
         ] {
             assert_eq!(iso(text), at, "{text}");
         }
         for text in [
             "08:57:57",
             "17/12/2024",
+            "2024-12-17 +01:00",
+            "2024-12-17 09:57:57 CET",
             "2024-02-30T00:00:00",
             "1734425877",
             "-009999-01-02T00:00:00Z",
@@ -337,6 +356,7 @@ mod tests {
         for text in ["17/07/24 09:30", "17/07/4 09:30", "17/07/202 09:30"] {
             assert_eq!(read("%d/%m/%Y %H:%M", text), None, "{text}");
         }
+        assert_eq!(read("%d/%m/%Y %I:%M %p", "17/07/2024 9:30 a.m."), at);
         assert_eq!(read("%d/%m/%Y %H:%M %z", "17/07/24 09:30 +0200"), None);
     }
 
