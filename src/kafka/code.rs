@@ -24,6 +24,7 @@ codes! {
     NONE = RD_KAFKA_RESP_ERR_NO_ERROR,
     LOCAL_ALL_BROKERS_DOWN = RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
     LOCAL_AUTHENTICATION = RD_KAFKA_RESP_ERR__AUTHENTICATION,
+    LOCAL_DESTROYED = RD_KAFKA_RESP_ERR__DESTROY,
     LOCAL_FATAL = RD_KAFKA_RESP_ERR__FATAL,
     LOCAL_FENCED = RD_KAFKA_RESP_ERR__FENCED,
     LOCAL_INVALID_ARGUMENT = RD_KAFKA_RESP_ERR__INVALID_ARG,
@@ -110,7 +111,8 @@ impl Code {
 
     /// Whether the library was told to give the message up.
     pub(super) fn is_given_up(self) -> bool {
-        [Code::LOCAL_PURGED_IN_FLIGHT, Code::LOCAL_PURGED_IN_QUEUE].contains(&self)
+        [Code::LOCAL_DESTROYED, Code::LOCAL_PURGED_IN_FLIGHT, Code::LOCAL_PURGED_IN_QUEUE]
+            .contains(&self)
     }
 
     /// Whether a broker answered with this code, which proves that it can be reached.

@@ -62,6 +62,11 @@ impl DeliveryError {
         self.code.is_of_sequence() || self.code.is_given_up()
     }
 
+    /// Whether nothing was wrong with the message: the library was told to give it up.
+    pub fn is_given_up(&self) -> bool {
+        self.code.is_given_up()
+    }
+
     fn is_of_topic(&self) -> bool {
         matches!(
             self.error,

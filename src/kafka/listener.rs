@@ -9,7 +9,7 @@ use super::events::{EventKind, Journal, clean};
 use super::health::{Change, Tracker};
 use super::native::{BEFORE_REASON, CERTIFICATE, Happening, TopicState};
 use crate::row::time;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -40,6 +40,9 @@ pub(super) struct Listener {
     pub(super) too_large: Vec<String>,
     /// How large requests for a topic may be, as the brokers answered.
     pub(super) limits: Vec<(String, usize)>,
+    /// Partitions that the library halted when a request failed, and whether what waited has been given up
+    /// since.
+    pub(super) halted: BTreeMap<(String, i32), bool>,
     /// The topic that the brokers did not take into the transaction.
     pub(super) kept_out: Option<String>,
     /// Until when a broker makes us wait, or may do so again.
@@ -64,6 +67,7 @@ impl Listener {
             missing: Vec::new(),
             too_large: Vec::new(),
             limits: Vec::new(),
+            halted: BTreeMap::new(),
             kept_out: None,
             throttled: None,
             certificate: None,
@@ -79,10 +83,16 @@ impl Listener {
                 self.proof();
                 deliver(Delivery { token, result: Ok(()), named: None });
             }
-            Happening::Failed { token, code, topic, reason, possibly_written, named } => {
+            Happening::Failed { token, code, topic, halted, reason, possibly_written, named } => {
                 self.pending = self.pending.saturating_sub(1);
                 if code.is_from_broker() {
                     self.proof();
+                }
+                if let Some(partition) = halted
+                    && self.config.transactional_id().is_none()
+                    && !self.is_halted(topic, partition)
+                {
+                    self.halted.insert((topic.to_owned(), partition), false);
                 }
                 let failure = self.failure(code, topic, reason, possibly_written);
                 if matches!(failure.error, Error::TooLarge { .. })
@@ -112,6 +122,10 @@ impl Listener {
             Happening::Topic { topic, state } => self.report(topic, state),
             Happening::Limit { topic, bytes } => self.limits.push((topic.to_owned(), bytes)),
         }
+    }
+
+    fn is_halted(&self, topic: &str, partition: i32) -> bool {
+        self.halted.keys().any(|(known, number)| known == topic && *number == partition)
     }
 
     fn log(&mut self, level: i32, facility: &str, line: &str) {

@@ -25,6 +25,9 @@ const QUESTION: usize = 500;
 const HURRY: Duration = Duration::from_millis(1);
 /// How long a try to abort a transaction takes.
 const ABORT_SLICE: Duration = Duration::from_millis(50);
+/// How often what waits behind a request that failed is given up, until nothing does.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long `Drop` may take.
 const DROP_LIMIT: Duration = Duration::from_secs(1);
 
@@ -41,9 +44,11 @@ pub struct Producer {
     looked: Option<Instant>,
     /// Topics that are made with one partition.
     in_order: HashSet<String>,
+    /// When what waited was last given up, and how soon at the earliest it is again.
+    gave_up: Option<(Instant, Duration)>,
     wake_read: UnixStream,
     /// The library's end, kept open as long as the library may write to it.
-    _wake_write: UnixStream,
+    wake_write: UnixStream,
 }
 
 impl Producer {
@@ -69,8 +74,9 @@ impl Producer {
             looked: None,
             in_order: HashSet::new(),
             transaction: config.transactional_id().map(|_| State::New),
+            gave_up: None,
             wake_read,
-            _wake_write: wake_write,
+            wake_write,
         })
     }
 
@@ -197,6 +203,42 @@ impl Producer {
         if let Some(client) = &self.client {
             client.flush(HURRY);
         }
+    }
+
+    /// Has the partitions go on that were halted when a request of them failed, once nothing is `left` of
+    /// their topic here. Until then, what waits behind the request would arrive before it is sent again: it is
+    /// given up, which `left` is told, too. Returns whether that has begun; reports follow.
+    pub fn clear_halted(&mut self, left: impl Fn(&str, bool) -> bool) -> bool {
+        let Some(client) = &mut self.client else { return false };
+        self.listener.halted.retain(|(topic, partition), given_up| {
+            let stays = left(topic, *given_up);
+            if !stays {
+                client.resume(topic, *partition);
+            }
+            stays
+        });
+        if self.listener.halted.is_empty() {
+            self.gave_up = None;
+            return false;
+        }
+        // What was in flight comes back to the queue, and is given up the next time.
+        let pause = match self.gave_up {
+            Some((at, pause)) if at.elapsed() < pause => return false,
+            Some((_, pause)) => LONGEST_PAUSE.min(pause * 2),
+            None => FIRST_PAUSE,
+        };
+        let gives_up = self.wake_write.try_clone().is_ok_and(|done| client.give_up_queue(done));
+        if gives_up {
+            self.gave_up = Some((Instant::now(), pause));
+            self.listener.halted.values_mut().for_each(|given_up| *given_up = true);
+        }
+        gives_up
+    }
+
+    /// Whether what waits is being given up: then what is sent now may be, too. When it no longer is, `poll`
+    /// takes all reports.
+    pub fn is_giving_up(&self) -> bool {
+        self.client.as_ref().is_some_and(Client::is_giving_up)
     }
 
     /// Appends what became of messages, waiting up to the timeout (whole milliseconds) for the

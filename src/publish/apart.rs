@@ -82,11 +82,14 @@ impl Feed {
     pub fn book(&mut self, deliveries: &mut Vec<Delivery>, catalog: &Catalog) -> Booked {
         let now = Instant::now();
         let mut failed: BTreeMap<i32, Failed> = BTreeMap::new();
+        let mut given_up: BTreeSet<u64> = BTreeSet::new();
         // Reports come in long runs of a token.
         let mut run = (0, 0);
         for delivery in deliveries.drain(..) {
             // One that was given up before is no news.
-            if let Err(error) = delivery.result
+            if delivery.result.as_ref().is_err_and(|error| error.is_given_up()) {
+                given_up.insert(delivery.token);
+            } else if let Err(error) = delivery.result
                 && let Some(apart) = self.window.apart(delivery.token)
             {
                 let failed = failed.entry(apart).or_default();
@@ -131,7 +134,29 @@ impl Feed {
                 }
             }
         }
+        given_up.into_iter().for_each(|token| self.begin_again(token));
         booked
+    }
+
+    /// Whether something is left in the producer that may wait behind what was refused of a topic. In the one
+    /// that tells everybody's transactions, that is so until it has been given up.
+    pub fn has_left(&self, topic: &str, given_up: bool, catalog: &Catalog) -> bool {
+        match self.apart_of(topic, catalog) {
+            Some(apart) => self.window.load_of(apart).messages > 0,
+            None => !given_up && topic == self.plans.transaction_topic(),
+        }
+    }
+
+    /// A message was given up that waited, not for its own sake: its lane goes back to before its batch.
+    fn begin_again(&mut self, token: u64) {
+        let Some(lane) = self.window.give_up_behind(token) else { return };
+        let begun = self.careful.get(&lane).and_then(Careful::begun);
+        if self.is_apart(lane) {
+            self.go_carefully(lane, begun);
+        } else {
+            self.partly.remove(&lane);
+        }
+        self.forget_refusals();
     }
 
     /// A message is no longer on its way, whatever became of it.
@@ -143,7 +168,6 @@ impl Feed {
     /// carefully, once all reports of it are in. Without a failure, at once: then it is a single message
     /// that is to be found.
     pub fn set_apart(&mut self, apart: i32, failure: Option<Failure>, catalog: &Catalog) {
-        self.refusals.give_up(apart);
         let begun = if let Some(left) = self.begin_lane(apart, catalog) {
             self.window.give_up_in(left, apart);
             None
@@ -151,16 +175,28 @@ impl Feed {
             self.window.give_up(apart);
             self.careful.get(&apart).and_then(Careful::begun)
         };
-        match begun {
-            Some(begun) => self.partly.insert(apart, begun),
-            None => self.partly.remove(&apart),
-        };
-        self.careful.insert(apart, Careful::new(begun));
+        self.go_carefully(apart, begun);
+        self.forget_refusals();
         if let Some(failure) = failure {
             let failures = self.troubles.get(&apart).map_or(1, |trouble| trouble.failures + 1);
             let until = Instant::now() + backoff(failures).min(LONGEST_PAUSE);
             self.troubles.insert(apart, Trouble { failure, until, failures });
         }
+    }
+
+    /// Sends what a lane has with care, after those messages of a chunk.
+    fn go_carefully(&mut self, lane: i32, begun: Option<Place>) {
+        match begun {
+            Some(begun) => self.partly.insert(lane, begun),
+            None => self.partly.remove(&lane),
+        };
+        self.careful.insert(lane, Careful::new(begun));
+    }
+
+    /// Of what was given up, nothing is mended.
+    fn forget_refusals(&mut self) {
+        let window = &self.window;
+        self.refusals.give_up(|token| window.apart(token).is_none());
     }
 
     /// Begins a lane, unless it has begun; the one that it left.

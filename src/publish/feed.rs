@@ -205,7 +205,7 @@ impl Feed {
         apart.find(|lane| !waits(lane) && !self.window.is_parked(*lane))
     }
 
-    fn is_apart(&self, lane: i32) -> bool {
+    pub(super) fn is_apart(&self, lane: i32) -> bool {
         self.troubles.contains_key(&lane) || self.careful.contains_key(&lane)
     }
 

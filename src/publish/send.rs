@@ -188,9 +188,7 @@ impl Sender<'_> {
         match outcome {
             Ok(()) => {
                 self.feed.window.sent(token, size);
-                if let Some(apart) = self.feed.window.apart(token) {
-                    self.feed.refusals.sent(source, record, message.event, apart, token);
-                }
+                self.feed.refusals.sent(source, record, message.event, token);
                 self.budget -= usize::from(!good);
                 self.group += 1;
                 self.size += size;

@@ -220,7 +220,26 @@ impl Window {
 
     /// Gives up what is on its way in a lane: it will be sent again from the proven position.
     pub fn give_up(&mut self, lane: i32) {
-        for batch in self.order.remove(&lane).unwrap_or_default() {
+        self.give_up_from(lane, 0);
+    }
+
+    /// The same from the batch on that a message belongs to; its lane, unless it was given up before.
+    pub fn give_up_behind(&mut self, token: u64) -> Option<i32> {
+        let batch = self.parts.get(&token)?.batch?;
+        let (lane, at) = self.order.iter().find_map(|(lane, order)| {
+            Some((*lane, order.iter().position(|other| *other == batch)?))
+        })?;
+        self.give_up_from(lane, at);
+        Some(lane)
+    }
+
+    fn give_up_from(&mut self, lane: i32, at: usize) {
+        let Some(order) = self.order.get_mut(&lane) else { return };
+        let batches = order.split_off(at);
+        if order.is_empty() {
+            self.order.remove(&lane);
+        }
+        for batch in batches {
             let Some(batch) = self.batches.remove(&batch) else { continue };
             for token in batch.parts {
                 self.give_up_part(token);

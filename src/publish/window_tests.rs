@@ -81,6 +81,26 @@ fn what_was_given_up_proves_nothing_and_is_awaited() {
 }
 
 #[test]
+fn a_lane_goes_back_to_before_the_batch_of_what_was_given_up() {
+    let mut window = Window::default();
+    let first = batch(&mut window, MAIN, &[(1, 2)], 10);
+    let second = batch(&mut window, MAIN, &[(1, 1), (2, 1)], 20);
+    let third = batch(&mut window, MAIN, &[(2, 1)], 30);
+    let other = batch(&mut window, 7, &[(7, 1)], 15);
+    assert_eq!(window.give_up_behind(second[1]), Some(MAIN));
+    assert_eq!(window.ahead(MAIN), Some(&at(10)));
+    assert_eq!((window.give_up_behind(third[0]), window.apart(second[0])), (None, None));
+    for token in second.into_iter().chain(third) {
+        settled(&mut window, token, 1);
+    }
+    assert_eq!(window.proven(), []);
+    settled(&mut window, first[0], 2);
+    settled(&mut window, other[0], 1);
+    assert_eq!(window.proven(), [(MAIN, at(10)), (7, at(15))]);
+    assert_eq!((window.load(), window.parts.len(), window.topics.len()), (Load::default(), 0, 0));
+}
+
+#[test]
 fn a_lane_does_not_wait_for_a_topic_that_left_it() {
     let mut window = Window::default();
     let both = batch(&mut window, MAIN, &[(1, 3), (2, 1)], 10);

@@ -5,6 +5,7 @@ use super::codes;
 use super::conf::Conf;
 use super::describe;
 use super::event::{Event, Happening};
+use super::halt;
 use super::signals::SignalsBlocked;
 use super::throttle;
 use super::topics;
@@ -15,11 +16,14 @@ use rd::rd_kafka_vtype_t as vtype;
 use rdkafka::bindings as rd;
 use std::collections::HashMap;
 use std::ffi::{CString, c_int, c_void};
+use std::io::Write;
 use std::mem::{self, ManuallyDrop};
 use std::os::fd::RawFd;
+use std::os::unix::net::UnixStream;
 use std::ptr::{self, NonNull};
-use std::sync::mpsc;
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// A token is handed to librdkafka in place of a pointer and comes back with the delivery.
@@ -44,6 +48,9 @@ pub(in crate::kafka) struct Client {
     last: Option<(Box<str>, NonNull<rd::rd_kafka_topic_t>)>,
     /// Topics that were used for the first time since `new_topics` was last asked.
     new_topics: Vec<Box<str>>,
+    /// The thread that gives up what waits in the queue, and whether it is at that.
+    purge: Option<JoinHandle<()>>,
+    is_giving_up: Arc<AtomicBool>,
 }
 
 impl Client {
@@ -54,6 +61,8 @@ impl Client {
         if conf.set("log.queue", "true").is_err() {
             return Err("this librdkafka cannot queue its logs".to_owned());
         }
+        // A transaction with a message that failed is aborted as a whole.
+        let halts = conf.get("transactional.id").is_none_or(|id| id.is_empty());
         let mut text = [0u8; 512];
         let events = rd::RD_KAFKA_EVENT_DR | rd::RD_KAFKA_EVENT_ERROR;
         // SAFETY: the configuration is valid; from here on the client owns it unless null returns.
@@ -61,6 +70,9 @@ impl Client {
             rd::rd_kafka_conf_set_events(conf.0.as_ptr(), events);
             rd::rd_kafka_conf_set_ssl_cert_verify_cb(conf.0.as_ptr(), Some(verify::verify));
             rd::rd_kafka_conf_set_throttle_cb(conf.0.as_ptr(), Some(throttle::throttled));
+            if halts {
+                halt::halt_partitions(conf.0.as_ptr());
+            }
             let _blocked = SignalsBlocked::new();
             rd::rd_kafka_new(
                 rd::rd_kafka_type_t::RD_KAFKA_PRODUCER,
@@ -69,8 +81,12 @@ impl Client {
                 text.len(),
             )
         };
+        // A library that refuses to start has freed interceptors, and forgotten that they were ours: what is
+        // left of the configuration cannot be freed.
+        if halts || !rk.is_null() {
+            mem::forget(conf);
+        }
         let rk = NonNull::new(rk).ok_or_else(|| buffer(&text))?;
-        mem::forget(conf);
         // SAFETY: the client lives; both calls only take references to it. A log queue that cannot
         // be set means no logs, which is no reason to fail.
         let queue = unsafe {
@@ -79,9 +95,15 @@ impl Client {
             queue
         };
         match NonNull::new(queue) {
-            Some(queue) => {
-                Ok(Client { rk, queue, topics: HashMap::new(), last: None, new_topics: Vec::new() })
-            }
+            Some(queue) => Ok(Client {
+                rk,
+                queue,
+                topics: HashMap::new(),
+                last: None,
+                new_topics: Vec::new(),
+                purge: None,
+                is_giving_up: Arc::default(),
+            }),
             None => {
                 // SAFETY: nothing else refers to the client.
                 unsafe { rd::rd_kafka_destroy(rk.as_ptr()) };
@@ -248,6 +270,37 @@ impl Client {
         unsafe { rd::rd_kafka_purge(self.rk.as_ptr(), what) };
     }
 
+    /// Has a partition go on that was halted when a request of it failed.
+    pub(in crate::kafka) fn resume(&self, topic: &str, partition: i32) {
+        halt::resume(self.rk, topic, partition);
+    }
+
+    /// Has the library give up what waits in the queue; what is in flight is not touched. A byte is written
+    /// to `done` at the end, when all reports are in the queue. Of a thread of its own, since the
+    /// library waits for its own threads, one of which may sit in a DNS look-up.
+    /// False if no thread is to be had.
+    pub(in crate::kafka) fn give_up_queue(&mut self, mut done: UnixStream) -> bool {
+        let (rk, is_giving_up) = (Sendable(self.rk), Arc::clone(&self.is_giving_up));
+        let give_up = move || {
+            let rk = rk;
+            // SAFETY: a living producer: `destroy` waits for this thread.
+            unsafe { rd::rd_kafka_purge(rk.0.as_ptr(), rd::RD_KAFKA_PURGE_F_QUEUE) };
+            is_giving_up.store(false, Ordering::SeqCst);
+            // Where there is no room for a byte, one is there already.
+            let _ = done.write(b"!");
+        };
+        let _blocked = SignalsBlocked::new();
+        self.is_giving_up.store(true, Ordering::SeqCst);
+        self.purge = thread::Builder::new().name("kafka purge".to_owned()).spawn(give_up).ok();
+        self.is_giving_up.fetch_and(self.purge.is_some(), Ordering::SeqCst);
+        self.purge.is_some()
+    }
+
+    /// Whether it is still at that.
+    pub(in crate::kafka) fn is_giving_up(&self) -> bool {
+        self.is_giving_up.load(Ordering::SeqCst)
+    }
+
     /// Whether a broker is connected and ready; asks it for metadata of the topics in use, without
     /// waiting for the answer, and starts connecting if none is.
     pub(in crate::kafka) fn probe(&self) -> bool {
@@ -307,7 +360,7 @@ impl Client {
         let rk = self.rk;
         let mut this = ManuallyDrop::new(self);
         (this.topics, this.last) = (HashMap::new(), None);
-        destroy(rk, limit)
+        destroy(rk, this.purge.take(), limit)
     }
 
     pub(super) fn handle(&self) -> NonNull<rd::rd_kafka_t> {
@@ -319,14 +372,20 @@ impl Client {
     }
 }
 
-/// Ends a client whose last reference this is; false if that took longer than the limit.
-pub(super) fn destroy(rk: NonNull<rd::rd_kafka_t>, limit: Duration) -> bool {
+/// Ends a client whose last reference this is, but for that of a thread that is about to end; false if that
+/// took longer than the limit.
+pub(super) fn destroy(
+    rk: NonNull<rd::rd_kafka_t>,
+    after: Option<JoinHandle<()>>,
+    limit: Duration,
+) -> bool {
     let rk = Sendable(rk);
     // rd_kafka_destroy joins the library's threads, one of which may sit in a DNS look-up: only a
     // thread of its own can bound the wait. It blocks all signals and calls nothing else.
     let (done, finished) = mpsc::channel();
     let free = move || {
         let rk = rk;
+        let _ = after.map(JoinHandle::join);
         // SAFETY: the last reference, given to this thread alone.
         unsafe { rd::rd_kafka_destroy(rk.0.as_ptr()) };
         // The receiver may have gone, its time being over.

@@ -1,7 +1,7 @@
 //! What the library's queue hands out.
 
 use super::describe::TopicState;
-use super::{codes, text, topics};
+use super::{codes, halt, text, topics};
 use crate::kafka::code::Code;
 use crate::kafka::message::Named;
 use rdkafka::bindings as rd;
@@ -18,6 +18,8 @@ pub(in crate::kafka) enum Happening<'a> {
         token: u64,
         code: Code,
         topic: &'a str,
+        /// The partition that was halted for its sake.
+        halted: Option<i32>,
         reason: &'a str,
         possibly_written: bool,
         /// Which message it is, where it is the record that is invalid.
@@ -87,6 +89,7 @@ impl Event {
                     token,
                     code,
                     topic: &topic,
+                    halted: halt::halted(message, code),
                     named,
                     reason: &text(rd::rd_kafka_message_produce_errstr(message)),
                     possibly_written: status

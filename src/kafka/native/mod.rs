@@ -11,6 +11,7 @@ mod conf;
 mod create;
 mod describe;
 mod event;
+mod halt;
 mod reader;
 mod signals;
 mod throttle;

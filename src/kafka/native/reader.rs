@@ -176,6 +176,6 @@ impl PartitionReader {
             }
             rd::rd_kafka_topic_destroy(self.topic.as_ptr());
         }
-        destroy(self.rk, limit)
+        destroy(self.rk, None, limit)
     }
 }

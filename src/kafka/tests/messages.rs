@@ -122,6 +122,25 @@ fn a_message_too_large_is_refused_and_its_neighbours_go_on() {
 }
 
 #[test]
+fn what_waits_behind_a_message_that_is_refused_is_given_up() {
+    let cluster = cluster();
+    let mut producer = producer(&cluster, "batch.num.messages=10");
+    let invalid = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD;
+    cluster.create_topic("t", 1, 1).expect("a topic");
+    cluster.request_errors(RDKafkaApiKey::Produce, &[invalid]);
+    (0..95).for_each(|token| send(&mut producer, "t", token).expect("sent"));
+    let mut deliveries = Vec::new();
+    until(&mut producer, &mut deliveries, "the first request refused", |_, d| d.len() == 10);
+    until(&mut producer, &mut deliveries, "all given up", |p, _| p.in_flight() == 0);
+    for (delivery, token) in deliveries.iter().zip(0..) {
+        let failure = delivery.result.as_ref().expect_err("nothing arrives");
+        assert_eq!((delivery.token, failure.is_given_up()), (token, token >= 10), "{failure:?}");
+    }
+    send(&mut producer, "t", 95).expect("sent");
+    assert_eq!(tokens(&delivered(&mut producer)), [95]);
+}
+
+#[test]
 fn a_topic_that_is_missing_holds_up_no_other_and_heals() {
     let cluster = cluster();
     let missing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;

@@ -45,7 +45,12 @@ fn until(
     while !done(producer, deliveries) {
         assert!(Instant::now() < deadline, "{what}: {producer:?} {:?}", producer.events());
         producer.hurry();
+        let gives_up = producer.is_giving_up();
         producer.poll(Duration::from_millis(20), deliveries);
+        let left = producer.in_flight() > 0;
+        if !gives_up {
+            producer.clear_halted(|_, _| left);
+        }
     }
 }
 

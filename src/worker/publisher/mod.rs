@@ -127,8 +127,7 @@ impl Publisher {
         if !configured {
             return Ok(Turn::Wait(lifecycle::IDLE));
         }
-        // Without transactions, what waits behind a request that is refused arrives before it is sent again,
-        // and with smaller requests more of it would.
+        // Without transactions another producer would repeat what is on its way: the topic is sent with care.
         if self.exactly.is_some() && self.is_too_large() {
             let aborts = self.exactly.take().map(Exactly::into_aborts);
             self.go_on_anew(aborts.unwrap_or_default());
@@ -268,6 +267,7 @@ impl Publisher {
         producer: &mut Producer,
     ) -> Result<Turn, Failure> {
         let Some(feed) = self.feed.as_mut() else { return Ok(Turn::Again) };
+        let mut gives_up = producer.is_giving_up();
         producer.poll(Duration::ZERO, &mut self.deliveries);
         // Then everything fails, and nothing is wrong with any org.
         if let Some(error) = producer.fatal() {
@@ -279,7 +279,10 @@ impl Publisher {
         let mut booked = feed.book(&mut self.deliveries, catalog);
         booked.apart.extend(feed.watch(producer, catalog));
         note_booked(feed, catalog, &booked)?;
-        let feeds = self.settling.is_none() && !feed.is_clogged();
+        let left = |topic: &str, given_up| feed.has_left(topic, given_up, catalog);
+        gives_up = gives_up || producer.clear_halted(left);
+        let waits = self.settling.is_some() || gives_up;
+        let feeds = !waits && !feed.is_clogged();
         if feed.has_proof() && !feeds {
             lifecycle::transaction(|| save_proven(feed, catalog))?;
         }
@@ -293,7 +296,10 @@ impl Publisher {
         if !feed.troubles().is_empty() {
             producer.look_again();
         }
-        if self.settling.is_some() {
+        if gives_up && !producer.is_giving_up() {
+            return Ok(Turn::Again);
+        }
+        if waits {
             producer.hurry();
             return Ok(Turn::WaitFor(lifecycle::IDLE, producer.wake_fd()));
         }
