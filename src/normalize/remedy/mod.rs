@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use self::alike::{Alike, nearest};
 pub use self::notation::two_digits;
-use self::notation::{day_formats, moment_formats, notation};
+use self::notation::{day_formats, moment_formats, notation, notation_within};
 use self::rule::{changed, names};
 use super::meaning::{self, Table};
 use super::rules::{country, normal_key};
@@ -79,8 +79,8 @@ pub fn suggest(line: &Line<'_>, part: &Part) -> Option<String> {
         }
         "invalid_id" => "correct it in Salesforce; a column of names belongs to another field".into(),
         "invalid_time" => "correct it in Salesforce".into(),
-        "invalid_number" => match line.written().and_then(notation) {
-            Some(signs) => format!("it is written with other signs: {}", line.rules(signed(&part.chain, &signs))),
+        "invalid_number" => match signed(&part.chain, line.written().unwrap_or_default()) {
+            Some(rules) => format!("it is written in another way: {}", line.rules(rules)),
             None => "map the column that holds the number, or correct it in Salesforce".into(),
         },
         "invalid_json" => "the column holds text that is no JSON; correct what writes it".into(),
@@ -233,8 +233,9 @@ fn known(table: Table, rule: &Value) -> Vec<(String, String)> {
             let lists = rule.get("boolean").and_then(Value::as_object).into_iter().flatten();
             lists
                 .flat_map(|(meaning, words)| {
-                    let words = words.as_array().into_iter().flatten().filter_map(Value::as_str);
-                    words.map(|word| (word.to_string(), meaning.clone())).collect::<Vec<_>>()
+                    self::words(words)
+                        .map(|word| (word.to_string(), meaning.clone()))
+                        .collect::<Vec<_>>()
                 })
                 .collect()
         }
@@ -251,20 +252,37 @@ fn meanings(known: &[(String, String)]) -> Vec<String> {
     meanings
 }
 
-/// The chain in which what reads numbers knows these signs.
-fn signed(chain: &[Value], signs: &[(&str, &str)]) -> Value {
+/// The chain in which what reads numbers knows how this one is written.
+fn signed(chain: &[Value], text: &str) -> Option<Value> {
     // What was told of one sign may not go with the other.
-    let told = |members: &mut Map<String, Value>| {
+    let tell = |members: &mut Map<String, Value>, mut told: Map<String, Value>| {
         members.retain(|name, _| name != "decimal" && name != "group");
-        members.extend(signs.iter().map(|(name, sign)| (name.to_string(), Value::from(*sign))));
+        if let Some(units) = told.get_mut("units").and_then(Value::as_object_mut) {
+            let known = match members.get("units") {
+                Some(Value::Object(known)) => known.clone(),
+                Some(list) => words(list).map(|unit| (unit.into(), 1.into())).collect(),
+                None => Map::new(),
+            };
+            known.into_iter().for_each(|(unit, factor)| {
+                units.entry(unit).or_insert(factor);
+            });
+        }
+        members.extend(told);
     };
-    match names(chain, "number") || !names(chain, "span") {
-        true => changed(chain, "number", |number, _| {
-            set(number, &[]);
-            number.as_object_mut().into_iter().for_each(told);
-        }),
-        false => changed(chain, "span", |_, options| told(options)),
+    if names(chain, "span") && !names(chain, "number") {
+        let told = notation_within(text)?;
+        return Some(changed(chain, "span", |_, options| tell(options, told.clone())));
     }
+    let told = notation(text)?;
+    Some(changed(chain, "number", |number, _| {
+        set(number, &[]);
+        number.as_object_mut().into_iter().for_each(|members| tell(members, told.clone()));
+    }))
+}
+
+/// The texts in a list.
+fn words(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// Sets members of a rule's argument.

@@ -1,5 +1,9 @@
 //! How dates, moments and numbers are written: what rule would read a text. Pure.
 
+use serde_json::{Map, Value};
+
+use crate::normalize::rules::factors;
+
 /// The first of the years that two digits stand for in a date of birth: the usual ones are for what is to
 /// come.
 const BORN_FROM: i64 = 1925;
@@ -51,12 +55,57 @@ pub fn moment_formats(value: &str) -> Vec<String> {
     days.iter().map(|day| format!("{day}{between}{time}")).collect()
 }
 
-/// The signs that a number is written with, where they are not the usual ones, as members of the rule's
-/// argument.
-pub fn notation(value: &str) -> Option<Vec<(&'static str, &'static str)>> {
-    let number = value.trim().trim_start_matches(['-', '+']);
-    let plain = number.chars().all(|c| c.is_ascii_digit() || ".,' \u{a0}\u{202f}’".contains(c));
-    if !plain || !number.starts_with(|c: char| c.is_ascii_digit()) {
+/// Signs beside numbers that multiply by nothing.
+const SYMBOLS: &str = "%€$£¥₹₩₽₺₴₫฿";
+
+/// How a number is written, where that is not the usual way, as members of the rule's argument: its signs,
+/// and what stands beside it.
+pub fn notation(value: &str) -> Option<Map<String, Value>> {
+    let first = value.find(|c: char| c.is_ascii_digit())?;
+    let last = value.rfind(|c: char| c.is_ascii_digit())?;
+    let mut told = signs(&value[first..=last])?;
+    let (before, behind) = (value[..first].trim(), value[last + 1..].trim());
+    if before == "(" && behind == ")" {
+        told.insert("parentheses".into(), true.into());
+    } else {
+        let before = before.trim_start_matches(['-', '+']);
+        let words = before.split_whitespace().chain(behind.split_whitespace());
+        let units = words.map(|word| Some((word.to_string(), unit(word)?.into())));
+        let units: Map<String, Value> = units.collect::<Option<_>>()?;
+        if !units.is_empty() {
+            told.insert("units".into(), units.into());
+        }
+    }
+    (!told.is_empty()).then_some(told)
+}
+
+/// As [`notation`], of a text with one or more numbers.
+pub fn notation_within(text: &str) -> Option<Map<String, Value>> {
+    let numbers = text
+        .split(|c: char| !is_of_number(c))
+        .map(|number| number.trim_matches(|c: char| !c.is_ascii_digit()));
+    numbers.filter_map(signs).find(|signs| !signs.is_empty())
+}
+
+/// What a word beside a number multiplies it by, if it is one that does, or a currency.
+fn unit(word: &str) -> Option<i64> {
+    let bare = word.trim_end_matches('.');
+    match factors::of(&bare.to_lowercase()) {
+        Some(factor) => factor.parse().ok(),
+        None => {
+            let code = bare.trim_end_matches(|c| SYMBOLS.contains(c));
+            (code.len() <= 3 && code.bytes().all(|b| b.is_ascii_uppercase())).then_some(1)
+        }
+    }
+}
+
+fn is_of_number(c: char) -> bool {
+    c.is_ascii_digit() || ".,' \u{a0}\u{202f}’".contains(c)
+}
+
+/// The signs of a number, where they are not the usual ones; `None` where the text is no number.
+fn signs(number: &str) -> Option<Map<String, Value>> {
+    if !number.starts_with(|c: char| c.is_ascii_digit()) || !number.chars().all(is_of_number) {
         return None;
     }
     let decimal = number.rfind([',', '.']).and_then(|at| {
@@ -68,22 +117,16 @@ pub fn notation(value: &str) -> Option<Vec<(&'static str, &'static str)>> {
             .filter(|sign| !whole.contains(*sign))
     });
     let group = number.chars().find(|c| !c.is_ascii_digit() && Some(*c) != decimal);
-    let known = |c: char| SIGNS.iter().find(|sign| sign.starts_with(c)).copied().unwrap_or(" ");
-    match (decimal, group) {
-        (None, None) | (Some('.'), None) => None,
-        (decimal, group) => {
-            let decimal = decimal.map(|sign| ("decimal", known(sign)));
-            Some(decimal.into_iter().chain(group.map(|sign| ("group", known(sign)))).collect())
-        }
-    }
+    let group = group.map(|c| if c.is_whitespace() { ' ' } else { c });
+    let usual = decimal == Some('.') && group.is_none();
+    let told = [("decimal", decimal), ("group", group)].into_iter().filter(|_| !usual);
+    Some(told.filter_map(|(name, sign)| Some((name.into(), sign?.to_string().into()))).collect())
 }
-
-/// What separates fractions and groups; a space stands for all kinds of it.
-const SIGNS: [&str; 5] = [",", ".", "'", "’", " "];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn dates_and_numbers_in_other_notations_are_recognized() {
@@ -97,13 +140,24 @@ mod tests {
         let moment = |value| moment_formats(value).join(" or ");
         assert_eq!(moment("31.12.1980 10:00"), "%d.%m.%Y %H:%M");
         assert_eq!(moment("7/17/2024 9:30 AM"), "%m/%d/%Y %I:%M %p");
-        let found = |value| notation(value).unwrap_or_default();
-        assert_eq!(found("1.234,56"), [("decimal", ","), ("group", ".")]);
-        assert_eq!(found("1\u{202f}234 567"), [("group", " ")]);
-        assert_eq!(found("1,234,567"), [("group", ",")]);
-        assert_eq!(found("12,5"), [("decimal", ",")]);
-        assert_eq!(found("1,234.5"), [("decimal", "."), ("group", ",")]);
-        assert_eq!(found("12.5"), []);
-        assert_eq!(found("a lot"), []);
+        let found = |value| notation(value).map(Value::from).unwrap_or_default();
+        assert_eq!(found("1.234,56"), json!({"decimal": ",", "group": "."}));
+        assert_eq!(found("1\u{202f}234 567"), json!({"group": " "}));
+        assert_eq!(found("1,234,567"), json!({"group": ","}));
+        assert_eq!(found("-12,5"), json!({"decimal": ","}));
+        assert_eq!(found("1,234.5"), json!({"decimal": ".", "group": ","}));
+        assert_eq!(found("$5,000"), json!({"group": ",", "units": {"$": 1}}));
+        assert_eq!(found("(5,000)"), json!({"group": ",", "parentheses": true}));
+        assert_eq!(
+            found("CHF 1,5 Mio."),
+            json!({"decimal": ",", "units": {"CHF": 1, "Mio.": 1_000_000}})
+        );
+        for none in ["12.5", "a lot", "about 10", "5k-10k", "10 years", "12-13"] {
+            assert_eq!(found(none), Value::Null, "{none}");
+        }
+        let within = |value| notation_within(value).map(Value::from).unwrap_or_default();
+        assert_eq!(within("10.000 - 20.000 EUR"), json!({"group": "."}));
+        assert_eq!(within("from 10 000 to 20 000"), json!({"group": " "}));
+        assert_eq!(within("5k"), Value::Null);
     }
 }

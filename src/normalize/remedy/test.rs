@@ -222,6 +222,18 @@ fn the_rest_of_the_chain_stays() {
             json!([{"number": {"parentheses": true, "decimal": ",", "group": "."}}, {"scale": 2}]),
         ),
         (
+            "numeric",
+            json!([{"number": {"units": {"USD": 1}}}]),
+            "$5,000",
+            json!([{"number": {"units": {"USD": 1, "$": 1}, "group": ","}}]),
+        ),
+        (
+            "numeric",
+            json!([{"span": "max"}]),
+            "10,000 - 20,000",
+            json!([{"span": "max", "group": ","}]),
+        ),
+        (
             "text",
             json!([{"split": "/"}, {"first": [{"phone": {"kind": "mobile"}}]}]),
             "06 12 34 98 58",
@@ -240,8 +252,6 @@ fn the_rest_of_the_chain_stays() {
         assert_eq!(mended["rules"], expected, "{value}");
         assert_eq!(problem(kind, &mended, value), None, "{value}: {mended}");
     }
-    let range = [json!({"span": "max", "group": ","})];
-    assert_eq!(signed(&range, &[("decimal", ",")]), json!([{"span": "max", "decimal": ","}]));
     let score = json!({"column": "a", "rules": ["number", {"range": {"min": 0, "max": 100}}]});
     let found = problem("numeric", &score, "120,5").unwrap();
     assert_eq!(found.reason, "invalid_number");
