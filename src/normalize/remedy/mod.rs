@@ -135,7 +135,9 @@ impl<'a> Line<'a> {
         let Some(value) = self.input else {
             return Some("such a long value cannot be given a meaning: map another column, or give the table a default".into());
         };
-        let (table, rule) = meaning::table(&part.chain)?;
+        let Some((table, rule)) = meaning::table(&part.chain) else {
+            return Some("no rule of the field has a table for it: if it is a word that ticks a checkbox, add it to \"ticked\"; else give the field a \"map\" or a \"boolean\"".into());
+        };
         let refuses = match self.reason {
             "unknown_country" => table == Table::Names("country"),
             "unknown_currency" => table == Table::Names("currency"),

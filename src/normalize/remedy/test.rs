@@ -298,6 +298,16 @@ fn rules_that_are_suggested_mend_the_problem() {
 }
 
 #[test]
+fn a_word_that_may_tick_a_checkbox_can_be_told_so() {
+    let word = "perhaps later";
+    let usual = json!({"checkboxes": [{"a": "solar"}]});
+    let found = problem("text[]", &usual, word).unwrap();
+    assert!(suggested_for(&usual, &found).contains("add it to \"ticked\""));
+    let told = json!({"checkboxes": [{"a": "solar"}], "ticked": [word]});
+    assert_eq!(problem("text[]", &told, word), None);
+}
+
+#[test]
 fn a_part_that_a_default_says_is_mended_there() {
     let line = Line {
         org: "acme",
