@@ -41,6 +41,19 @@ impl Places {
         }
     }
 
+    /// Whether the options mean a column by a name that the layout has no more.
+    pub fn have_lost(&self, layout: &Layout, name: &str) -> bool {
+        self.are_known() && matches!(self.find(layout, name), Place::Gone)
+    }
+
+    /// A column that was dropped may have been added again under its name, and been renamed then:
+    /// `former` is a layout of the same table that has the name.
+    pub fn follow(&mut self, former: &Layout, name: &str) {
+        if let (Some(known), Some((at, _))) = (&mut self.0, former.column(name)) {
+            known.insert(name.to_owned(), at);
+        }
+    }
+
     /// Whether a name means a column, by its number or as it is called.
     pub fn means(&self, name: &str, position: usize, column: &Column) -> bool {
         self.position(name) == Some(position) || column.name == name
@@ -84,6 +97,17 @@ mod tests {
             assert_eq!(told(&places, names, "email"), expected, "{names:?}");
         }
         assert_eq!(told(&places, &["id", "email"], "notes"), "not yet");
+    }
+
+    #[test]
+    fn a_column_that_was_added_again_and_renamed_is_followed() {
+        let mut places = Places::new(Some([("email".to_owned(), 1)].into()));
+        let renamed = ["id", "", "mail"];
+        assert!(places.have_lost(&layout(&renamed), "email"));
+        assert!(!places.have_lost(&layout(&["id", "", "email"]), "email"));
+        places.follow(&layout(&["id", "", "email"]), "email");
+        assert_eq!(told(&places, &renamed, "email"), "2 mail");
+        assert_eq!(told(&places, &["id", "", ""], "email"), "gone");
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Plans {
         self.refuse_shared(catalog, found)?;
         let (layout_found, table) = self.layouts.get_with_table(source, layout)?;
         let types = catalog::types::of(&layout_found)?;
-        let described = self.describe(catalog, found, table, types)?;
+        let described = self.describe(catalog, found, (&layout_found, table), types)?;
         let plan = Plan::new(&layout_found, &described).map_err(|error| {
             Error::state(
                 error.to_string(),
@@ -185,7 +185,7 @@ impl Plans {
         &self,
         catalog: &Catalog,
         source: &catalog::Source,
-        table: pg_sys::Oid,
+        (layout, table): (&Layout, pg_sys::Oid),
         types: Types,
     ) -> Result<Source> {
         let Publishing { naming, options, modes, salt } = &self.publishing;
@@ -200,6 +200,19 @@ impl Plans {
         if publication.hashes() && salt.is_empty() {
             return Err(no_salt());
         }
+        let known = published.and_then(|published| published.tables.get(&table));
+        let mut places = Places::new(known.cloned());
+        let mut lost = publication.names();
+        lost.retain(|name| places.have_lost(layout, name));
+        if !lost.is_empty() {
+            let former = catalog::layouts_of(source.id)?;
+            let former = || former.iter().filter(|(of, _)| *of == table);
+            for name in lost {
+                if let Some((_, layout)) = former().find(|(_, had)| had.column(name).is_some()) {
+                    places.follow(layout, name);
+                }
+            }
+        }
         Ok(Source {
             prefix: naming.prefix.clone(),
             database: naming.database.clone(),
@@ -212,7 +225,7 @@ impl Plans {
             modes: *modes,
             types,
             when: publication.when,
-            places: Places::new(published.and_then(|known| known.tables.get(&table).cloned())),
+            places,
             treatments: Treatments { columns: publication.treatments, salt: salt.clone() },
         })
     }

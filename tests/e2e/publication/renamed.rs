@@ -78,6 +78,32 @@ fn a_column_keeps_its_treatment_whatever_it_is_called() {
 }
 
 #[test]
+fn a_column_that_is_added_again_and_then_renamed_keeps_its_treatment() {
+    let mut world = World::in_cluster(eager());
+    contacts(&mut world, "tiny");
+    world.run(
+        "SELECT manifold.set_publication('tiny', 'contact', '{\"hash_columns\": [\"email\"]}'); \
+         SELECT manifold.start('tiny')",
+    );
+    world.published();
+    world
+        .run("ALTER TABLE tiny.contact DROP email; ALTER TABLE tiny.contact ADD email varchar(40)");
+    add_renamed(&mut world, "0031", "email", ["notes", "a"]);
+    world.run("ALTER TABLE tiny.contact RENAME email TO mail");
+    add_renamed(&mut world, "0032", "mail", ["notes", "b"]);
+    // One that is dropped for good is no loss.
+    world
+        .run("ALTER TABLE tiny.contact DROP mail; INSERT INTO tiny.contact (sfid) VALUES ('0033')");
+    world.published();
+    let found = rows(&world);
+    let told: Vec<[&Value; 3]> =
+        found.iter().map(|row| [&row["sfid"], &row["email"], &row["mail"]]).collect();
+    let (anne, none) = (json!(ANNE), json!(null));
+    let [one, two, three] = ["0031", "0032", "0033"].map(|sfid| json!(sfid));
+    assert_eq!(told, [[&one, &anne, &none], [&two, &none, &anne], [&three, &none, &none]]);
+}
+
+#[test]
 fn a_key_column_is_renamed_while_changes_wait() {
     let mut world = World::in_cluster(eager());
     contacts(&mut world, "tiny");
