@@ -136,7 +136,7 @@ impl Treated {
             return Ok(());
         }
         let Some(slot) = field.slot(slots) else {
-            out.put("null");
+            field.put_null(out);
             return Ok(());
         };
         let mut text = String::new();

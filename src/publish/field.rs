@@ -77,10 +77,14 @@ impl Field {
         self.kind.decode_flat(&self.column, slot, server)
     }
 
-    /// Appends the column's name without its value: null, and where the column is never null what
-    /// Debezium has for it then.
+    /// Appends the column's name without its value.
     pub fn write_null(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.prefix);
+        self.put_null(out);
+    }
+
+    /// Appends null, and where the column is never null what Debezium has for a value that is not known.
+    pub fn put_null(&self, out: &mut Vec<u8>) {
         out.put(if self.nullable() { "null" } else { encode::zero(&self.form) });
     }
 
@@ -96,7 +100,7 @@ impl Field {
             return treated.write(self, out, slots, server);
         }
         let Some(slot) = self.slot(slots) else {
-            out.put("null");
+            self.put_null(out);
             return Ok(());
         };
         // Most values are text, and of most of these no byte changes.
