@@ -34,17 +34,34 @@ impl Key {
         }
     }
 
+    /// The condition that a row `t` has this value, which is text. Where one value has several texts,
+    /// by the type's own equality.
+    pub fn is(&self, value: &str) -> String {
+        let (name, number) = match self.base {
+            pg_sys::BPCHAROID => {
+                let name = &self.name;
+                return format!("t.{name}::pg_catalog.bpchar = {value}::pg_catalog.bpchar");
+            }
+            pg_sys::FLOAT4OID => (&self.name, "float4"),
+            pg_sys::FLOAT8OID => (&self.name, "float8"),
+            pg_sys::NUMERICOID => (&self.name, "numeric"),
+            _ => return format!("t.{}::text = {value}", self.name),
+        };
+        let is_number = format!("{value} ~ '^-?[0-9]+([.][0-9]+)?$'");
+        format!("t.{name} = CASE WHEN {is_number} THEN {value}::pg_catalog.{number} END")
+    }
+
     /// Those of some keys that the table does not have, with a fresh snapshot.
     pub fn missing(&self, table: &Table, name: &str, keys: Vec<String>) -> Result<Vec<String>> {
         // The cast of a type that is not the server's own may run its owner's code.
         let own_type = self.base.to_u32() < pg_sys::FirstNormalObjectId;
         let _owner = (!own_type).then(|| AsUser::owner_of(table));
-        let key = &self.name;
+        let is = self.is("wanted.sfid");
         // The parameter brings no collation of its own, so that whichever the column has will do.
         sql::fresh_rows(
             &format!(
                 "SELECT wanted.sfid FROM pg_catalog.unnest($1) AS wanted(sfid) \
-                 WHERE NOT EXISTS (SELECT FROM {name} t WHERE t.{key}::text = wanted.sfid)"
+                 WHERE NOT EXISTS (SELECT FROM {name} t WHERE {is})"
             ),
             &[keys.into()],
             |row| Ok(row.get::<String>(1)?.unwrap_or_default()),

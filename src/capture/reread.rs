@@ -131,7 +131,7 @@ impl Reread {
     }
 }
 
-/// The columns of a key, if they are there and of types whose text is the same everywhere.
+/// The columns of a key, if they are there and of types of which every text is known.
 fn keys(table: &Table, columns: &[String]) -> Option<Vec<Key>> {
     let known = |key: &Key| {
         integer(key).is_some()
@@ -212,7 +212,7 @@ impl Group<'_> {
             arrays.push(format!("${}::text[]", at + 2));
             matches.push(match integer(key) {
                 Some(integer) => format!("t.{} = w.v{at}::{integer}", key.name),
-                None => format!("t.{}::text = w.v{at}", key.name),
+                None => key.is(&format!("w.v{at}")),
             });
         }
         let values: Vec<String> = (0..arrays.len()).map(|at| format!("v{at}")).collect();
