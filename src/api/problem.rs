@@ -91,8 +91,10 @@ impl Choice<'_> {
             &format!(
                 "SELECT s.source_id, p.entity, p.record, p.reason, coalesce(m.mapping->>'key', 'sfid'), \
                         pg_catalog.format('%I.%I', s.schema_name, s.table_name), \
-                        pg_catalog.to_regclass(pg_catalog.format('%I.%I', s.schema_name, s.table_name)) IS NOT NULL \
+                        pg_catalog.to_regclass(pg_catalog.format('%I.%I', s.schema_name, s.table_name)) IS NOT NULL, \
+                        coalesce(o.options->>'hash_columns', '[]') \
                  FROM manifold.problem p {SOURCE} \
+                 LEFT JOIN manifold.publication o ON o.source_id = s.source_id \
                  LEFT JOIN manifold.mapping m ON m.source_id = s.source_id AND m.entity = p.entity AND m.active \
                  WHERE {CHOSEN} AND ($5 IS NULL OR p.record = $5)"
             ),
@@ -104,7 +106,8 @@ impl Choice<'_> {
                 if !there {
                     return Ok((source, Err(text(6)?)));
                 }
-                Ok((source, Ok(key(&text(2)?, &text(3)?, &text(4)?, text(5)?))))
+                let hashed: Vec<String> = serde_json::from_str(&text(8)?).unwrap_or_default();
+                Ok((source, Ok(key(&text(2)?, &text(3)?, &text(4)?, text(5)?, &hashed))))
             },
         )?;
         let mut gone = BTreeSet::new();
@@ -143,12 +146,13 @@ impl Choice<'_> {
 }
 
 /// What names a problem's record in its table, as columns and their values; `None` where nothing
-/// does, so that the whole table has to be read.
+/// does, so that the whole table has to be read. `hashed` are columns that a message key has no values of.
 fn key(
     entity: &str,
     record: &str,
     reason: &str,
     column: String,
+    hashed: &[String],
 ) -> Option<BTreeMap<String, String>> {
     if record.starts_with("event:") || record.starts_with(HASHED) {
         return None;
@@ -158,6 +162,7 @@ fn key(
         return members
             .into_iter()
             .map(|(column, value)| match value {
+                _ if hashed.contains(&column) => None,
                 Value::String(text) => Some((column, text)),
                 Value::Number(number) => Some((column, number.to_string())),
                 _ => None,
@@ -226,7 +231,9 @@ mod tests {
     use super::*;
 
     fn found(entity: &str, record: &str, reason: &str) -> Option<String> {
-        key(entity, record, reason, "sfid".into()).map(|key| serde_json::json!(key).to_string())
+        let hashed = ["email".to_string()];
+        key(entity, record, reason, "sfid".into(), &hashed)
+            .map(|key| serde_json::json!(key).to_string())
     }
 
     #[test]
@@ -240,6 +247,8 @@ mod tests {
             found("kafka", r#"{"org":"acme","sfid":"00Q1"}"#, "not_published"),
             named(r#"{"org":"acme","sfid":"00Q1"}"#)
         );
+        let hashed = r#"{"email":"71c7","sfid":"00Q1"}"#;
+        assert_eq!(found("kafka", hashed, "not_published"), None);
         assert_eq!(found("kafka", r#"{"id":7}"#, "not_published"), named(r#"{"id":"7"}"#));
         assert_eq!(found("kafka", "", "not_published"), None);
         assert_eq!(found("lead", "sha256:00", "key_too_long"), None);
