@@ -84,7 +84,7 @@ COMMENT ON COLUMN manifold.change.source_id IS 'The source, as in manifold.sourc
 COMMENT ON COLUMN manifold.change.layout_id IS 'The layout that the images are read with, as in manifold.layout';
 COMMENT ON COLUMN manifold.change.rows IS 'Number of rows in the chunk; 0 for t and g';
 COMMENT ON COLUMN manifold.change.op IS 'c insert, u update, d delete, r read by a backfill, t truncate';
-COMMENT ON COLUMN manifold.change.origin IS 'Who wrote: h Heroku Connect (xmlbinary is hex), a an application, w one of this extension''s workers';
+COMMENT ON COLUMN manifold.change.origin IS 'Who wrote: h Heroku Connect (xmlbinary is hex), a an application, w one of this extension''s workers, k the keeper, which looked for the record by its key';
 COMMENT ON COLUMN manifold.change.images IS 'The row images, in binary; for updates each is followed by what leads back to the old row';
 
 DO $$

@@ -175,7 +175,7 @@ CREATE TABLE manifold.backfill (
 );
 COMMENT ON TABLE manifold.backfill IS 'Sources whose rows are read into the log, or were; progress is in manifold.status';
 COMMENT ON COLUMN manifold.backfill.sweep IS 'Whether canonical rows that the source has no more are deleted, through the log, at the end';
-COMMENT ON COLUMN manifold.backfill.repairs IS 'The gaps that this backfill repairs';
+COMMENT ON COLUMN manifold.backfill.repairs IS 'What was not captured, so that this backfill makes up for it';
 
 -- ---------------------------------------------------------------- the log
 
@@ -213,7 +213,7 @@ CREATE VIEW manifold.change AS
   SELECT * FROM manifold.change_0 UNION ALL
   SELECT * FROM manifold.change_1 UNION ALL
   SELECT * FROM manifold.change_2;
-COMMENT ON VIEW manifold.change IS 'The change log: one row a chunk; op c, u, d, r (backfill), t (truncate); origin h (Heroku Connect), a (application), w (worker)';
+COMMENT ON VIEW manifold.change IS 'The change log: one row a chunk; op c, u, d, r (backfill), t (truncate); origin h (Heroku Connect), a (application), w (worker), k (the keeper, which looked for the record)';
 
 -- ---------------------------------------------------------------- consumers
 

@@ -119,6 +119,9 @@ fn waiting(org: i32, limit: usize) -> crate::error::Result<Vec<Line>> {
                                 Event::Damaged(id, malformed) => {
                                     trouble(Some(id), topic(head.source), &malformed.into())
                                 }
+                                Event::NoKey(id) => {
+                                    trouble(Some(id), topic(head.source), &no_key())
+                                }
                             });
                             Ok(())
                         })
@@ -166,6 +169,13 @@ impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Stop::Trouble(error)
     }
+}
+
+fn no_key() -> Error {
+    Error::state(
+        "the record is gone, and the key of its messages is not known",
+        "The topic keeps it: delete the topic, then SELECT manifold.resync(…).",
+    )
 }
 
 /// What is shown where a message, or all of a source's, cannot be made.

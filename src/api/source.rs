@@ -48,6 +48,12 @@ fn capture_afresh(source: &Source, sweep: bool) -> Result<()> {
     if !table_exists(source)? {
         return Err(missing_table(&source.schema, &source.table));
     }
+    // What was written while capture was not as it should be, nobody knows.
+    sql::run(
+        "INSERT INTO manifold.gap (source_id, reason) \
+         SELECT $1, trouble FROM manifold.capture_trouble($1) trouble WHERE trouble IS NOT NULL",
+        &[source.id.into()],
+    )?;
     attach::attach(&source.schema, &source.table, source.id)?;
     publication::bind_anew(source)?;
     backfill::request(source.id, sweep)

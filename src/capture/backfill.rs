@@ -22,7 +22,7 @@ use pgrx::prelude::*;
 use super::layout;
 use super::pace::Pace;
 use super::statement::Tuple;
-use super::sweep::Sweep;
+use super::sweep::{self, Sweep};
 use super::tree::{self, Member};
 use crate::error::{Error, Result};
 use crate::log::append::{Appender, Statement};
@@ -211,7 +211,7 @@ impl Backfill {
             places.retain(|place| block_of(place).is_some_and(|block| block < to));
         }
         let range = blocks(to);
-        let read = append(self.source, table, name, &range)?;
+        let read = append(self.source, Origin::Worker, table, name, &range)?;
         // By place, not by number: rows may have come into the range in between.
         let read_places: HashSet<&str> = read.iter().map(String::as_str).collect();
         progress.skipped.extend(
@@ -238,7 +238,7 @@ impl Backfill {
                 // Changed or deleted: capture saw it.
                 continue;
             }
-            if append(self.source, table, name, &range)?.is_empty() {
+            if append(self.source, Origin::Worker, table, name, &range)?.is_empty() {
                 progress.skipped.push_back((block, place));
             } else {
                 rows += 1;
@@ -250,50 +250,27 @@ impl Backfill {
         Ok(rows)
     }
 
-    /// Rows that were held back whole have no canonical row for the sweep to find. Those that were not
-    /// met again by now are looked for one by one.
-    fn look_for_held(&self) -> Result<()> {
-        let found = sql::run(
-            "INSERT INTO manifold.reread (source_id, key) \
-             SELECT DISTINCT m.source_id, pg_catalog.jsonb_build_object( \
-               CASE WHEN q.reason = 'missing_key' THEN 'id' ELSE coalesce(m.mapping->>'key', 'sfid') END, \
-               CASE WHEN q.reason = 'missing_key' THEN pg_catalog.substr(q.record, 4) ELSE q.record END) \
-             FROM manifold.mapping m JOIN manifold.quarantine q ON q.entity = m.entity \
-             WHERE m.source_id = $1 AND m.active AND q.org = $2 AND q.source = $3 AND q.field = '*' \
-               AND q.record !~ '^(event|sha256):' AND q.last_at < $4::timestamptz",
-            &[
-                self.source.into(),
-                self.org.as_str().into(),
-                self.table.as_str().into(),
-                self.requested.as_str().into(),
-            ],
-        )?;
-        if found > 0 {
-            crate::pg::xact::defined();
-        }
-        Ok(())
-    }
-
     /// After all rows: the sweep, a page at a time, then the end.
     fn finish(&mut self, top: &Member) -> Result<Step> {
         if self.sweep {
             let Some(table) = open(top)? else { return Ok(Step::Waiting) };
-            let mut sweep = match self.sweeping.take() {
-                Some(sweep) => sweep,
+            let mut sweeping = match self.sweeping.take() {
+                Some(sweeping) => sweeping,
                 None => Sweep::new(self.source)?,
             };
-            if sweep.must_wait()? {
-                self.sweeping = Some(sweep);
+            if sweeping.must_wait()? {
+                self.sweeping = Some(sweeping);
                 return Ok(Step::Waiting);
             }
-            let more = sweep.step(&table, &top.name, &log_objects()?)?;
-            self.sweeping = Some(sweep);
+            let more = sweeping.step(&table, &top.name, &log_objects()?)?;
+            self.sweeping = Some(sweeping);
             if more {
                 return Ok(Step::More);
             }
         }
         if self.sweep {
-            self.look_for_held()?;
+            sweep::look_for_held(self.source, &self.org, &self.table, &self.requested)?;
+            sweep::note_unswept(self.source)?;
         }
         sql::run(
             "UPDATE manifold.backfill SET finished_at = clock_timestamp() \
@@ -318,11 +295,17 @@ pub(super) fn open(member: &Member) -> Result<Option<Table>> {
 }
 
 /// Locks the rows of a range and appends them, up to some size; returns their places.
-pub(super) fn append(source: i32, table: &Table, name: &str, range: &str) -> Result<Vec<String>> {
+pub(super) fn append(
+    source: i32,
+    origin: Origin,
+    table: &Table,
+    name: &str,
+    range: &str,
+) -> Result<Vec<String>> {
     let objects = log_objects()?;
     // SAFETY: the table is open.
     let layout = unsafe { layout::of(table.0, source, &objects) };
-    let statement = Statement { source, layout: layout.id, op: Op::Read, origin: Origin::Worker };
+    let statement = Statement { source, layout: layout.id, op: Op::Read, origin };
     let query =
         format!("SELECT t.ctid::text, t FROM ONLY {name} t WHERE {range} FOR SHARE SKIP LOCKED");
     Spi::connect_mut(|client| {
@@ -357,9 +340,9 @@ pub(super) fn append(source: i32, table: &Table, name: &str, range: &str) -> Res
 /// repaired by that: their transactions have committed, so that their rows are read.
 pub fn request(source: i32, sweep: bool) -> Result<()> {
     sql::run(
-        "WITH gap AS (DELETE FROM manifold.gap WHERE source_id = $1 RETURNING reason) \
+        "WITH gap AS (DELETE FROM manifold.gap WHERE source_id = $1 RETURNING consumer, reason) \
          INSERT INTO manifold.backfill AS b (source_id, sweep, repairs) \
-         SELECT $1, $2, pg_catalog.string_agg(DISTINCT reason, '; ') FROM gap \
+         SELECT $1, $2, pg_catalog.string_agg(DISTINCT reason, '; ') FILTER (WHERE consumer IS NULL) FROM gap \
          ON CONFLICT (source_id) DO UPDATE SET requested_at = clock_timestamp(), finished_at = NULL, \
            sweep = excluded.sweep OR b.sweep AND b.finished_at IS NULL, \
            repairs = CASE WHEN b.finished_at IS NULL AND b.repairs IS NOT NULL \

@@ -182,7 +182,8 @@ impl Group<'_> {
             let list: Vec<String> =
                 places.iter().map(|(_, place)| format!("\"{place}\"")).collect();
             let range = format!("t.ctid = ANY ('{{{}}}'::pg_catalog.tid[])", list.join(","));
-            let read = backfill::append(self.reread.source, &table, &member.name, &range)?;
+            let (source, name) = (self.reread.source, &member.name);
+            let read = backfill::append(source, Origin::Keeper, &table, name, &range)?;
             let read: HashSet<&str> = read.iter().map(String::as_str).collect();
             // Locked by somebody, moved meanwhile, or too much for one transaction.
             let unread = places.iter().filter(|(_, place)| !read.contains(place.as_str()));
@@ -261,7 +262,7 @@ impl Group<'_> {
             source: self.reread.source,
             layout: layout.id,
             op: Op::Delete,
-            origin: Origin::Worker,
+            origin: Origin::Keeper,
         };
         let mut appender = Appender::open(&objects, head);
         for wanted in wanted.iter().filter(|wanted| !there.contains(&wanted.number)) {

@@ -15,10 +15,14 @@ use crate::log::append::{Appender, Statement};
 use crate::log::change::{Op, Origin};
 use crate::log::objects::Objects;
 use crate::pg::relation::Table;
-use crate::pg::sql;
+use crate::pg::{sql, xact};
 
 /// Canonical rows looked up in one transaction.
 const PAGE: i32 = 5000;
+
+/// What a sweep cannot make up for, and what an admin can do.
+const UNSWEPT: &str = "the topic may hold records that are gone, of which the mapping's when had made no \
+    canonical rows: delete it first";
 
 /// How far the sweep of a source is.
 #[derive(Debug, Clone)]
@@ -91,7 +95,7 @@ impl Sweep {
             source: self.source,
             layout: layout.id,
             op: Op::Delete,
-            origin: Origin::Worker,
+            origin: Origin::Keeper,
         };
         let mut appender = Appender::open(objects, head);
         for value in keys {
@@ -103,4 +107,36 @@ impl Sweep {
         appender.finish();
         Ok(())
     }
+}
+
+/// Rows that were held back whole have no canonical row for the sweep to find. Those that were not met
+/// again since the backfill was requested are looked for one by one.
+pub fn look_for_held(source: i32, org: &str, table: &str, requested: &str) -> Result<()> {
+    let found = sql::run(
+        "INSERT INTO manifold.reread (source_id, key) \
+         SELECT DISTINCT m.source_id, pg_catalog.jsonb_build_object( \
+           CASE WHEN q.reason = 'missing_key' THEN 'id' ELSE coalesce(m.mapping->>'key', 'sfid') END, \
+           CASE WHEN q.reason = 'missing_key' THEN pg_catalog.substr(q.record, 4) ELSE q.record END) \
+         FROM manifold.mapping m JOIN manifold.quarantine q ON q.entity = m.entity \
+         WHERE m.source_id = $1 AND m.active AND q.org = $2 AND q.source = $3 AND q.field = '*' \
+           AND q.record !~ '^(event|sha256):' AND q.last_at < $4::timestamptz",
+        &[source.into(), org.into(), table.into(), requested.into()],
+    )?;
+    if found > 0 {
+        xact::defined();
+    }
+    Ok(())
+}
+
+/// Nor have rows that a mapping's `when` keeps out. Where changes were not captured, deletes of such rows
+/// may be among them, which the topic will never have.
+pub fn note_unswept(source: i32) -> Result<()> {
+    sql::run(
+        "INSERT INTO manifold.gap (source_id, consumer, reason) \
+         SELECT b.source_id, 'publisher', $2 FROM manifold.backfill b \
+         WHERE b.source_id = $1 AND b.repairs IS NOT NULL AND EXISTS (SELECT FROM manifold.mapping m \
+           WHERE m.source_id = b.source_id AND m.active AND m.mapping ? 'when')",
+        &[source.into(), UNSWEPT.into()],
+    )?;
+    Ok(())
 }

@@ -30,11 +30,14 @@ pub enum Origin {
     Application = b'a',
     /// One of our workers.
     Worker = b'w',
+    /// The keeper, of a record that it looked for by its key, whoever wrote that. A delete is of one
+    /// that is not there, and its row holds the key alone.
+    Keeper = b'k',
 }
 
 impl Origin {
     pub fn from_byte(byte: u8) -> Option<Origin> {
-        [Origin::HerokuConnect, Origin::Application, Origin::Worker]
+        [Origin::HerokuConnect, Origin::Application, Origin::Worker, Origin::Keeper]
             .into_iter()
             .find(|origin| *origin as u8 == byte)
     }
@@ -44,7 +47,7 @@ impl Origin {
         match self {
             Origin::HerokuConnect => "heroku_connect",
             Origin::Application => "application",
-            Origin::Worker => "manifold",
+            Origin::Worker | Origin::Keeper => "manifold",
         }
     }
 }

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 
+use super::gap;
 use super::lanes::{self, Lanes};
 use super::objects::Objects;
 use super::position;
@@ -46,7 +47,11 @@ pub fn drop_lane(
         return Ok(false);
     }
     let missed = read::sources(objects, &visible, position, now, 0..3);
-    note(consumer, missed.into_iter().filter(|source| wanted(*source)).collect(), DROPPED)?;
+    gap::note_for(
+        consumer,
+        missed.into_iter().filter(|source| wanted(*source)).collect(),
+        DROPPED,
+    )?;
     pgrx::log!("pg_manifold: {consumer} (lane {lane}) is dropped: the log has outgrown its limit");
     Ok(true)
 }
@@ -93,16 +98,5 @@ pub fn note_unpublished(objects: &Objects, table: usize) -> Result<()> {
         let of = |source| catalog.org_of(source).map(|org| lanes.of(source, org));
         missed.extend(passed.into_iter().filter(|source| of(*source) == Some(lane)));
     }
-    note(PUBLISHER, missed, UNPUBLISHED)
-}
-
-fn note(consumer: &str, sources: BTreeSet<i32>, reason: &str) -> Result<()> {
-    sql::run(
-        "INSERT INTO manifold.gap (source_id, consumer, reason) \
-         SELECT s.source_id, $2, $3 FROM pg_catalog.unnest($1) AS s (source_id) \
-         WHERE NOT EXISTS (SELECT FROM manifold.gap g \
-           WHERE g.source_id = s.source_id AND g.consumer = $2 AND g.reason = $3)",
-        &[sources.into_iter().collect::<Vec<i32>>().into(), consumer.into(), reason.into()],
-    )?;
-    Ok(())
+    gap::note_for(PUBLISHER, missed, UNPUBLISHED)
 }

@@ -175,18 +175,18 @@ fn cut(text: &str, most: usize) -> &str {
 /// The columns of a row.
 pub(super) struct Columns {
     fields: Vec<Field>,
-    /// Which of the fields a row has that only says which record is gone.
-    identity: Vec<bool>,
+    /// Which of the fields the key is made of.
+    of_key: Vec<bool>,
 }
 
 impl Columns {
     /// `of_key` says which columns the key is made of.
     pub fn new(layout: &Layout, source: &Source, of_key: impl Fn(usize) -> bool) -> Columns {
-        let mut columns = Columns { fields: Vec::new(), identity: Vec::new() };
+        let mut columns = Columns { fields: Vec::new(), of_key: Vec::new() };
         for (index, column) in layout.live().filter(|(at, column)| !source.excludes(*at, column)) {
             let first = columns.fields.is_empty();
             columns.fields.push(Field::of(index, column, first, source));
-            columns.identity.push(column.not_null || of_key(index));
+            columns.of_key.push(of_key(index));
         }
         columns
     }
@@ -251,8 +251,28 @@ impl Columns {
         slots: &[Option<&[u8]>],
         server: &dyn Server,
     ) -> Result<(), Malformed> {
-        for (field, identity) in self.fields.iter().zip(&self.identity) {
-            if *identity {
+        self.write_some(out, slots, server, |field, of_key| of_key || !field.nullable())
+    }
+
+    /// Appends the row as an object that holds no more than the key.
+    pub fn write_key(
+        &self,
+        out: &mut Vec<u8>,
+        slots: &[Option<&[u8]>],
+        server: &dyn Server,
+    ) -> Result<(), Malformed> {
+        self.write_some(out, slots, server, |_, of_key| of_key)
+    }
+
+    fn write_some(
+        &self,
+        out: &mut Vec<u8>,
+        slots: &[Option<&[u8]>],
+        server: &dyn Server,
+        is_told: impl Fn(&Field, bool) -> bool,
+    ) -> Result<(), Malformed> {
+        for (field, of_key) in self.fields.iter().zip(&self.of_key) {
+            if is_told(field, *of_key) {
                 field.write(out, slots, server)?;
             } else {
                 field.write_null(out);

@@ -135,6 +135,8 @@ struct Moment<'a> {
     head: &'a ChunkHead,
     now_us: i64,
     server: &'a dyn Server,
+    /// Only the key is told.
+    alone: bool,
 }
 
 impl Plan {
@@ -197,7 +199,9 @@ impl Plan {
     /// `old` and `new` are the rows as slots of the plan's layout: `old` for deletes, `new` for
     /// creates and reads, `new` and where it is known `old` for updates. `now_us` is in
     /// microseconds since 1970-01-01 UTC. An update that changes the key becomes a delete, its
-    /// tombstone and a create. Skipped operations, and rows that the filter keeps, become nothing.
+    /// tombstone and a create. Skipped operations, and rows that the filter keeps, become nothing; a
+    /// record that was looked for and is not there, or that the filter keeps, becomes a delete by its key
+    /// alone.
     #[allow(clippy::too_many_arguments)]
     pub fn encode<E>(
         &self,
@@ -228,12 +232,15 @@ impl Plan {
         sink: &mut dyn FnMut(Message<'_>) -> Result<(), E>,
     ) -> Result<(), EncodeError<E>> {
         let Scratch { event_id, org, version, key, old_key, value, old_value } = scratch;
-        let (op, old, new, keyed, moved) =
-            match self.fate(head.op, old, new, server, key, old_key)? {
-                Fate::Nothing => return Ok(()),
-                Fate::Event { op, old, new, keyed } => (op, old, new, keyed, false),
-                Fate::Moved { old, new } => (head.op, Some(old), Some(new), true, true),
-            };
+        let fate = self.fate(head, old, new, server, key, old_key)?;
+        let (moved, alone) = (matches!(fate, Fate::Moved { .. }), matches!(fate, Fate::Gone(_)));
+        let (op, old, new, keyed) = match fate {
+            Fate::Nothing => return Ok(()),
+            Fate::Unknown => return Err(EncodeError::NoKey),
+            Fate::Event { op, old, new, keyed } => (op, old, new, keyed),
+            Fate::Moved { old, new } => (head.op, Some(old), Some(new), true),
+            Fate::Gone(row) => (Op::Delete, Some(row), None, true),
+        };
         let event = EventId { seq: head.seq, ordinal };
         event_id.clear();
         event_id.push_str(itoa::Buffer::new().format(event.seq));
@@ -258,7 +265,7 @@ impl Plan {
             headers.add("__debezium.context.connectorName", b"postgresql");
         }
         let timestamp_ms = now_us.div_euclid(1000);
-        let moment = Moment { head, now_us, server };
+        let moment = Moment { head, now_us, server, alone };
         let mut send =
             |key: Option<&[u8]>, value: Option<&[u8]>, headers: &[(&'static str, &[u8])]| {
                 sink(Message { topic: &self.topic, key, value, headers, timestamp_ms, event })
@@ -310,6 +317,9 @@ impl Plan {
             }
             (before, None) => {
                 match before {
+                    Some(old) if moment.alone => {
+                        self.columns.write_key(out, old, moment.server)?;
+                    }
                     Some(old) if self.options.before_images => {
                         self.columns.write(out, old, moment.server)?;
                     }

@@ -28,6 +28,8 @@ pub enum Event<'a> {
     Message(Message<'a>),
     /// Its row is damaged: there is none.
     Damaged(EventId, Malformed),
+    /// A record is gone whose message key is not known: there is none.
+    NoKey(EventId),
 }
 
 impl Events<'_> {
@@ -54,12 +56,12 @@ impl Events<'_> {
                 scratch,
                 &mut |message| each(Event::Message(message)),
             );
+            let id = EventId { seq: head.seq, ordinal };
             match encoded {
                 Ok(()) => Ok(()),
                 Err(EncodeError::Sink(stop)) => Err(stop),
-                Err(EncodeError::Row(malformed)) => {
-                    each(Event::Damaged(EventId { seq: head.seq, ordinal }, malformed))
-                }
+                Err(EncodeError::Row(malformed)) => each(Event::Damaged(id, malformed)),
+                Err(EncodeError::NoKey) => each(Event::NoKey(id)),
             }
         })?;
         match self.transaction.filter(|of| of.ends_with(head.seq)) {

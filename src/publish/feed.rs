@@ -56,6 +56,8 @@ pub struct Fed {
     pub refused: Vec<Refused>,
     /// Lanes of those that were set apart.
     pub failed: Vec<i32>,
+    /// Sources of which records are gone whose message keys nobody knows.
+    pub unknown: BTreeSet<i32>,
 }
 
 /// The publisher's state between turns.
@@ -439,6 +441,7 @@ impl Feed {
             group: 0,
             refused: Vec::new(),
             failed: Vec::new(),
+            unknown: BTreeSet::new(),
         };
         let mut last = None;
         let (mut complete, mut full) = (portion.complete, false);
@@ -468,10 +471,11 @@ impl Feed {
             }
             pgrx::check_for_interrupts!();
         }
-        let Sender { refused, failed, size, .. } = sender;
+        let Sender { refused, failed, unknown, size, .. } = sender;
         fed.sent |= size > 0;
         fed.refused.extend(refused);
         fed.failed.extend(&failed);
+        fed.unknown.extend(unknown);
         if failed.contains(&lane) {
             // Given up, this batch included.
             return Ok(());

@@ -81,6 +81,12 @@ impl KeyPlan {
         }
     }
 
+    /// Whether a row of which only some columns are known has all those of the key.
+    pub fn is_known(&self, slots: &[Option<&[u8]>]) -> bool {
+        let fields = &self.part(slots).fields;
+        !fields.is_empty() && fields.iter().all(|field| field.slot(slots).is_some())
+    }
+
     /// Whether both rows have the same key by their bytes. Equal keys may differ in these, never
     /// the other way round.
     pub fn same_bytes(&self, one: &[Option<&[u8]>], other: &[Option<&[u8]>]) -> bool {

@@ -24,11 +24,14 @@ pub struct Message<'a> {
     pub event: EventId,
 }
 
-/// Why a change was not published: its row is damaged, or the sink refused.
+/// Why a change was not published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EncodeError<E> {
-    /// Nothing of this change has reached the sink.
+    /// Its row is damaged. Nothing of this change has reached the sink.
     Row(Malformed),
+    /// A record is gone whose message key is not known. Nothing of this change has reached the sink.
+    NoKey,
+    /// The sink refused.
     Sink(E),
 }
 
@@ -36,6 +39,7 @@ impl<E: fmt::Display> fmt::Display for EncodeError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             EncodeError::Row(error) => error.fmt(f),
+            EncodeError::NoKey => f.write_str("the message key is not known"),
             EncodeError::Sink(error) => error.fmt(f),
         }
     }

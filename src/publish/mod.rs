@@ -14,6 +14,8 @@ mod fate;
 pub mod feed;
 mod field;
 pub mod form;
+#[cfg(test)]
+mod gone_tests;
 pub mod heartbeat;
 mod hstore;
 pub mod hurry;

@@ -1,7 +1,7 @@
 //! Sending the changes of a chunk: encoded once, handed to the producer, booked in the window.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::again::{Again, Place};
@@ -59,6 +59,8 @@ pub(super) struct Sender<'a> {
     pub group: usize,
     pub refused: Vec<Refused>,
     pub failed: Vec<i32>,
+    /// As of a [turn](super::feed::Fed).
+    pub unknown: BTreeSet<i32>,
 }
 
 impl Sender<'_> {
@@ -108,6 +110,9 @@ impl Sender<'_> {
                         self.send(head.source, token, &message, place, &again)?;
                     }
                     count.set(place.1 + 1);
+                }
+                Event::NoKey(_) => {
+                    self.unknown.insert(head.source);
                 }
                 // Where the chunk goes on, those before its place were noted when it came so far.
                 Event::Damaged(..) if skip.is_some_and(|skip| place.1 <= skip) => {}

@@ -128,6 +128,17 @@ pub(super) fn try_encode(
     new: Option<&[u8]>,
     room: usize,
 ) -> (Vec<Sent>, Result<(), EncodeError<&'static str>>) {
+    encode_head(layout, source, &head(op), old, new, room)
+}
+
+pub(super) fn encode_head(
+    layout: &Layout,
+    source: &Source,
+    head: &ChunkHead,
+    old: Option<&[u8]>,
+    new: Option<&[u8]>,
+    room: usize,
+) -> (Vec<Sent>, Result<(), EncodeError<&'static str>>) {
     let (mut before, mut after) = (Slots::new(), Slots::new());
     if let Some(old) = old {
         read_image(old, layout, &mut before).unwrap();
@@ -138,7 +149,7 @@ pub(super) fn try_encode(
     let mut sent = Vec::new();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let result = Plan::new(layout, source).unwrap().encode(
-        &head(op),
+        head,
         7,
         old.map(|_| before.as_slice()),
         new.map(|_| after.as_slice()),
@@ -174,7 +185,7 @@ pub(super) fn count_by(source: &Source, op: Op, old: Option<&[u8]>, new: Option<
     }
     let (old, new) = (old.map(|_| before.as_slice()), new.map(|_| after.as_slice()));
     let plan = Plan::new(&layout, source).unwrap();
-    plan.count(op, old, new, &NoServer, &mut Scratch::default()).unwrap()
+    plan.count(&head(op), old, new, &NoServer, &mut Scratch::default()).unwrap()
 }
 
 pub(super) fn encode_by(

@@ -140,13 +140,14 @@ fn count(
         }
         let compiled = plans.get(catalog, head.source, head.layout)?;
         let mut events = 0;
-        if compiled.plan.is_one_each(head.op) {
+        if compiled.plan.is_one_each(head) {
             events = u64::try_from(head.rows.max(1)).unwrap_or(1);
         } else {
             chunk::for_each_change(head.op, images, &compiled.layout, |_, row| {
                 let (old, new) = (row.old.as_deref(), row.new.as_deref());
-                // A damaged row becomes no event.
-                events += compiled.plan.count(head.op, old, new, &Here, scratch).unwrap_or(0);
+                // Of a row whose key cannot be read there is no event. Nor is there of one that is damaged
+                // elsewhere, but to find that out would be to encode each row twice.
+                events += compiled.plan.count(head, old, new, &Here, scratch).unwrap_or(0);
                 Ok::<(), Malformed>(())
             })?;
         }

@@ -16,6 +16,7 @@ mod consumer;
 mod control;
 mod debezium;
 mod definitions;
+mod deletes;
 mod exact;
 mod exactly_once;
 mod faults;

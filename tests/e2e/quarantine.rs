@@ -54,7 +54,7 @@ fn a_row_that_the_database_refused_is_kept_whole_and_replayed() {
     assert_eq!(world.value::<i64>("SELECT manifold.retry(reason => 'refused', record => (SELECT record FROM manifold.problem WHERE reason = 'refused'))"), 1);
     world.await_count("canonical.lead", 10);
     world.await_count("manifold.problem WHERE reason = 'refused'", 0);
-    let reread = "SELECT count(*) FROM manifold.change WHERE op = 'r' AND rows = 1 AND origin = 'w' \
+    let reread = "SELECT count(*) FROM manifold.change WHERE op = 'r' AND rows = 1 AND origin = 'k' \
         AND source_id = (SELECT source_id FROM manifold.source WHERE org = 'acme')";
     assert_eq!(world.value::<i64>(reread), 2, "through the log, and no other row with it");
     assert_eq!(world.count("manifold.reread"), 0);

@@ -2,10 +2,15 @@
 //! Kafka will not take.
 
 use crate::catalog::{CANONICAL_NAME, Catalog};
+use crate::log::gap;
 use crate::normalize::quarantine::{self, Aside, Place};
 use crate::publish::apart::{Booked, Refused};
 use crate::publish::feed::{CONSUMER, Fed, Feed};
 use crate::worker::lifecycle::{self, Failure};
+
+/// Why a topic holds what is gone, and what an admin can do.
+const UNKNOWN: &str =
+    "the topic holds records that are gone, and their message keys are not known: delete it first";
 
 /// Saves what is proven, and notes what is well again.
 pub fn save_proven(feed: &mut Feed, catalog: &Catalog) -> crate::error::Result<()> {
@@ -34,6 +39,9 @@ pub fn note_booked(feed: &Feed, catalog: &Catalog, booked: &Booked) -> Result<()
 /// Notes what a turn set aside, and whom it set apart.
 pub fn note_fed(feed: &Feed, catalog: &Catalog, fed: &Fed) -> crate::error::Result<()> {
     fed.refused.iter().try_for_each(|refused| set_aside(catalog, refused))?;
+    if !fed.unknown.is_empty() {
+        gap::note_for(CONSUMER, fed.unknown.clone(), UNKNOWN)?;
+    }
     fed.failed.iter().try_for_each(|lane| note_trouble(feed, *lane))
 }
 
