@@ -242,14 +242,15 @@ impl Notation {
             None => (rest, ""),
         };
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        let groups: Vec<_> = whole.split(|character| self.is_group(character)).collect();
-        let lengths: Vec<_> = groups.iter().map(|group| group.len()).collect();
-        let joined = groups.concat();
-        if !digits(&joined)
-            || !digits(fraction)
-            || !self.are_groups(&lengths)
-            || joined.is_empty() && fraction.is_empty()
-        {
+        let joined = match whole.contains(|character| self.is_group(character)) {
+            false => Cow::Borrowed(whole),
+            true => {
+                let groups = whole.split(|character| self.is_group(character));
+                let lengths: Vec<_> = groups.clone().map(str::len).collect();
+                Cow::Owned(Some(groups.collect()).filter(|_| self.are_groups(&lengths))?)
+            }
+        };
+        if !digits(&joined) || !digits(fraction) || joined.is_empty() && fraction.is_empty() {
             return None;
         }
         Some(decimal::canonical(sign == Sign::Minus, &joined, fraction))

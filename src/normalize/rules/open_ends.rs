@@ -103,7 +103,11 @@ impl OpenEnds {
     /// What a folded text says of the ends, and the text with a mark in the place of each such word.
     pub fn said(&self, text: &str) -> (Said, String) {
         let (mut said, mut text) = (Said::default(), text.to_string());
-        for (word, open) in &self.0 {
+        // Most words have a letter that the text has not: these need no search.
+        let mut there = [false; 256];
+        text.bytes().for_each(|byte| there[usize::from(byte)] = true);
+        let possible = |word: &str| word.bytes().all(|byte| there[usize::from(byte)]);
+        for (word, open) in self.0.iter().filter(|(word, _)| possible(word)) {
             while let Some(at) = find(word, &text) {
                 // Behind a number, these may mean either: "5k <".
                 let sign = word.starts_with(['<', '>', '≤', '≥', '≦', '≧', '＜', '＞']);
