@@ -9,6 +9,7 @@ use super::notation;
 use super::ranges::ends;
 use super::trial::{Bench, Profile};
 use super::words::WORDS;
+use crate::normalize::Org;
 use crate::normalize::cell::Kind;
 use crate::normalize::entity::{Entity, Field};
 use crate::normalize::field_type::FieldType;
@@ -36,7 +37,7 @@ pub fn made(field: &Field, profiles: &[Profile<'_>], bench: &Bench<'_>) -> Vec<M
         FieldType::Numeric | FieldType::Integer | FieldType::Bigint => {
             profiles.iter().filter_map(|profile| range(field, profile)).collect()
         }
-        FieldType::Char3 => currency(field, profiles, &bench.entity),
+        FieldType::Char3 => currency(field, profiles, bench),
         FieldType::Text => names(field, profiles),
         _ => Vec::new(),
     }
@@ -247,11 +248,18 @@ fn is_about(amount: &Name, currency: &Name) -> bool {
     amount.words.intersection(&currency.words).any(|word| word != "currency")
 }
 
+/// The currency of the org's region: a code begins with that of its country, but for the euro.
+fn currency_of(org: &Org) -> &'static str {
+    let region = org.phone_region.as_deref().unwrap_or_default().to_ascii_uppercase();
+    let mut codes = WORDS.currencies.0.iter().map(|(code, _)| code.as_str());
+    codes.find(|code| region.len() == 2 && code.starts_with(&region)).unwrap_or("EUR")
+}
+
 /// A currency that goes with an amount: of a column beside it, or the one that the amount tells of. It is
 /// there where an amount is.
-fn currency(field: &Field, profiles: &[Profile<'_>], entity: &Entity) -> Vec<Made> {
+fn currency(field: &Field, profiles: &[Profile<'_>], bench: &Bench<'_>) -> Vec<Made> {
     let about = Name::of(&field.name);
-    let made = amounts_of(field, entity);
+    let made = amounts_of(field, &bench.entity);
     let present = |amount: &str| {
         let test = |field: &&str| json!({"field": field, "present": true});
         match made.as_slice() {
@@ -295,8 +303,9 @@ fn currency(field: &Field, profiles: &[Profile<'_>], entity: &Entity) -> Vec<Mad
     if found.is_empty() {
         // Nothing tells: the org's own currency has to be put in.
         let ranges = amounts.iter().find(|amount| is_ranges(amount));
-        let why = "nothing says which currency: EUR is a guess";
-        found.extend(ranges.map(|amount| constant(amount, "EUR", 0.6, why.into())));
+        let code = currency_of(bench.org);
+        let why = format!("nothing says which currency: {code} is a guess");
+        found.extend(ranges.map(|amount| constant(amount, code, 0.6, why)));
     }
     found
 }

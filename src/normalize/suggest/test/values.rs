@@ -117,4 +117,10 @@ fn a_currency_is_there_where_an_amount_is() {
     let columns =
         [("budget__c", TEXT, &["5000", "tbd", "", "75"][..]), ("currencyisocode", TEXT, codes)];
     assert_eq!(currency(&columns), ["EUR", "", "", "USD"]);
+    let ranges: &[&str] = &["1,000 - 5,000", "under 1,000", "over 5,000"];
+    let sample: Vec<&str> = ranges.iter().cycle().take(24).copied().collect();
+    for (region, code) in [("US", "USD"), ("CH", "CHF"), ("FR", "EUR")] {
+        let columns = [KEY, ("budget_range__c", TEXT, &sample)];
+        assert_eq!(values(&columns, region, "UTC", "budget_currency")[0], code);
+    }
 }
