@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use super::name_words::{ADDITIONS, KINDRED, PARTICLES, SALUTATIONS, SUFFIXES};
 use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield};
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
@@ -86,23 +87,6 @@ pub const DEFINITION: Definition = Definition {
     ],
     build,
 };
-
-const SALUTATIONS: &str = "mr mrs ms miss mx dr prof sir madam rev doctor professor \
-    m mme mlle monsieur madame mademoiselle me docteur professeur \
-    herr herrn hr frau fr familie fam eheleute drin profin univ-prof pd dipl dipl-ing ing mag maga \
-    sr sra srta señor señora señorita doña dña dra lic arq \
-    sig sigra signor signora signorina dott dottssa dottore dottoressa drssa profssa avv geom rag \
-    eng dhr mevr mevrouw mw meneer ir drs";
-/// What degrees add to a title in front of it: Dr. rer. nat.
-const ADDITIONS: &str = "med dent vet rer nat pol oec phil jur iur theol techn ing sc agr soc hc eh \
-    mult habil univ (fh)";
-const PARTICLES: &str = "van von vom zu zum zur und de du des da das do dos der den del della delle \
-    degli dei dello di dal dalla dalle lo la le les los ter ten te 't 's op in aan bij y e bin ibn al el af \
-    av d' mac mc saint sainte st ste san santa";
-const SUFFIXES: &str =
-    "jr sr jnr snr ii iii iv phd md dds dvm mba msc bsc cpa cfa esq rn llm obe mbe cbe";
-/// Suffixes that are last names, too, behind a first name alone.
-const KINDRED: &str = "filho neto sobrinho júnior junior";
 
 /// Which words of a name are the last name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

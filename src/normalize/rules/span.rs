@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::number::{self, Notation};
+use super::notation::Notation;
 use super::open_ends::{OpenEnds, fold, is_unspaced};
 use super::{
-    Argument, Arguments, Definition, Example, Failure, Rule, Yield, factors, quoted, text_or_list,
+    Argument, Arguments, Definition, Example, Failure, Rule, Yield, factors, number, quoted,
+    text_or_list,
 };
 use crate::normalize::cell::{Cell, Kind};
 use crate::normalize::source::Row;
