@@ -9,8 +9,8 @@ mod test;
 use serde_json::{Map, Value, json};
 
 use self::alike::{Alike, nearest};
-pub use self::notation::two_digits;
 use self::notation::{day_formats, moment_formats, notation, notation_within};
+pub use self::notation::{is_of_half_day, two_digits};
 use self::rule::{changed, names};
 use super::meaning::{self, Table};
 use super::rules::{country, normal_key};

@@ -39,12 +39,16 @@ fn orders(value: &str) -> Option<Vec<String>> {
     Some(orders.iter().map(|order| order.join(&separator.to_string())).collect())
 }
 
+/// Whether a time says which half of the day it is of: `am`, `P.M.`.
+pub fn is_of_half_day(time: &str) -> bool {
+    time.trim_end().trim_end_matches('.').ends_with(['m', 'M'])
+}
+
 /// The formats that a moment may be written in.
 pub fn moment_formats(value: &str) -> Vec<String> {
     let days = day_formats(value);
     let Some((_, time)) = value.trim().split_once([' ', 'T']) else { return days };
-    let half = time.to_lowercase().ends_with('m');
-    let time = match (time.matches(':').count(), half) {
+    let time = match (time.matches(':').count(), is_of_half_day(time)) {
         (1, false) => "%H:%M",
         (1, true) => "%I:%M %p",
         (2, false) => "%H:%M:%S",
@@ -140,6 +144,7 @@ mod tests {
         let moment = |value| moment_formats(value).join(" or ");
         assert_eq!(moment("31.12.1980 10:00"), "%d.%m.%Y %H:%M");
         assert_eq!(moment("7/17/2024 9:30 AM"), "%m/%d/%Y %I:%M %p");
+        assert_eq!(moment("7/17/2024 9:30 a.m."), "%m/%d/%Y %I:%M %p");
         let found = |value| notation(value).map(Value::from).unwrap_or_default();
         assert_eq!(found("1.234,56"), json!({"decimal": ",", "group": "."}));
         assert_eq!(found("1\u{202f}234 567"), json!({"group": " "}));

@@ -7,6 +7,7 @@ use crate::normalize::Org;
 use crate::normalize::cell::{Cell, Kind};
 use crate::normalize::chain::Steps;
 use crate::normalize::mapping;
+use crate::normalize::remedy::is_of_half_day;
 use crate::normalize::rules::Scope;
 use crate::normalize::source::Row;
 
@@ -47,7 +48,7 @@ const NUMBERS: &[(char, char)] =
 /// Where the month comes first.
 const MONTH_FIRST: &[&str] = &["US", "AS", "FM", "GU", "MH", "MP", "PH", "PR", "PW", "VI"];
 
-/// Where numbers have a decimal point: the English-speaking countries, and these.
+/// Where numbers have a decimal point.
 const POINT: &[&str] = &[
     "US", "AS", "AU", "BD", "BN", "BS", "BW", "BZ", "CA", "CH", "CN", "DO", "GB", "GH", "GT", "GU",
     "HK", "HN", "IE", "IL", "IN", "JM", "JP", "KE", "KH", "KR", "LI", "LK", "MM", "MO", "MT", "MX",
@@ -71,8 +72,7 @@ pub fn dates(org: &Org) -> Vec<&'static str> {
 
 /// Formats of times of day behind a date.
 pub fn times(profile: &Profile<'_>) -> &'static [&'static str] {
-    let halves = profile.share(|value| value.trim_end().to_lowercase().ends_with('m'));
-    if halves > 0.0 { HALF_DAYS } else { HOURS }
+    if profile.share(is_of_half_day) > 0.0 { HALF_DAYS } else { HOURS }
 }
 
 /// Notations of numbers: decimal, group.

@@ -72,6 +72,7 @@ fn moments_in_text_without_an_offset_are_local_whatever_their_form() {
         ["2024-07-17T13:30:00Z", "2024-12-05T14:05:00"],
         ["7/17/2024 9:30 AM", "12/5/2024 2:05 PM"],
         ["7/17/2024 9:30AM", "12/5/2024 2:05pm"],
+        ["7/17/2024 9:30 a.m.", "12/5/2024 2:05 p.m."],
         ["07/17/2024 09:30:00 AM", "12/05/2024 02:05:00 PM"],
     ] {
         assert_eq!(callback(&written), at, "{written:?}");
