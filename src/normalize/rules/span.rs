@@ -185,6 +185,11 @@ impl Span {
             if !figures.is_empty() && matches!(gap.trim(), "" | "." | "," | "'") {
                 return None;
             }
+            // A fraction alone, ".5M", but not "Rs.500".
+            let point = gap.strip_suffix(['.', ',']);
+            if point.is_some_and(|before| !before.ends_with(char::is_alphabetic)) {
+                return None;
+            }
             gaps.push(gap);
             rest = &rest[start..];
             let length = self.notation.length(rest);
@@ -245,7 +250,7 @@ fn is_group_or_fraction(number: &str) -> bool {
         .is_some_and(|(whole, rest)| rest.len() == 3 && whole.len() <= 3 && !whole.starts_with('0'))
 }
 
-const DASHES: [char; 7] = ['-', '\u{2010}', '\u{2012}', '–', '—', '\u{2212}', '〜'];
+const DASHES: [char; 8] = ['～', '-', '\u{2010}', '\u{2012}', '–', '—', '\u{2212}', '〜'];
 
 fn is_dash(gap: &str) -> bool {
     !gap.trim().is_empty() && gap.trim().trim_matches(DASHES).is_empty()
@@ -254,7 +259,7 @@ fn is_dash(gap: &str) -> bool {
 /// "5k -", but not "5.000,-", which has no cents.
 fn ends_in_dash(gap: &str) -> bool {
     let gap = gap.trim();
-    let before = gap.trim_end_matches(DASHES);
+    let before = gap.trim_end_matches(DASHES).trim_end_matches('~');
     before.len() < gap.len() && !before.ends_with(['.', ','])
 }
 
@@ -384,6 +389,11 @@ mod tests {
             ("5-10 (k€)", NONE, "?", "?"),
             ("-5k", NONE, "?", "?"),
             ("5k -", NONE, "?", "?"),
+            ("100人～", NONE, "?", "?"),
+            ("5k ~", NONE, "?", "?"),
+            ("~5k", NONE, "5000", "5000"),
+            ("$.5M", NONE, "?", "?"),
+            ("Rs.500", NONE, "500", "500"),
             ("5k <", NONE, "?", "?"),
             ("max. 5k, ab sofort", NONE, "?", "?"),
         ] {
