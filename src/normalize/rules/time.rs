@@ -1,5 +1,6 @@
 //! `time`: times of day by format.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use jiff::civil::Time;
@@ -19,7 +20,7 @@ pub const DEFINITION: Definition = Definition {
         name: "time",
         kind: "text or list of texts",
         required: false,
-        meaning: "%H or %I hour of 24 or 12, %M minute, %S second, %p AM or PM; 14:30 and 14:30:00 \
+        meaning: "%H or %I hour of 24 or 12, %M minute, %S second, %p AM or PM, also a.m. and p. m.; 14:30 and 14:30:00 \
                   where absent.",
     }],
     reasons: &["invalid_time"],
@@ -78,18 +79,21 @@ fn is_whole(format: &str) -> bool {
 }
 
 fn parse(format: &str, text: &str) -> Option<Time> {
-    match BrokenDownTime::parse(format, text) {
-        Ok(parts) => parts.to_time().ok(),
-        Err(_) => parse(format, &without_points(format, text)?),
-    }
+    parts(format, text)?.to_time().ok()
 }
 
-/// A text with "am" and "pm" for "a.m." and "p. m."; `None` where there is nothing to change.
-pub fn without_points(format: &str, text: &str) -> Option<String> {
+/// What a text says by a format, where "a.m." and "p. m." are "am" and "pm".
+pub fn parts(format: &str, text: &str) -> Option<BrokenDownTime> {
     static HALF: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"(?i)([ap])\.\s?m\b\.?").ok());
-    let half = HALF.as_ref().filter(|half| format.contains("%p") && half.is_match(text))?;
-    Some(half.replace(text, "${1}m").into_owned())
+    if let Ok(parts) = BrokenDownTime::parse(format, text) {
+        return Some(parts);
+    }
+    let half = HALF.as_ref().filter(|_| format.contains("%p"))?;
+    match half.replace_all(text, "${1}m") {
+        Cow::Owned(text) => BrokenDownTime::parse(format, text).ok(),
+        Cow::Borrowed(_) => None,
+    }
 }
 
 impl Rule for Formats {
@@ -141,6 +145,7 @@ mod tests {
         ] {
             assert_eq!(read(["%I:%M %p"].into_iter(), text).ok(), micros, "{text}");
         }
+        assert!(read(["%I:%M %p"].into_iter(), &"a.m.".repeat(100_000)).is_err());
         assert!(iso("25:00").is_err() && iso("14").is_err());
     }
 }

@@ -191,10 +191,7 @@ impl Format {
 }
 
 fn parse(format: &str, text: &str, zone: &TimeZone) -> Option<i64> {
-    let parts = match BrokenDownTime::parse(format, text) {
-        Ok(parts) => parts,
-        Err(_) => return parse(format, &time::without_points(format, text)?, zone),
-    };
+    let parts = time::parts(format, text)?;
     if parts.offset().is_some() {
         return Some(parts.to_timestamp().ok()?.as_microsecond());
     }
@@ -357,6 +354,8 @@ mod tests {
             assert_eq!(read("%d/%m/%Y %H:%M", text), None, "{text}");
         }
         assert_eq!(read("%d/%m/%Y %I:%M %p", "17/07/2024 9:30 a.m."), at);
+        let long = "a.m.".repeat(100_000);
+        assert_eq!(Format::of("%I:%M %p").read(&long, &TimeZone::UTC), None);
         assert_eq!(read("%d/%m/%Y %H:%M %z", "17/07/24 09:30 +0200"), None);
     }
 
