@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::name_words::{ADDITIONS, KINDRED, PARTICLES, SALUTATIONS, SUFFIXES};
+use super::name_words::{
+    ADDITIONS, FIRST_NAMES, KINDRED, PARTICLES, POINTED, SALUTATIONS, SUFFIXES,
+};
 use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield};
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
@@ -39,7 +41,7 @@ pub const DEFINITION: Definition = Definition {
             required: false,
             meaning: "Words that belong to the last name when they stand before it; true for van, \
                       von, de, du, da, der, den, la, le, di, dos, del, ten, 't, zu, bin, al, y and \
-                      the like.",
+                      the like. A name that begins with them has no first name: van Beethoven.",
         },
         Argument {
             name: "suffixes",
@@ -104,6 +106,7 @@ struct NamePart {
     order: Order,
     salutations: Vec<String>,
     additions: Vec<String>,
+    pointed: Vec<String>,
     particles: Vec<String>,
     suffixes: Vec<String>,
     kindred: Vec<String>,
@@ -149,8 +152,10 @@ fn build(arguments: &Arguments<'_>, errors: &mut Vec<MappingError>) -> Option<Bo
         Some(Value::Bool(true)) => list(words),
         _ => Vec::new(),
     };
-    let (additions, kindred) = (usual("salutations", ADDITIONS), usual("suffixes", KINDRED));
-    let rule = NamePart { first, order, salutations, additions, particles, suffixes, kindred };
+    let (additions, pointed) = (usual("salutations", ADDITIONS), usual("salutations", POINTED));
+    let kindred = usual("suffixes", KINDRED);
+    let rule =
+        NamePart { first, order, salutations, additions, pointed, particles, suffixes, kindred };
     (errors.len() == before).then(|| Box::new(rule) as Box<dyn Rule>)
 }
 
@@ -160,11 +165,14 @@ fn list(words: &str) -> Vec<String> {
 
 /// A word as it is compared: in lower case, without points, and a comma at its end.
 fn plain(word: &str) -> String {
-    word.trim()
-        .trim_end_matches([',', '.'])
-        .replace('.', "")
-        .replace(['’', '‘'], "'")
-        .to_lowercase()
+    let word = word.trim().trim_end_matches([',', '.']).chars().filter(|c| *c != '.');
+    let straight = word.map(|c| if matches!(c, '’' | '‘') { '\'' } else { c });
+    straight.flat_map(char::to_lowercase).collect()
+}
+
+fn is_in(words: &str, word: &str) -> bool {
+    let word = plain(word);
+    words.split_whitespace().any(|known| known == word)
 }
 
 /// Whether a word joins two last names to one.
@@ -222,12 +230,7 @@ impl NamePart {
             let first = words.split_off(end);
             return (first.join(" "), words.join(" "));
         }
-        // "Frau von der Leyen" has no first name, "Van Morrison" has.
-        let titled = words.first().copied() != first.split_whitespace().next();
-        let small = |word: &str| word.starts_with(char::is_lowercase);
-        if let [word, next, ..] = words.as_slice()
-            && self.is_particle(word)
-            && (titled && words.len() == 2 || small(word) || self.is_particle(next))
+        if self.is_last_alone(&words, || words.first().copied() != first.split_whitespace().next())
         {
             return (String::new(), words.join(" "));
         }
@@ -244,17 +247,39 @@ impl NamePart {
         (words.join(" "), last.join(" "))
     }
 
+    /// Whether words that begin with a particle have no first name: "van Beethoven", "Van der Berg" and,
+    /// behind a title, "De Souza" have none; "Van Morrison", "Al De Luca" and "al gore" have.
+    fn is_last_alone(&self, words: &[&str], titled: impl Fn() -> bool) -> bool {
+        let small = |word: &str| word.starts_with(char::is_lowercase);
+        let [word, next, ..] = words else { return false };
+        if !self.is_particle(word) {
+            return false;
+        }
+        let last_is_small = words.last().is_some_and(|last| small(last));
+        let begins = small(word) || small(next) && self.is_particle(next);
+        begins && !last_is_small || words.len() == 2 && !is_in(FIRST_NAMES, word) && titled()
+    }
+
     /// The words of a name without those at its front that are no part of it.
     fn without_salutations<'t>(&self, name: &'t str) -> Vec<&'t str> {
+        if self.salutations.is_empty() {
+            return name.split_whitespace().collect();
+        }
         let mut words: VecDeque<&str> = name.split_whitespace().collect();
         let mut titled = false;
         while let Some(word) = words.pop_front() {
-            // "Dr.med. Anna", "Dr.-Ing. Anna", "Herr/Frau Meier"
-            let (head, rest) = word.split_once(['.', '/']).unwrap_or((word, ""));
             let joins = matches!(word, "&" | "and" | "und" | "et" | "y" | "e" | "/");
-            if self.is_salutation(word, titled) {
+            // Eng Lim has a first name, Eng. Lim and PD Dr. Meier have titles.
+            let before_another =
+                || words.front().is_some_and(|next| self.is_salutation(next, titled));
+            if self.is_salutation(word, titled) && (!self.is_perhaps_name(word) || before_another())
+            {
                 titled = true;
-            } else if head.chars().nth(1).is_some() && self.is_salutation(head, titled) {
+            // "Dr.med. Anna", "Dr.-Ing. Anna", "Herr/Frau Meier"
+            } else if let Some((head, rest)) = word.split_once(['.', '/'])
+                && head.chars().nth(1).is_some()
+                && self.is_salutation(head, titled)
+            {
                 titled = true;
                 let rest = rest.trim_start_matches(['-', '.', '/']);
                 if !rest.is_empty() {
@@ -281,7 +306,14 @@ impl NamePart {
             || behind_another && small && self.additions.contains(&plain)
     }
 
+    fn is_perhaps_name(&self, salutation: &str) -> bool {
+        !salutation.contains('.') && self.pointed.contains(&plain(salutation))
+    }
+
     fn is_particle(&self, word: &str) -> bool {
+        if self.particles.is_empty() {
+            return false;
+        }
         // E. and Y. are initials.
         let plain = plain(word);
         self.particles.contains(&plain) && (!is_joint(&plain) || is_joint(word))
@@ -290,10 +322,16 @@ impl NamePart {
     /// The name without the words at its end that are no part of it; a name is left of any.
     fn without_suffixes<'t>(&self, name: &'t str) -> &'t str {
         let mut rest = name.trim_end();
+        if self.suffixes.is_empty() {
+            return rest;
+        }
         while let Some((before, word)) = rest.rsplit_once([' ', '\u{a0}', ',']) {
             let before = before.trim_end().trim_end_matches(',').trim_end();
+            let initial = word.ends_with('.');
             let word = plain(word);
-            let kindred = self.kindred.contains(&word) && before.contains(char::is_whitespace);
+            let initial = initial && word.chars().nth(1).is_none();
+            let kindred =
+                !initial && self.kindred.contains(&word) && before.contains(char::is_whitespace);
             if before.is_empty() || !(kindred || self.suffixes.contains(&word)) {
                 break;
             }
@@ -325,6 +363,7 @@ mod tests {
             order: Order::FirstLast,
             salutations: words(SALUTATIONS),
             additions: words(ADDITIONS),
+            pointed: words(POINTED),
             particles: words(PARTICLES),
             suffixes: words(SUFFIXES),
             kindred: words(KINDRED),
@@ -360,6 +399,22 @@ mod tests {
             ("Drs. M. Jansen", "M.", "Jansen"),
             ("M. et Mme Dupont", "", "Dupont"),
             ("van Beethoven", "", "van Beethoven"),
+            ("von der Leyen", "", "von der Leyen"),
+            ("al gore", "al", "gore"),
+            ("san lee", "san", "lee"),
+            ("mac miller", "mac", "miller"),
+            ("Al De Luca", "Al", "De Luca"),
+            ("Le Van Anh", "Le", "Van Anh"),
+            ("Do Van Nam", "Do", "Van Nam"),
+            ("Mr. Al Gore", "Al", "Gore"),
+            ("Ms. Van Nguyen", "Van", "Nguyen"),
+            ("Herr van Dijk", "", "van Dijk"),
+            ("frau von leyen", "", "von leyen"),
+            ("Eng Lim", "Eng", "Lim"),
+            ("Eng. Anna Lim", "Anna", "Lim"),
+            ("PD Dr. Anna Meier", "Anna", "Meier"),
+            ("Dr. Eng", "", "Eng"),
+            ("Eng, Lim", "Lim", "Eng"),
             ("Van der Berg", "", "Van der Berg"),
             ("Familie Meier", "", "Meier"),
             ("Dr./Prof. Anna Meier", "Anna", "Meier"),
@@ -424,6 +479,9 @@ mod tests {
             (Order::FirstLast, "João Silva Filho", "João", "Silva"),
             (Order::FirstLast, "Maria Neto", "Maria", "Neto"),
             (Order::FirstLast, "Anna V.", "Anna", "V."),
+            (Order::FirstLast, "Anna V", "Anna", "V"),
+            (Order::FirstLast, "Anna Maria V.", "Anna Maria", "V."),
+            (Order::FirstLast, "John Smith V", "John", "Smith"),
             (Order::FirstLast, "Henry I", "Henry", "I"),
             (Order::FirstLast, "Jane Doe, Ph.D.", "Jane", "Doe"),
             (Order::Capitals, "van der BERG Jan", "Jan", "van der BERG"),
