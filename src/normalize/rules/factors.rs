@@ -1,6 +1,9 @@
 //! What words and letters beside a number multiply it by: thousands, millions and the like, in the
 //! languages that amounts are written in.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::open_ends::is_unspaced;
 
 /// Factor → its words in lower case, without accents.
@@ -34,6 +37,9 @@ const CURRENCIES: &str =
 
 /// The factor of a word in lower case and without accents, where it has one.
 pub fn of(word: &str) -> Option<&'static str> {
+    if word.is_empty() {
+        return None;
+    }
     known(word).or_else(|| {
         let alone = |sign| word.strip_suffix(sign).or_else(|| word.strip_prefix(sign));
         known(CURRENCIES.split(' ').find_map(alone)?)
@@ -41,7 +47,8 @@ pub fn of(word: &str) -> Option<&'static str> {
 }
 
 fn known(word: &str) -> Option<&'static str> {
-    all().find(|(known, _)| *known == word).map(|(_, factor)| factor)
+    static FACTORS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| all().collect());
+    FACTORS.get(word).copied()
 }
 
 /// Every word with its factor.
@@ -51,6 +58,9 @@ fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// The word that a text begins with, in a script without spaces, and its factor.
 pub fn at_front(text: &str) -> Option<(&'static str, &'static str)> {
+    if !text.chars().next().is_some_and(|c| is_unspaced(c.encode_utf8(&mut [0; 4]))) {
+        return None;
+    }
     let unspaced = |(word, _): &(&str, &str)| is_unspaced(word) && text.starts_with(*word);
     all().filter(unspaced).max_by_key(|(word, _)| word.len())
 }

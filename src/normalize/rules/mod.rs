@@ -27,7 +27,7 @@ mod names;
 mod notation;
 pub mod null_if;
 pub mod number;
-mod open_ends;
+pub mod open_ends;
 mod pattern;
 mod phone;
 mod range;

@@ -17,8 +17,8 @@ use crate::normalize::source::Row;
 pub const DEFINITION: Definition = Definition {
     name: "number",
     meaning: "The exact decimal that the text shows. Groups are of three digits, all or none of \
-              them separated; between commas also of two before the last three, as in India. Numbers \
-              stay what they are.",
+              them separated; between commas also of two before the last three, as in India. A \
+              dash for no cents is passed over: 1.234,-. Numbers stay what they are.",
     arguments: &[
         Argument {
             name: "decimal",

@@ -9,7 +9,7 @@ const UP_TO: &[&str] = &[
     "<, ≤, ≦, ＜",
     // English
     "up to, under, below, less, fewer, lower than, or lower, and lower, smaller than, max, maximum, \
-     at most, at the most, until, within, limit, limited to, no more, not more, no greater, no higher, \
+     at most, at the most, until, limit, limited to, no more, not more, no greater, no higher, \
      not over, not above, not exceeding, not to exceed",
     // German
     "bis, unter, unterhalb, darunter, weniger, kleiner als, geringer als, höchstens, hoechstens, maximal, \
@@ -19,7 +19,7 @@ const UP_TO: &[&str] = &[
     // Spanish
     "hasta, menos, a lo sumo, máximo, inferior a, menor de, menor que, por debajo, no más",
     // Italian
-    "fino a, meno, massimo, sotto, entro, inferiore a, minore di, non oltre, non più",
+    "fino a, meno, massimo, sotto, inferiore a, minore di, non oltre, non più",
     // Portuguese
     "até, abaixo de, não mais",
     // Dutch
@@ -38,11 +38,12 @@ const FROM: &[&str] = &[
      min, minimum, at least, at the least, starting at, beyond, exceeding, in excess of, no less, not less, \
      no fewer, not under, not below, unlimited, no limit, no upper limit, open end, open ended, open-ended",
     // German
-    "ab, über, ueber, oberhalb, darüber, mehr, größer als, groesser als, höher, hoeher, aufwärts, \
+    "ab, über, ueber, oberhalb, darüber, mehr, größer als, groesser als, höher als, hoeher als, \
+     oder höher, oder hoeher, und höher, und hoeher, aufwärts, \
      mindestens, mind., wenigstens, minimal, nicht weniger, nicht unter, unbegrenzt",
     // French
-    "à partir de, à partir d', dès, au moins, supérieur à, supérieure à, au-dessus, au dessus, au-delà, \
-     au delà, pas moins, illimité",
+    "à partir de, à partir d', dès, dès la, dès le, au moins, supérieur à, supérieure à, au-dessus, \
+     au dessus, au-delà, au delà, pas moins, illimité",
     // Spanish
     "desde, más de, más que, o más, y más, a partir de, al menos, por lo menos, mínimo, superior a, \
      mayor de, mayor que, por encima, en adelante, no menos, sin límite",
@@ -60,7 +61,15 @@ const FROM: &[&str] = &[
 ];
 
 /// They look like such and are none.
-const NEITHER: &[&str] = &["+/-, +-, ±, plus vat, plus tax, plus mwst, plus ust"];
+const NEITHER: &[&str] = &[
+    "+/-, +-, ±",
+    "more or less, mehr oder weniger, plus ou moins, más o menos, più o meno, mais ou menos, \
+     meer of minder, min of meer, mer eller mindre, mere eller mindre",
+];
+
+/// What comes on top of an amount: "5000 plus VAT", "5000 + VAT".
+const ADDED: &str = "vat, gst, tax, taxes, mwst, mehrwertsteuer, ust, umsatzsteuer, tva, iva, btw, moms, \
+                     expenses, costs, fees, spesen, nebenkosten, frais, gastos, spese";
 
 /// Stands for words that have been found.
 const FOUND: &str = "\u{1}";
@@ -91,6 +100,7 @@ impl OpenEnds {
             (up_to.unwrap_or_else(|| usual(UP_TO)), Open::Below),
             (from.unwrap_or_else(|| usual(FROM)), Open::Above),
             (usual(NEITHER), Open::Neither),
+            (added(), Open::Neither),
         ];
         for (list, open) in all {
             let folded = list.iter().map(|word| (fold(word), open));
@@ -125,6 +135,11 @@ fn usual(lists: &[&str]) -> Vec<String> {
     lists.iter().flat_map(|list| list.split(", ")).map(str::to_string).collect()
 }
 
+fn added() -> Vec<String> {
+    let words = ADDED.split(", ");
+    words.flat_map(|word| ["plus ", "+ ", "+"].map(|plus| format!("{plus}{word}"))).collect()
+}
+
 /// Where a text says a word: as a whole one, if it is one of letters.
 fn find(word: &str, text: &str) -> Option<usize> {
     let letters = word.starts_with(char::is_alphabetic) && !is_unspaced(word);
@@ -132,8 +147,14 @@ fn find(word: &str, text: &str) -> Option<usize> {
     text.match_indices(word).map(|(at, _)| at).find(|&at| {
         let before = text[..at].chars().next_back();
         let after = text[at + word.len()..].chars().next();
-        alone(before) && (word.ends_with(['\'', '.']) || alone(after))
+        // "Dès 500" is an end, "budget des travaux" is none.
+        let ends = word != "des" || begins_with_number(&text[at + word.len()..]);
+        alone(before) && (word.ends_with(['\'', '.']) || alone(after)) && ends
     })
+}
+
+fn begins_with_number(rest: &str) -> bool {
+    rest.trim_start_matches([' ', '€', '$', '£']).starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Whether a word is of a script that puts no spaces between words, such as Chinese and Japanese, or
@@ -171,6 +192,23 @@ mod tests {
             ("1 t/m 50", true, false),
             ("budget/month 50", false, false),
             ("5k plus VAT", false, false),
+            ("5k + MwSt.", false, false),
+            ("5000 plus expenses", false, false),
+            ("5000 plus", false, true),
+            ("mehr oder weniger 5k", false, false),
+            ("plus ou moins 5k", false, false),
+            ("5k min of meer", false, false),
+            ("meer of minder 5k", false, false),
+            ("mer eller mindre 5k", false, false),
+            ("più o meno 5k", false, false),
+            ("Budget des travaux : 5000 €", false, false),
+            ("Dès 5000 €", false, true),
+            ("dès la 2e année", false, true),
+            ("hoher Betrag 5000", false, false),
+            ("5000 oder höher", false, true),
+            ("höher als 5000", false, true),
+            ("within 3 months", false, false),
+            ("entro 3 mesi", false, false),
             ("+/- 5k", false, false),
             ("> 5k", false, true),
             ("5k >", true, true),

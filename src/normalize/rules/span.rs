@@ -18,7 +18,9 @@ pub const DEFINITION: Definition = Definition {
     name: "span",
     meaning: "The lower or the upper end of a range in text, such as 5k-10k, between 10,000 and \
               20,000 EUR, up to 5000, 20k+. A single number is both ends; an open end is NULL. What \
-              separates groups of digits has to be given: 1,500 is none of one number.",
+              separates groups of digits has to be given: 1,500 is none of one number. A dash for \
+              no cents is passed over (1.234,-); a single letter right behind a number that is no \
+              unit is a problem: 5x.",
     arguments: &[
         Argument { name: "span", kind: "text", required: true, meaning: "min or max." },
         Argument { name: "decimal", kind: "text", required: false, meaning: "As for number." },
@@ -210,12 +212,32 @@ impl Span {
             figures.push(Figure { number, factor });
         }
         gaps.push(rest);
-        // So may a word that stands elsewhere: "k€: 5-10", "1.5 million thousand".
-        let letters = |c: char| !c.is_alphabetic() && c != '\'';
-        let astray = gaps.iter().flat_map(|gap| gap.split(letters)).any(|word| {
-            self.units.iter().all(|(unit, _)| unit != word) && factors::of(word).is_some()
-        });
+        let astray = gaps.iter().enumerate().any(|(at, gap)| self.is_astray(gap, at == 0));
         (!astray).then_some((figures, gaps))
+    }
+
+    /// Whether a gap, perhaps that at the front, has a word that may multiply a number, too: "k€: 5-10",
+    /// "1.5 million thousand".
+    fn is_astray(&self, gap: &str, front: bool) -> bool {
+        let (mut rest, mut before) = (gap, None);
+        loop {
+            let end = rest.find(|c: char| !c.is_alphabetic() && c != '\'');
+            let (word, behind) = rest.split_at(end.unwrap_or(rest.len()));
+            let after = behind.chars().next();
+            // A letter is none in "€ p.M.", "€/m²", "M (51-250)".
+            let beside = |c: Option<char>| matches!(c, Some('.' | '/' | '²' | '³'));
+            let begins = front && before.is_none() && matches!(after, Some(':' | '(' | ' '));
+            let letter = word.chars().count() == 1
+                && !is_unspaced(word)
+                && (beside(before) || beside(after) || begins);
+            let own = || self.units.iter().any(|(unit, _)| unit == word);
+            if !letter && factors::of(word).is_some() && !own() {
+                return true;
+            }
+            let Some(next) = after else { return false };
+            rest = &behind[next.len_utf8()..];
+            before = after;
+        }
     }
 
     /// How many bytes behind a number are its unit, and the factor of it.
@@ -370,7 +392,7 @@ mod tests {
             ("₹5 lakh - 1 crore", NONE, "500000", "10000000"),
             ("500万円以上", NONE, "5000000", ""),
             ("don't know, 5k", NONE, "5000", "5000"),
-            ("50 m²", NONE, "?", "?"),
+            ("50 m²", NONE, "50", "50"),
             ("10k-5k", NONE, "?", "?"),
             ("1-2-3", NONE, "?", "?"),
             ("à voir", NONE, "?", "?"),
@@ -387,6 +409,19 @@ mod tests {
             ("5x", NONE, "?", "?"),
             ("mil a 5 mil", NONE, "?", "?"),
             ("5-10 (k€)", NONE, "?", "?"),
+            ("k€: 5-10", NONE, "?", "?"),
+            ("5-10 in K", NONE, "?", "?"),
+            ("1.000 - 2.000 € p.M.", POINT, "1000", "2000"),
+            ("500 € p.m.", NONE, "500", "500"),
+            ("10-20 €/m²", NONE, "10", "20"),
+            ("M (51-250)", NONE, "51", "250"),
+            ("B: 1-10 employees", NONE, "1", "10"),
+            ("T: 10-50", NONE, "10", "50"),
+            ("más o menos 5000", NONE, "5000", "5000"),
+            ("mais ou menos 5 mil", NONE, "5000", "5000"),
+            ("more or less 5k", NONE, "5000", "5000"),
+            ("Budget des travaux : 5000 €", NONE, "5000", "5000"),
+            ("dès 5000 €", NONE, "5000", ""),
             ("-5k", NONE, "?", "?"),
             ("5k -", NONE, "?", "?"),
             ("100人～", NONE, "?", "?"),

@@ -1,69 +1,11 @@
 //! Ranges as picklists word them.
 
-use super::meanings::is_in;
-use super::names::fold;
-use crate::normalize::rules::factors;
+use std::sync::LazyLock;
 
-const LESS: &[&str] = &[
-    "moins",
-    "less",
-    "under",
-    "below",
-    "up to",
-    "bis",
-    "unter",
-    "weniger",
-    "hasta",
-    "menos",
-    "fino",
-    "meno",
-    "sotto",
-    "tot",
-    "minder",
-    "onder",
-    "jusqu'a",
-    "max",
-    "maximum",
-    "inferior",
-    "inferiore",
-    "<",
-    "<=",
-    "≤",
-    "hoechstens",
-    "au plus",
-    "ate",
-];
-const MORE: &[&str] = &[
-    "plus",
-    "more",
-    "over",
-    "above",
-    "ab",
-    "ueber",
-    "mehr",
-    "mas",
-    "desde",
-    "oltre",
-    "piu",
-    "meer",
-    "boven",
-    "vanaf",
-    "des",
-    "from",
-    "min",
-    "minimum",
-    "superior",
-    "superiore",
-    ">",
-    ">=",
-    "≥",
-    "mindestens",
-    "a partir",
-    "mais",
-    "acima",
-    "at least",
-    "da",
-];
+use crate::normalize::rules::factors;
+use crate::normalize::rules::open_ends::{OpenEnds, Said, fold};
+
+static OPEN_ENDS: LazyLock<OpenEnds> = LazyLock::new(|| OpenEnds::of(None, None));
 
 /// What letters behind a number multiply it by, where they do.
 pub fn factor(unit: &str) -> Option<i64> {
@@ -109,17 +51,13 @@ pub fn ends(text: &str) -> Option<(Option<i64>, Option<i64>)> {
     {
         *low *= 1000;
     }
-    let says = |words: &[&str]| {
-        words.iter().any(|word| match word.chars().all(char::is_alphabetic) {
-            true => is_in(word, &text),
-            false => text.contains(word),
-        })
-    };
     match numbers.as_slice() {
         [low, high] if low <= high => Some((Some(*low), Some(*high))),
-        [one] if text.trim_end().ends_with('+') => Some((Some(*one), None)),
-        [one] if says(LESS) && !says(MORE) => Some((None, Some(*one))),
-        [one] if says(MORE) => Some((Some(*one), None)),
+        [one] => match OPEN_ENDS.said(&text).0 {
+            Said { up_to: true, from: false } => Some((None, Some(*one))),
+            Said { up_to: false, from: true } => Some((Some(*one), None)),
+            _ => None,
+        },
         _ => None,
     }
 }
