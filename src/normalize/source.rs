@@ -267,11 +267,11 @@ fn is_ticked(
         return Ok(*ticked);
     }
     let text = cell.text();
-    let has = |words: &[String]| words.contains(&rules::normal_key(&text));
+    let key = rules::normal_key(&text);
     match words {
-        Some(words) => Ok(has(words)),
-        None if cell.is_blank() || has(none) => Ok(false),
-        None => rules::boolean::tick(&text, name).map_err(|failure| Failed {
+        Some(words) => Ok(words.contains(&key)),
+        None if cell.is_blank() || none.contains(&key) => Ok(false),
+        None => rules::boolean::tick(&text, &key, name).map_err(|failure| Failed {
             rule: "checkboxes",
             failure: Failure { input: chain::input(cell.borrowed()), ..failure },
             value: Some(text.clone().into_owned()),

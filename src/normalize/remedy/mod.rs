@@ -13,6 +13,7 @@ use self::notation::{day_formats, moment_formats, notation, notation_within};
 pub use self::notation::{is_of_half_day, two_digits};
 use self::rule::{changed, names};
 use super::meaning::{self, Table};
+use super::rules::null_if::BLANK_WORDS;
 use super::rules::{country, normal_key};
 
 /// A line of `manifold.problem_summary`.
@@ -136,7 +137,7 @@ impl<'a> Line<'a> {
             return Some("such a long value cannot be given a meaning: map another column, or give the table a default".into());
         };
         let Some((table, rule)) = meaning::table(&part.chain) else {
-            return Some("no rule of the field has a table for it: if it is a word that ticks a checkbox, add it to \"ticked\"; else give the field a \"map\" or a \"boolean\"".into());
+            return Some("no rule of the field has a table for it: if it is a word that ticks a checkbox, name in \"ticked\" all that do, the usual ones, too; one that leaves it empty is null in \"meanings\"; else give the field a \"map\" or a \"boolean\"".into());
         };
         let refuses = match self.reason {
             "unknown_country" => table == Table::Names("country"),
@@ -304,25 +305,5 @@ pub fn is_tick(value: &str) -> bool {
 
 /// Words that people write where there is nothing to write.
 pub fn is_blank_word(value: &str) -> bool {
-    const WORDS: [&str; 18] = [
-        "n/a",
-        "na",
-        "n.a.",
-        "n.a",
-        "none",
-        "null",
-        "nil",
-        "unknown",
-        "-",
-        "--",
-        "?",
-        "x",
-        "xxx",
-        "tbd",
-        "not provided",
-        "not available",
-        "keine",
-        "inconnu",
-    ];
-    WORDS.contains(&normal_key(value).as_str())
+    is_tick(value) || BLANK_WORDS.contains(&normal_key(value).as_str())
 }

@@ -302,8 +302,10 @@ fn a_word_that_may_tick_a_checkbox_can_be_told_so() {
     let word = "perhaps later";
     let usual = json!({"checkboxes": [{"a": "solar"}]});
     let found = problem("text[]", &usual, word).unwrap();
-    assert!(suggested_for(&usual, &found).contains("add it to \"ticked\""));
+    assert!(suggested_for(&usual, &found).contains("name in \"ticked\" all that do"));
     let told = json!({"checkboxes": [{"a": "solar"}], "ticked": [word]});
+    assert_eq!(problem("text[]", &told, word), None);
+    let told = json!({"checkboxes": [{"a": "solar"}], "meanings": {word: null}});
     assert_eq!(problem("text[]", &told, word), None);
 }
 

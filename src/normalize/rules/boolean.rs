@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{Argument, Arguments, Definition, Example, Failure, Rule, Yield, normal_key, quoted};
+use super::{
+    Argument, Arguments, Definition, Example, Failure, Rule, Yield, normal_key,
+    null_if::BLANK_WORDS, quoted,
+};
 use crate::normalize::MappingError;
 use crate::normalize::cell::{Cell, Kind};
 use crate::normalize::source::Row;
@@ -118,32 +121,75 @@ impl Rule for Boolean {
 
 /// The meaning of a standard word.
 pub fn standard_word(text: &str) -> Result<bool, Failure> {
-    match normal_key(text).as_str() {
-        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
-        "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
-        _ => Err(unmapped(text)),
+    standard(&normal_key(text)).ok_or_else(|| unmapped(text))
+}
+
+fn standard(key: &str) -> Option<bool> {
+    match key {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Some(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Some(false),
+        _ => None,
     }
 }
 
-/// What ticks a box beside the standard words, in the languages that months are known in.
-const TICKS: [&str; 17] = [
-    "x", "✓", "✔", "☑", "✅", "ja", "j", "oui", "o", "si", "sí", "s", "sim", "wahr", "vrai",
-    "vero", "はい",
+/// What ticks a box beside the standard words: a sign, or a word in a language of Europe or Japanese.
+const TICKS: [&str; 21] = [
+    "x",
+    "✓",
+    "✔",
+    "☑",
+    "✅",
+    "ja",
+    "j",
+    "oui",
+    "o",
+    "si",
+    "sí",
+    "sì",
+    "s",
+    "sim",
+    "wahr",
+    "vrai",
+    "vero",
+    "verdadero",
+    "verdadeiro",
+    "waar",
+    "はい",
 ];
-const NO_TICKS: [&str; 12] =
-    ["-", "–", "☐", "nein", "non", "nee", "não", "nao", "falsch", "faux", "falso", "いいえ"];
+const NO_TICKS: [&str; 19] = [
+    "-",
+    "–",
+    "☐",
+    "✗",
+    "✘",
+    "❌",
+    "×",
+    "nein",
+    "non",
+    "nee",
+    "nei",
+    "nej",
+    "não",
+    "nao",
+    "falsch",
+    "faux",
+    "falso",
+    "onwaar",
+    "いいえ",
+];
 
-/// Whether a word ticks a box, the box's own name included: surveys write that, too.
-pub fn tick(text: &str, name: &str) -> Result<bool, Failure> {
-    let word = normal_key(text);
-    match standard_word(text) {
-        Ok(ticked) => Ok(ticked),
-        Err(_) if TICKS.contains(&word.as_str()) || word == normal_key(name) => Ok(true),
-        Err(_) if NO_TICKS.contains(&word.as_str()) => Ok(false),
-        Err(failure) => Err(Failure {
-            message: format!("{} neither ticks a box nor leaves it empty", quoted(text)),
-            ..failure
-        }),
+/// Whether a word ticks a box, the box's own name included: surveys write that, too. One that means that
+/// there is none leaves it empty.
+pub fn tick(text: &str, key: &str, name: &str) -> Result<bool, Failure> {
+    if let Some(ticked) = standard(key) {
+        Ok(ticked)
+    } else if TICKS.contains(&key) || key == normal_key(name) {
+        Ok(true)
+    } else if NO_TICKS.contains(&key) || BLANK_WORDS.contains(&key) {
+        Ok(false)
+    } else {
+        let message = format!("{} neither ticks a box nor leaves it empty", quoted(text));
+        Err(Failure::new("unmapped_value", message))
     }
 }
 
@@ -151,4 +197,33 @@ pub fn tick(text: &str, name: &str) -> Result<bool, Failure> {
 fn unmapped(text: &str) -> Failure {
     let message = format!("{} is neither a word for true nor for false", quoted(text));
     Failure::new("unmapped_value", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks() {
+        for (text, ticked) in [
+            ("X", Some(true)),
+            ("Sì", Some(true)),
+            ("verdadero", Some(true)),
+            ("Verdadeiro", Some(true)),
+            ("waar", Some(true)),
+            ("Solar", Some(true)),
+            ("Nei", Some(false)),
+            ("nej", Some(false)),
+            ("onwaar", Some(false)),
+            ("✗", Some(false)),
+            ("✘", Some(false)),
+            ("❌", Some(false)),
+            ("×", Some(false)),
+            ("N/A", Some(false)),
+            ("none", Some(false)),
+            ("soon", None),
+        ] {
+            assert_eq!(tick(text, &normal_key(text), "solar").ok(), ticked, "{text}");
+        }
+    }
 }

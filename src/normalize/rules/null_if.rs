@@ -33,6 +33,28 @@ pub const DEFINITION: Definition = Definition {
     build,
 };
 
+/// Normal keys of words that people write where there is nothing to write. "x" is one, too, where it does
+/// not tick a box.
+pub const BLANK_WORDS: [&str; 17] = [
+    "n/a",
+    "na",
+    "n.a.",
+    "n.a",
+    "none",
+    "null",
+    "nil",
+    "unknown",
+    "-",
+    "--",
+    "?",
+    "xxx",
+    "tbd",
+    "not provided",
+    "not available",
+    "keine",
+    "inconnu",
+];
+
 #[derive(Debug)]
 struct NullIf {
     /// Normal keys.
