@@ -97,9 +97,16 @@ fn push_integer(cell: Cell<'_>, min: i64, max: i64, out: &mut String) -> Result<
 /// that none reads as NULL.
 fn push_array(out: &mut String, items: &[Cow<'_, str>]) {
     out.push('{');
-    let mut known = HashSet::with_capacity(items.len());
-    let once = items.iter().filter(|item| known.insert(&***item));
-    for (index, item) in once.enumerate() {
+    let mut known = HashSet::new();
+    for (index, item) in items.iter().enumerate() {
+        // A few are compared more quickly than hashed.
+        let once = match items.len() {
+            ..=16 => !items[..index].contains(item),
+            _ => known.insert(&**item),
+        };
+        if !once {
+            continue;
+        }
         if index > 0 {
             out.push(',');
         }
@@ -188,6 +195,11 @@ mod tests {
     fn to_lists_and_json() {
         let list = || Cell::List(vec!["a".into(), "b \"c\\".into(), "NULL".into()]);
         assert_eq!(convert(list(), FieldType::TextArray).unwrap(), r#"{"a","b \"c\\","NULL"}"#);
+        let twice =
+            |count: usize| Cell::List((0..count).map(|at| (at / 2).to_string().into()).collect());
+        assert_eq!(convert(twice(4), FieldType::TextArray).unwrap(), r#"{"0","1"}"#);
+        let many = convert(twice(40), FieldType::TextArray).unwrap();
+        assert_eq!(many.matches(',').count(), 19, "{many}");
         assert_eq!(convert(list(), FieldType::Jsonb).unwrap(), r#"["a","b \"c\\","NULL"]"#);
         assert_eq!(convert(text("{\"a\": 1}"), FieldType::Jsonb).unwrap(), "{\"a\": 1}");
         assert_eq!(convert(text("{a"), FieldType::Jsonb), Err("invalid_json"));
