@@ -118,13 +118,21 @@ impl OpenEnds {
         text.bytes().for_each(|byte| there[usize::from(byte)] = true);
         let possible = |word: &str| word.bytes().all(|byte| there[usize::from(byte)]);
         for (word, open) in self.0.iter().filter(|(word, _)| possible(word)) {
-            while let Some(at) = find(word, &text) {
-                // Behind a number, these may mean either: "5k <".
-                let sign = word.starts_with(['<', '>', '≤', '≥', '≦', '≧', '＜', '＞']);
-                let unclear = sign && text[..at].contains(|c: char| c.is_ascii_digit());
+            // Behind a number, these may mean either: "5k <".
+            let sign = word.starts_with(['<', '>', '≤', '≥', '≦', '≧', '＜', '＞']);
+            let number = sign.then(|| text.find(|c: char| c.is_ascii_digit())).flatten();
+            let (mut marked, mut rest) = (String::new(), 0);
+            for at in find(word, &text) {
+                let unclear = number.is_some_and(|number| number < at);
                 said.up_to |= *open == Open::Below || unclear;
                 said.from |= *open == Open::Above || unclear;
-                text.replace_range(at..at + word.len(), FOUND);
+                marked.push_str(&text[rest..at]);
+                marked.push_str(FOUND);
+                rest = at + word.len();
+            }
+            if rest > 0 {
+                marked.push_str(&text[rest..]);
+                text = marked;
             }
         }
         (said, text)
@@ -140,11 +148,11 @@ fn added() -> Vec<String> {
     words.flat_map(|word| ["plus ", "+ ", "+"].map(|plus| format!("{plus}{word}"))).collect()
 }
 
-/// Where a text says a word: as a whole one, if it is one of letters.
-fn find(word: &str, text: &str) -> Option<usize> {
+/// Where all a text says a word: as a whole one, if it is one of letters.
+fn find<'t>(word: &'t str, text: &'t str) -> impl Iterator<Item = usize> + 't {
     let letters = word.starts_with(char::is_alphabetic) && !is_unspaced(word);
-    let alone = |c: Option<char>| !letters || c.is_none_or(|c| !c.is_alphabetic());
-    text.match_indices(word).map(|(at, _)| at).find(|&at| {
+    let alone = move |c: Option<char>| !letters || c.is_none_or(|c| !c.is_alphabetic());
+    text.match_indices(word).map(|(at, _)| at).filter(move |&at| {
         let before = text[..at].chars().next_back();
         let after = text[at + word.len()..].chars().next();
         // "Dès 500" is an end, "budget des travaux" is none.
@@ -218,6 +226,13 @@ mod tests {
         ] {
             assert_eq!(usual.said(&fold(text)).0, Said { up_to, from }, "{text}");
         }
+    }
+
+    #[test]
+    fn a_word_many_times() {
+        let (said, rest) = OpenEnds::of(None, None).said(&"<".repeat(1_000_000));
+        assert_eq!(said, Said { up_to: true, from: false });
+        assert_eq!(rest.len(), 1_000_000);
     }
 
     #[test]
