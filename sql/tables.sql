@@ -163,7 +163,7 @@ CREATE TABLE manifold.gap (
   reason    text NOT NULL,
   at        timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-COMMENT ON TABLE manifold.gap IS 'What was not captured, or not consumed; manifold.resync repairs it';
+COMMENT ON TABLE manifold.gap IS 'What was not captured, or not consumed; manifold.resync repairs it, but for deletes that the publisher missed';
 COMMENT ON COLUMN manifold.gap.consumer IS 'The consumer that missed changes; null: they are not in the log, so that all did';
 
 CREATE TABLE manifold.backfill (

@@ -206,7 +206,7 @@ pub(super) fn renormalize(source: i32) -> Result<()> {
         &[source.into()],
     )?;
     if captured.is_some() {
-        backfill::request(source, false)?;
+        backfill::read_again(source, false)?;
     }
     Ok(())
 }

@@ -339,15 +339,24 @@ pub(super) fn append(
 /// Has all rows of a source read into the log, from its start. The gaps that are known now are
 /// repaired by that: their transactions have committed, so that their rows are read.
 pub fn request(source: i32, sweep: bool) -> Result<()> {
+    ask(source, sweep, true)
+}
+
+/// The same for another reason than gaps, which stay: a topic may need more than that.
+pub fn read_again(source: i32, sweep: bool) -> Result<()> {
+    ask(source, sweep, false)
+}
+
+fn ask(source: i32, sweep: bool, ends_gaps: bool) -> Result<()> {
     sql::run(
-        "WITH gap AS (DELETE FROM manifold.gap WHERE source_id = $1 RETURNING consumer, reason) \
+        "WITH gap AS (DELETE FROM manifold.gap WHERE source_id = $1 AND $3 RETURNING consumer, reason) \
          INSERT INTO manifold.backfill AS b (source_id, sweep, repairs) \
          SELECT $1, $2, pg_catalog.string_agg(DISTINCT reason, '; ') FILTER (WHERE consumer IS NULL) FROM gap \
          ON CONFLICT (source_id) DO UPDATE SET requested_at = clock_timestamp(), finished_at = NULL, \
            sweep = excluded.sweep OR b.sweep AND b.finished_at IS NULL, \
            repairs = CASE WHEN b.finished_at IS NULL AND b.repairs IS NOT NULL \
              THEN pg_catalog.concat_ws('; ', b.repairs, excluded.repairs) ELSE excluded.repairs END",
-        &[source.into(), sweep.into()],
+        &[source.into(), sweep.into(), ends_gaps.into()],
     )?;
     Ok(())
 }

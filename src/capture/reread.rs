@@ -113,7 +113,7 @@ impl Reread {
     /// All rows will be read: what single records were asked for is done with that.
     pub fn give_way(&self) -> Result<()> {
         sql::run("DELETE FROM manifold.reread WHERE source_id = $1", &[self.source.into()])?;
-        backfill::request(self.source, true)
+        backfill::read_again(self.source, true)
     }
 
     /// The next records in the queue; `None` for one that stands for all rows.

@@ -11,7 +11,7 @@ use super::validity;
 use std::fmt;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The library's own `batch.size` and `message.max.bytes`.
 const BATCH_SIZE: usize = 1_000_000;
@@ -160,11 +160,7 @@ impl Config {
     /// is made again. The time is what others may have to wait for one whose producer has died.
     pub fn transactional(&self, id: &str) -> Config {
         let mut config = self.clone();
-        let of = |name: &str| {
-            let found = self.options.iter().rev().find(|(option, _)| option == name);
-            found.map_or(TRANSACTION_TIME, |(_, time)| time.as_str()).to_owned()
-        };
-        let time = of("transaction.timeout.ms");
+        let time = self.transaction_time().to_owned();
         let given_up = ["message.timeout.ms", "delivery.timeout.ms", "transaction.timeout.ms"];
         config.options.retain(|(name, _)| !given_up.contains(&name.as_str()));
         for (name, value) in [
@@ -175,6 +171,17 @@ impl Config {
             config.options.push((name.to_owned(), value.to_owned()));
         }
         config
+    }
+
+    fn transaction_time(&self) -> &str {
+        let found = self.options.iter().rev().find(|(name, _)| name == "transaction.timeout.ms");
+        found.map_or(TRANSACTION_TIME, |(_, time)| time.as_str())
+    }
+
+    /// After what time brokers abort a transaction.
+    pub fn transaction_timeout(&self) -> Duration {
+        // What is no number the library has refused.
+        Duration::from_millis(self.transaction_time().parse().unwrap_or(u64::MAX))
     }
 
     /// How large a request may become of messages that are smaller, in bytes.

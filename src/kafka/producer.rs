@@ -28,6 +28,8 @@ const ABORT_SLICE: Duration = Duration::from_millis(50);
 /// How often what waits behind a request that failed is given up, until nothing does.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long it may take to give up what waits, before something is wrong.
+const STUCK: Duration = Duration::from_secs(5);
 /// How long `Drop` may take.
 const DROP_LIMIT: Duration = Duration::from_secs(1);
 
@@ -239,6 +241,12 @@ impl Producer {
     /// takes all reports.
     pub fn is_giving_up(&self) -> bool {
         self.client.as_ref().is_some_and(Client::is_giving_up)
+    }
+
+    /// Whether that takes so long that only another producer goes on: the library waits for each of its threads,
+    /// one of which may sit in a DNS look-up.
+    pub fn is_stuck(&self) -> bool {
+        self.is_giving_up() && self.gave_up.is_some_and(|(since, _)| since.elapsed() > STUCK)
     }
 
     /// Appends what became of messages, waiting up to the timeout (whole milliseconds) for the

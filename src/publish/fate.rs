@@ -82,7 +82,7 @@ impl Plan {
         {
             return Ok(if self.options.skips(Op::Delete) {
                 Fate::Nothing
-            } else if self.key.is_known(slots) {
+            } else if op == Op::Read || self.key.is_known(slots) {
                 self.key.write(key, slots, server)?;
                 Fate::Gone(slots)
             } else {

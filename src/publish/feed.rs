@@ -486,6 +486,11 @@ impl Feed {
         let after = match (complete, last) {
             (true, _) => Position::at(target),
             (false, Some(last)) => Position { seen: from.seen, within: Some((target, last)) },
+            (false, None) if size == 0 => {
+                // Nothing was sent, so that nothing is proven by it.
+                self.window.take_back(lane);
+                return Ok(());
+            }
             (false, None) => from,
         };
         self.window.end(batch, after);

@@ -223,6 +223,12 @@ impl Window {
         self.give_up_from(lane, 0);
     }
 
+    /// A lane's last batch, which has not ended, is none.
+    pub fn take_back(&mut self, lane: i32) {
+        let last = self.order.get(&lane).and_then(|order| order.len().checked_sub(1));
+        last.into_iter().for_each(|last| self.give_up_from(lane, last));
+    }
+
     /// The same from the batch on that a message belongs to; its lane, unless it was given up before.
     pub fn give_up_behind(&mut self, token: u64) -> Option<i32> {
         let batch = self.parts.get(&token)?.batch?;

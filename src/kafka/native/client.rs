@@ -275,9 +275,9 @@ impl Client {
         halt::resume(self.rk, topic, partition);
     }
 
-    /// Has the library give up what waits in the queue; what is in flight is not touched. A byte is written
-    /// to `done` at the end, when all reports are in the queue. Of a thread of its own, since the
-    /// library waits for its own threads, one of which may sit in a DNS look-up.
+    /// Has the library give up what waits in the queue; what is in flight is not, unless a connection is cut
+    /// for it. A byte is written to `done` at the end, when all reports are in the queue. Of a thread of its
+    /// own, since the library waits for its own threads, one of which may sit in a DNS look-up.
     /// False if no thread is to be had.
     pub(in crate::kafka) fn give_up_queue(&mut self, mut done: UnixStream) -> bool {
         let (rk, is_giving_up) = (Sendable(self.rk), Arc::clone(&self.is_giving_up));

@@ -89,7 +89,8 @@ impl Exactly {
         let since = since.unwrap_or_else(Instant::now);
         let enough = !fed.more || since.elapsed() >= self.length;
         if enough && work.feed.cut().is_none() {
-            self.length = if fed.more { LONG.min(self.length * 2) } else { SHORT };
+            let longest = LONG.min(self.config.transaction_timeout() / 8).max(SHORT);
+            self.length = if fed.more { longest.min(self.length * 2) } else { SHORT };
             if work.heart.trouble().is_none() {
                 work.heart.beat(&work.feed.plans, work.producer);
             }

@@ -288,7 +288,7 @@ impl Publisher {
         }
         let warning = self.declined.as_ref().or(self.heart.trouble());
         show_health(producer, warning, &mut self.shown, true)?;
-        if feed.is_clogged() {
+        if feed.is_clogged() || producer.is_stuck() {
             self.start_over();
             // The next round makes another producer.
             return Ok(Turn::Again);
