@@ -87,17 +87,22 @@ impl Exactly {
             return Ok(if fed.more || tried { Step::Again } else { Step::Wait(later) });
         }
         let since = since.unwrap_or_else(Instant::now);
-        let enough = !fed.more || since.elapsed() >= self.length;
+        let behind = fed.more || fed.full;
+        let enough = !behind || since.elapsed() >= self.length;
         if enough && work.feed.cut().is_none() {
             let longest = LONG.min(self.config.transaction_timeout() / 8).max(SHORT);
-            self.length = if fed.more { longest.min(self.length * 2) } else { SHORT };
+            self.length = if behind { longest.min(self.length * 2) } else { SHORT };
             if work.heart.trouble().is_none() {
                 work.heart.beat(&work.feed.plans, work.producer);
             }
             return self.close(work.feed.ahead(), work.catalog);
         }
         self.phase = Phase::Feeding(Some(since));
-        Ok(Step::Again)
+        if fed.more || enough {
+            return Ok(Step::Again);
+        }
+        // There is room when something has arrived.
+        Ok(Step::Wait(self.length.saturating_sub(since.elapsed())))
     }
 
     /// What was sent since the last commit is never to be seen: all begins again before it.
